@@ -2,6 +2,7 @@
 
 types        names for what travels: Target, Detection, Predictions
 boxes        geometry: formats, area, IoU, GIoU, clip
+images       pictures of any size to one batch
 anchors      a grid of guesses; boxes to deltas and back; shapes fitted to data
 matching     which anchor answers for which object
 losses       class loss + lambda * box loss

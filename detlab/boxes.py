@@ -75,7 +75,8 @@ def intersection_area(
 ) -> Float[Tensor, "N M"]:
     """The patch that each box of one list shares with each box of the other, in square pixels.
 
-    >>> intersection_area(torch.tensor([[0.0, 0.0, 4.0, 2.0]]), torch.tensor([[2.0, 1.0, 6.0, 3.0]]))
+    >>> a, b = torch.tensor([[0.0, 0.0, 4.0, 2.0]]), torch.tensor([[2.0, 1.0, 6.0, 3.0]])
+    >>> intersection_area(a, b)
     tensor([[2.]])
     """
     top_left = torch.maximum(boxes_a[:, None, :2], boxes_b[None, :, :2])  # [N, M, 2]
@@ -89,7 +90,8 @@ def box_iou(boxes_a: Float[Tensor, "N 4"], boxes_b: Float[Tensor, "M 4"]) -> Flo
 
     The union covers the shared patch once. Two boxes of no area have IoU 0.
 
-    >>> box_iou(torch.tensor([[0.0, 0.0, 4.0, 2.0]]), torch.tensor([[2.0, 1.0, 6.0, 3.0]]))
+    >>> a, b = torch.tensor([[0.0, 0.0, 4.0, 2.0]]), torch.tensor([[2.0, 1.0, 6.0, 3.0]])
+    >>> box_iou(a, b)  # 2 / (8 + 8 - 2)
     tensor([[0.1429]])
     """
     shared = intersection_area(boxes_a, boxes_b)

@@ -1,0 +1,185 @@
+"""A grid of guesses: boxes of a few shapes at the centre of every feature-map cell.
+
+Stands on boxes.py; feeds matching.py, losses.py and postprocess.py.
+
+The deltas are from Girshick et al., "Rich feature hierarchies" (R-CNN), CVPR 2014; shapes fitted to
+a data set by their IoU from Redmon and Farhadi, "YOLO9000", CVPR 2017.
+"""
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from detlab.boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
+
+FIRST_STRIDE = 8
+"""Image pixels per cell of the finest level."""
+MAX_STRETCH = math.log(1000 / 16)
+"""Decoded boxes grow at most 62.5 times: exp() of an untrained network's output can overflow."""
+
+
+def anchor_shapes(sizes: Sequence[float], aspect_ratios: Sequence[float]) -> Float[Tensor, "S 2"]:
+    """Width and height, in pixels, of every size in every aspect ratio (height / width).
+
+    All shapes of one size cover the same area, size × size.
+
+    >>> anchor_shapes(sizes=[8.0], aspect_ratios=[1.0, 4.0])
+    tensor([[ 8.,  8.],
+            [ 4., 16.]])
+    """
+    shapes = [
+        (size / math.sqrt(ratio), size * math.sqrt(ratio))
+        for size in sizes
+        for ratio in aspect_ratios
+    ]
+    return torch.tensor(shapes)
+
+
+def grid_centres(
+    feature_size: tuple[int, int], stride: int, device: torch.device | None = None
+) -> Float[Tensor, "HW 2"]:
+    """The x and y of every cell's centre, in image pixels, row by row.
+
+    >>> grid_centres((1, 3), stride=8)
+    tensor([[ 4.,  4.],
+            [12.,  4.],
+            [20.,  4.]])
+    """
+    height, width = feature_size
+    x = (torch.arange(width, device=device) + 0.5) * stride
+    y = (torch.arange(height, device=device) + 0.5) * stride
+    return torch.cartesian_prod(y, x).flip(dims=[1])
+
+
+def anchor_grid(
+    feature_size: tuple[int, int], stride: int, shapes: Float[Tensor, "S 2"]
+) -> Float[Tensor, "HWS 4"]:
+    """Every shape at the centre of every cell: row by row, cell by cell, shape by shape.
+
+    The head's outputs come in the same order. Anchors may reach beyond the image.
+
+    >>> anchor_grid((1, 2), stride=8, shapes=torch.tensor([[8.0, 4.0]]))
+    tensor([[ 0.,  2.,  8.,  6.],
+            [ 8.,  2., 16.,  6.]])
+    """
+    centres = grid_centres(feature_size, stride, shapes.device)
+    cells, kinds = len(centres), len(shapes)
+    centres = centres[:, None].expand(cells, kinds, 2)
+    sizes = shapes[None].expand(cells, kinds, 2)
+    return cxcywh_to_xyxy(torch.cat([centres, sizes], dim=2).flatten(0, 1))
+
+
+@lru_cache(maxsize=32)
+def pyramid_anchors(
+    feature_sizes: tuple[tuple[int, int], ...],
+    anchor_sizes: tuple[tuple[float, ...], ...],
+    aspect_ratios: tuple[float, ...],
+    device: torch.device,
+) -> Float[Tensor, "A 4"]:
+    """The anchors of all levels, finest first; the stride doubles from level to level, from 8.
+
+    Remembered, since the same picture size asks for the same anchors: do not write into them.
+
+    >>> sizes = ((8.0,), (16.0,))  # one size on each of two levels
+    >>> pyramid_anchors(((1, 2), (1, 1)), sizes, (1.0,), torch.device("cpu"))
+    tensor([[ 0.,  0.,  8.,  8.],
+            [ 8.,  0., 16.,  8.],
+            [ 0.,  0., 16., 16.]])
+    """
+    levels = [
+        anchor_grid(feature_size, FIRST_STRIDE * 2**level, anchor_shapes(sizes, aspect_ratios))
+        for level, (feature_size, sizes) in enumerate(zip(feature_sizes, anchor_sizes, strict=True))
+    ]
+    return torch.cat(levels).to(device)
+
+
+def encode_boxes(
+    gt_boxes: Float[Tensor, "A 4"],
+    anchors: Float[Tensor, "A 4"],
+    weights: Sequence[float] = (1.0, 1.0, 1.0, 1.0),
+) -> Float[Tensor, "A 4"]:
+    """How to move and stretch each anchor so that it becomes its box.
+
+    The move is counted in anchor widths and heights, the stretch as a logarithm, so that small
+    and large objects ask for numbers of the same size.
+
+    >>> encode_boxes(torch.tensor([[5.0, 0.0, 15.0, 20.0]]), torch.tensor([[0.0, 0.0, 10.0, 20.0]]))
+    tensor([[0.5000, 0.0000, 0.0000, 0.0000]])
+    """
+    cx, cy, w, h = xyxy_to_cxcywh(gt_boxes).unbind(dim=1)
+    anchor_cx, anchor_cy, anchor_w, anchor_h = xyxy_to_cxcywh(anchors).unbind(dim=1)
+    deltas = torch.stack(
+        [
+            (cx - anchor_cx) / anchor_w,
+            (cy - anchor_cy) / anchor_h,
+            torch.log(w / anchor_w),
+            torch.log(h / anchor_h),
+        ],
+        dim=1,
+    )
+    return deltas * deltas.new_tensor(weights)
+
+
+def decode_deltas(
+    deltas: Float[Tensor, "A 4"],
+    anchors: Float[Tensor, "A 4"],
+    weights: Sequence[float] = (1.0, 1.0, 1.0, 1.0),
+) -> Float[Tensor, "A 4"]:
+    """Move and stretch each anchor as its deltas say; undoes `encode_boxes`.
+
+    >>> decode_deltas(torch.tensor([[0.5, 0.0, 0.0, 0.0]]), torch.tensor([[0.0, 0.0, 10.0, 20.0]]))
+    tensor([[ 5.,  0., 15., 20.]])
+    """
+    dx, dy, dw, dh = (deltas / deltas.new_tensor(weights)).unbind(dim=1)
+    anchor_cx, anchor_cy, anchor_w, anchor_h = xyxy_to_cxcywh(anchors).unbind(dim=1)
+    boxes_cxcywh = [
+        anchor_cx + dx * anchor_w,
+        anchor_cy + dy * anchor_h,
+        anchor_w * torch.exp(dw.clamp(max=MAX_STRETCH)),
+        anchor_h * torch.exp(dh.clamp(max=MAX_STRETCH)),
+    ]
+    return cxcywh_to_xyxy(torch.stack(boxes_cxcywh, dim=1))
+
+
+def shape_iou(
+    shapes_a: Float[Tensor, "N 2"], shapes_b: Float[Tensor, "S 2"]
+) -> Float[Tensor, "N S"]:
+    """IoU of every pair of widths and heights, as if both stood on the same centre.
+
+    >>> shape_iou(torch.tensor([[4.0, 8.0]]), torch.tensor([[8.0, 4.0]]))  # 16 / (32 + 32 - 16)
+    tensor([[0.3333]])
+    """
+    shared = torch.minimum(shapes_a[:, None], shapes_b[None]).prod(dim=2)
+    return shared / (shapes_a.prod(dim=1)[:, None] + shapes_b.prod(dim=1)[None] - shared)
+
+
+def fit_shapes(
+    box_shapes: Float[Tensor, "N 2"], num_shapes: int, generator: torch.Generator, rounds: int = 50
+) -> Float[Tensor, "S 2"]:
+    """Find the few widths and heights (pixels) that suit a data set's boxes best, by k-means.
+
+    Nearest means highest IoU, so that a large box does not weigh more than a small one.
+
+    Returns:
+        Shapes by growing area.
+
+    Raises:
+        ValueError: fewer boxes than shapes.
+    """
+    if not 1 <= num_shapes <= len(box_shapes):
+        raise ValueError(f"cannot fit {num_shapes} shapes to {len(box_shapes)} boxes")
+    start = torch.randperm(len(box_shapes), generator=generator)[:num_shapes]
+    shapes = box_shapes[start.to(box_shapes.device)]
+    for _ in range(rounds):
+        nearest = shape_iou(box_shapes, shapes).argmax(dim=1)
+        shapes = torch.stack(
+            [
+                box_shapes[nearest == row].mean(dim=0) if (nearest == row).any() else shapes[row]
+                for row in range(num_shapes)
+            ]
+        )
+    return shapes[shapes.prod(dim=1).argsort()]

@@ -1,0 +1,117 @@
+"""Image to feature maps: a body that sees, a pyramid that joins fine and coarse.
+
+Feeds model.py. Level by level the maps get coarser: a cell of stride 8 answers for 8 × 8 pixels.
+
+The pyramid is from Lin et al., "Feature Pyramid Networks", CVPR 2017; residual blocks are from
+He et al., "Deep Residual Learning", CVPR 2016.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import torch.nn.functional as F
+import torchvision
+from jaxtyping import Float
+from torch import Tensor, nn
+from torchvision.models.feature_extraction import create_feature_extractor
+from torchvision.ops import Conv2dNormActivation, FeaturePyramidNetwork
+from torchvision.ops.feature_pyramid_network import ExtraFPNBlock, LastLevelP6P7
+
+TORCHVISION_BODIES: Mapping[str, tuple[dict[str, str], list[int]]] = {
+    "mobilenet_v2": ({"features.6": "8", "features.13": "16", "features.18": "32"}, [32, 96, 1280]),
+    "resnet18": ({"layer2": "8", "layer3": "16", "layer4": "32"}, [128, 256, 512]),
+    "resnet34": ({"layer2": "8", "layer3": "16", "layer4": "32"}, [128, 256, 512]),
+    "resnet50": ({"layer2": "8", "layer3": "16", "layer4": "32"}, [512, 1024, 2048]),
+}
+"""Where torchvision's classifiers leave their maps of stride 8, 16 and 32; the maps' channels."""
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions and a way around them; the first may halve the map."""
+
+    def __init__(self, channels_in: int, channels: int, stride: int = 1) -> None:
+        super().__init__()
+        self.first = Conv2dNormActivation(channels_in, channels, 3, stride)
+        self.second = Conv2dNormActivation(channels, channels, 3, activation_layer=None)
+        same = stride == 1 and channels_in == channels
+        self.around = (
+            nn.Identity()
+            if same
+            else Conv2dNormActivation(channels_in, channels, 1, stride, activation_layer=None)
+        )
+
+    def forward(self, features: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C2 H2 W2"]:
+        """Add what the two convolutions found to what came in."""
+        return F.relu(self.around(features) + self.second(self.first(features)))
+
+
+class TinyBody(nn.Module):
+    """The course's own network, small enough to train from nothing in minutes on a laptop."""
+
+    def __init__(self, channels: Sequence[int] = (24, 48, 96, 128)) -> None:
+        super().__init__()
+        quarter, eighth, sixteenth, thirtysecond = channels
+        self.stem = nn.Sequential(
+            Conv2dNormActivation(3, quarter, 3, stride=2), ResidualBlock(quarter, quarter, stride=2)
+        )
+        self.stages = nn.ModuleDict(
+            {
+                "8": ResidualBlock(quarter, eighth, stride=2),
+                "16": ResidualBlock(eighth, sixteenth, stride=2),
+                "32": ResidualBlock(sixteenth, thirtysecond, stride=2),
+            }
+        )
+
+    def forward(self, images: Float[Tensor, "B 3 H W"]) -> dict[str, Float[Tensor, "B _ _ _"]]:
+        """Maps of stride 8, 16 and 32, by name."""
+        features, maps = self.stem(images), {}
+        for name, stage in self.stages.items():
+            maps[name] = features = stage(features)
+        return maps
+
+
+class PyramidBackbone(nn.Module):
+    """A body, and a pyramid that tells its fine maps what the coarse ones see."""
+
+    def __init__(self, body: nn.Module, pyramid: FeaturePyramidNetwork) -> None:
+        super().__init__()
+        self.body = body
+        self.pyramid = pyramid
+
+    def forward(self, images: Float[Tensor, "B 3 H W"]) -> list[Float[Tensor, "B C _ _"]]:
+        """One map per level, finest first."""
+        return list(self.pyramid(self.body(images)).values())
+
+
+def build_backbone(
+    name: str = "tiny",
+    channels: int = 64,
+    pretrained: bool = False,
+    num_levels: int = 3,
+) -> PyramidBackbone:
+    """A body by name with a pyramid on top.
+
+    Args:
+        name: "tiny", or one of torchvision's: mobilenet_v2, resnet18, resnet34, resnet50.
+        channels: of every pyramid level.
+        pretrained: start from torchvision's ImageNet weights, downloaded to TORCH_HOME.
+        num_levels: 3, or 5 with strides 64 and 128 for large pictures, as RetinaNet has.
+
+    Raises:
+        ValueError: an unknown name, another number of levels, or pretrained weights for "tiny",
+            which has none.
+    """
+    if num_levels not in (3, 5):
+        raise ValueError(f"want 3 or 5 levels, got {num_levels}")
+    if name == "tiny":
+        if pretrained:
+            raise ValueError("the tiny body has no ImageNet weights; want pretrained=False")
+        widths = [48, 96, 128]
+        body: nn.Module = TinyBody((24, *widths))
+    elif name in TORCHVISION_BODIES:
+        nodes, widths = TORCHVISION_BODIES[name]
+        weights = "IMAGENET1K_V1" if pretrained else None
+        body = create_feature_extractor(torchvision.models.get_model(name, weights=weights), nodes)
+    else:
+        raise ValueError(f"no backbone {name!r}; want tiny or one of {sorted(TORCHVISION_BODIES)}")
+    extra: ExtraFPNBlock | None = LastLevelP6P7(channels, channels) if num_levels == 5 else None
+    return PyramidBackbone(body, FeaturePyramidNetwork(widths, channels, extra))

@@ -1,0 +1,54 @@
+"""Pictures of any size to one batch.
+
+Stands on nothing; data.py and postprocess.py use it.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchvision.transforms.v2.functional import resize
+
+
+def fitted_size(image_size: tuple[int, int], longest_side: int) -> tuple[int, int]:
+    """(height, width) of a picture scaled to a longest side of so many pixels.
+
+    >>> fitted_size((480, 640), longest_side=320)
+    (240, 320)
+    """
+    scale = longest_side / max(image_size)
+    height, width = image_size
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def fit_image(image: Tensor, longest_side: int | None) -> Tensor:
+    """A [3, H, W] picture scaled to a longest side of so many pixels; None leaves it."""
+    image_size = (image.shape[1], image.shape[2])
+    if longest_side is None or max(image_size) == longest_side:
+        return image
+    fitted: Tensor = resize(image, list(fitted_size(image_size, longest_side)), antialias=True)
+    return fitted
+
+
+def batch_images(images: Sequence[Tensor], multiple: int = 32) -> Tensor:
+    """[3, H, W] pictures to one [B, 3, H, W], filled up with zeros on the right and below.
+
+    Height and width are multiples of the coarsest stride. Nothing moves, so boxes stay true.
+
+    >>> batch_images([torch.ones(3, 40, 20), torch.ones(3, 30, 50)]).shape
+    torch.Size([2, 3, 64, 64])
+
+    Raises:
+        ValueError: no picture, or one that is not [3, H, W].
+    """
+    shapes = [tuple(image.shape) for image in images]
+    if not shapes or any(len(shape) != 3 or shape[0] != 3 for shape in shapes):
+        raise ValueError(f"want pictures [3, H, W], got {shapes}")
+    height = -(-max(shape[1] for shape in shapes) // multiple) * multiple
+    width = -(-max(shape[2] for shape in shapes) // multiple) * multiple
+    if all(shape[1:] == (height, width) for shape in shapes):
+        return torch.stack(list(images))
+    return torch.stack(
+        [F.pad(image, (0, width - image.shape[2], 0, height - image.shape[1])) for image in images]
+    )

@@ -1,0 +1,198 @@
+"""How wrong the predictions are: L = Lcls + lambda * Lbox.
+
+Follows matching.py: matched anchors learn a class and a box, background learns class 0.
+
+Focal loss is from Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017; hard negatives
+from Liu et al., "SSD", ECCV 2016; Smooth L1 from Girshick, "Fast R-CNN", ICCV 2015.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from detlab.anchors import decode_deltas, encode_boxes
+from detlab.boxes import paired_giou
+from detlab.matching import IGNORED, match_anchors
+from detlab.types import Predictions, Target
+
+Match = Callable[[Tensor, Tensor], Tensor]
+"""anchors [A 4], gt_boxes [M 4] to matches [A]."""
+ClassLoss = Callable[[Tensor, Tensor], Tensor]
+"""logits [N K], labels [N] to the summed loss, a scalar."""
+BoxLoss = Callable[[Tensor, Tensor, Tensor, Sequence[float]], Tensor]
+"""deltas [P 4], anchors [P 4], gt_boxes [P 4], delta weights to the summed loss, a scalar."""
+
+
+def l1_loss(predicted: Float[Tensor, "*n"], wanted: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    """The distance: every error pulls equally hard.
+
+    >>> l1_loss(torch.tensor([3.0]), torch.tensor([1.0]))
+    tensor([2.])
+    """
+    return (predicted - wanted).abs()
+
+
+def smooth_l1_loss(
+    predicted: Float[Tensor, "*n"], wanted: Float[Tensor, "*n"], beta: float = 1.0
+) -> Float[Tensor, "*n"]:
+    """Square below an error of beta, straight above: gentle at the goal, calm about outliers.
+
+    >>> smooth_l1_loss(torch.tensor([1.5, 4.0]), torch.tensor([1.0, 1.0]))
+    tensor([0.1250, 2.5000])
+    """
+    distance = (predicted - wanted).abs()
+    return torch.where(distance < beta, distance**2 / (2 * beta), distance - beta / 2)
+
+
+def giou_loss(boxes: Float[Tensor, "P 4"], gt_boxes: Float[Tensor, "P 4"]) -> Float[Tensor, " P"]:
+    """1 − GIoU of each pair: 0 the same, 2 far apart.
+
+    >>> giou_loss(torch.tensor([[0.0, 0.0, 4.0, 2.0]]), torch.tensor([[6.0, 0.0, 8.0, 2.0]]))
+    tensor([1.2500])
+    """
+    return 1 - paired_giou(boxes, gt_boxes)
+
+
+def l1_box_loss(
+    deltas: Float[Tensor, "P 4"],
+    anchors: Float[Tensor, "P 4"],
+    gt_boxes: Float[Tensor, "P 4"],
+    weights: Sequence[float],
+) -> Float[Tensor, ""]:
+    """L1 on deltas, summed."""
+    return l1_loss(deltas, encode_boxes(gt_boxes, anchors, weights)).sum()
+
+
+def smooth_l1_box_loss(
+    deltas: Float[Tensor, "P 4"],
+    anchors: Float[Tensor, "P 4"],
+    gt_boxes: Float[Tensor, "P 4"],
+    weights: Sequence[float],
+) -> Float[Tensor, ""]:
+    """Smooth L1 on deltas, summed; beta 1/9 because deltas are mostly below 1."""
+    return smooth_l1_loss(deltas, encode_boxes(gt_boxes, anchors, weights), beta=1 / 9).sum()
+
+
+def giou_box_loss(
+    deltas: Float[Tensor, "P 4"],
+    anchors: Float[Tensor, "P 4"],
+    gt_boxes: Float[Tensor, "P 4"],
+    weights: Sequence[float],
+) -> Float[Tensor, ""]:
+    """GIoU loss of the decoded boxes, summed."""
+    return giou_loss(decode_deltas(deltas, anchors, weights), gt_boxes).sum()
+
+
+def focal_loss(
+    logits: Float[Tensor, "N K"],
+    labels: Int64[Tensor, " N"],
+    alpha: float = 0.25,
+    gamma: float = 2.0,
+) -> Float[Tensor, ""]:
+    """A yes or no per class; easy answers are played down by (1 − p of the right answer)^gamma.
+
+    Background (label 0) is a no to every class: column 0 learns to stay silent.
+
+    >>> focal_loss(torch.zeros(1, 2), torch.tensor([1]))  # (0.75 + 0.25) · ½² · ln 2
+    tensor(0.1733)
+    """
+    wanted = F.one_hot(labels, logits.shape[1]).to(logits)
+    wanted[:, 0] = 0.0
+    error = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
+    right = torch.exp(-error)  # the probability given to the right answer
+    balance = alpha * wanted + (1 - alpha) * (1 - wanted)
+    return (balance * (1 - right) ** gamma * error).sum()
+
+
+def hard_negative_cross_entropy(
+    logits: Float[Tensor, "N K"], labels: Int64[Tensor, " N"], negatives_per_positive: float = 3.0
+) -> Float[Tensor, ""]:
+    """Cross-entropy of all positives and of the few negatives that look most like objects.
+
+    Without objects, at least one negative still teaches.
+
+    >>> hard_negative_cross_entropy(torch.tensor([[9.0, 0.0], [0.0, 0.0]]), torch.tensor([0, 0]))
+    tensor(0.6931)
+    """
+    error = F.cross_entropy(logits, labels, reduction="none")
+    positive = labels > 0
+    budget = max(1, int(negatives_per_positive * positive.sum()))
+    hardest = error[~positive].topk(min(budget, int((~positive).sum()))).values
+    return error[positive].sum() + hardest.sum()
+
+
+def match_batch(
+    anchors: Float[Tensor, "A 4"], targets: Sequence[Target], match: Match
+) -> tuple[Int64[Tensor, "B A"], Float[Tensor, "B A 4"], Bool[Tensor, "B A"]]:
+    """What every anchor of every image must learn: its label, its box, and whether it counts.
+
+    The loop over the batch stands here, because the number of objects varies.
+
+    Returns:
+        labels and gt_boxes (0 and a box of zeros where nothing matched), counted (False where
+        IGNORED).
+    """
+    labels, gt_boxes, counted = [], [], []
+    for target in targets:
+        matches = match(anchors, target["boxes"])
+        # One row more, the last: what NEGATIVE and IGNORED point to.
+        padded_labels = F.pad(target["labels"], (0, 1))
+        padded_boxes = F.pad(target["boxes"], (0, 0, 0, 1))
+        labels.append(padded_labels[matches.clamp(min=-1)])
+        gt_boxes.append(padded_boxes[matches.clamp(min=-1)])
+        counted.append(matches != IGNORED)
+    return torch.stack(labels), torch.stack(gt_boxes), torch.stack(counted)
+
+
+def detection_loss(
+    predictions: Predictions,
+    targets: Sequence[Target],
+    box_weight: float = 1.0,
+    match: Match = match_anchors,
+    class_loss: ClassLoss | None = None,
+    box_loss: BoxLoss = giou_box_loss,
+) -> dict[str, Float[Tensor, ""]]:
+    """L = Lcls + lambda · Lbox, each a mean over the batch's positive anchors.
+
+    Args:
+        predictions: what the detector said of the batch.
+        targets: one dict per image, on the same device, in pixels of the batch's images.
+        box_weight: the lambda.
+        match: who learns what, see `matching.match_anchors`.
+        class_loss: focal loss for sigmoid detectors, hard negatives for softmax, or your own.
+        box_loss: GIoU, Smooth L1, L1, or your own.
+
+    Returns:
+        "class", "box" and "total", all scalars.
+
+    Raises:
+        ValueError: another number of targets than of images.
+    """
+    if len(targets) != len(predictions.logits):
+        raise ValueError(f"{len(predictions.logits)} images but {len(targets)} targets")
+    if class_loss is None:
+        sigmoid = predictions.activation == "sigmoid"
+        class_loss = focal_loss if sigmoid else hard_negative_cross_entropy
+
+    labels, gt_boxes, counted = match_batch(predictions.anchors, targets, match)
+    positive = labels > 0
+    num_positive = mean_over_processes(positive.sum().float()).clamp(min=1)
+
+    anchors = predictions.anchors.expand_as(gt_boxes)[positive]
+    deltas = predictions.deltas.float()[positive]
+    lcls = class_loss(predictions.logits.float()[counted], labels[counted]) / num_positive
+    lbox = box_loss(deltas, anchors, gt_boxes[positive], predictions.delta_weights) / num_positive
+    return {"class": lcls, "box": lbox, "total": lcls + box_weight * lbox}
+
+
+def mean_over_processes(number: Float[Tensor, ""]) -> Float[Tensor, ""]:
+    """The mean of a number over all training processes, so that several train as one would."""
+    if dist.is_available() and dist.is_initialized():
+        number = number.clone()
+        dist.all_reduce(number)
+        number /= dist.get_world_size()
+    return number

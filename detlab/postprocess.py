@@ -1,0 +1,227 @@
+"""Predictions to detections: scores, thresholds, and one box per object.
+
+Follows model.py. Non-maximum suppression in the form used here is from Dalal and Triggs, CVPR 2005;
+Soft-NMS from Bodla et al., "Soft-NMS", ICCV 2017.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torchvision
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from detlab.anchors import decode_deltas
+from detlab.boxes import box_iou, clip_boxes
+from detlab.images import batch_images, fit_image
+from detlab.types import Activation, Detection, Predictions
+
+Nms = Callable[[Tensor, Tensor, float], Tensor]
+"""boxes [N 4], scores [N], IoU threshold to the rows kept, best score first."""
+
+
+def to_scores(
+    logits: Float[Tensor, "A K"], activation: Activation = "sigmoid"
+) -> Float[Tensor, "A K"]:
+    """Logits to scores from 0 to 1. Softmax's share of background is no detection: it becomes 0.
+
+    >>> to_scores(torch.tensor([[0.0, 0.0, 0.0]]), "softmax")
+    tensor([[0.0000, 0.3333, 0.3333]])
+    """
+    if activation == "sigmoid":
+        return logits.sigmoid()
+    scores = logits.softmax(dim=1)
+    return torch.cat([torch.zeros_like(scores[:, :1]), scores[:, 1:]], dim=1)
+
+
+def nms(
+    boxes: Float[Tensor, "N 4"], scores: Float[Tensor, " N"], iou_threshold: float
+) -> Int64[Tensor, " K"]:
+    """Take the best box, suppress all that overlap it by more than the threshold, go on.
+
+    A suppressed box suppresses nobody. The model uses torchvision's compiled twin of this.
+
+    Returns:
+        The rows kept, best score first; of equal scores the earlier row.
+
+    >>> boxes = torch.tensor([[0.0, 0.0, 9.0, 9.0], [0.0, 0.0, 9.0, 8.0], [20.0, 0.0, 30.0, 5.0]])
+    >>> nms(boxes, torch.tensor([0.9, 0.8, 0.7]), iou_threshold=0.5)
+    tensor([0, 2])
+    """
+    waiting = scores.argsort(descending=True, stable=True)
+    kept = []
+    while len(waiting) > 0:
+        best, others = waiting[0], waiting[1:]
+        kept.append(best)
+        iou = box_iou(boxes[best, None], boxes[others])[0]
+        waiting = others[iou <= iou_threshold]
+    return torch.stack(kept) if kept else waiting
+
+
+def separate_classes(
+    boxes: Float[Tensor, "N 4"], labels: Int64[Tensor, " N"]
+) -> Float[Tensor, "N 4"]:
+    """Move each class to a place of its own, so that NMS never compares two classes.
+
+    Boxes must be clipped to the image: negative corners would reach into the next class's place.
+
+    >>> separate_classes(torch.tensor([[0.0, 0.0, 9.0, 4.0]] * 2), torch.tensor([0, 2]))
+    tensor([[ 0.,  0.,  9.,  4.],
+            [20., 20., 29., 24.]])
+    """
+    if len(boxes) == 0:
+        return boxes
+    return boxes + (labels * (boxes.max() + 1))[:, None]
+
+
+def soft_nms(
+    boxes: Float[Tensor, "N 4"], scores: Float[Tensor, " N"], sigma: float = 0.5
+) -> Float[Tensor, " N"]:
+    """New scores: each box lowers those that overlap it, by exp(−IoU² / sigma), best first.
+
+    Nothing is thrown away, so a second animal behind the first keeps a chance.
+
+    >>> boxes = torch.tensor([[0.0, 0.0, 10.0, 10.0], [0.0, 0.0, 10.0, 5.0]])
+    >>> soft_nms(boxes, torch.tensor([1.0, 0.8]))  # 0.8 · exp(−0.5² / 0.5)
+    tensor([1.0000, 0.4852])
+    """
+    if sigma <= 0:
+        raise ValueError(f"soft_nms: want sigma > 0, got {sigma}")
+    scores = scores.clone()
+    waiting = torch.ones_like(scores, dtype=torch.bool)
+    iou = box_iou(boxes, boxes)
+    for _ in range(len(boxes)):
+        best = scores.masked_fill(~waiting, -1.0).argmax()
+        waiting[best] = False
+        scores[waiting] *= torch.exp(-(iou[best, waiting] ** 2) / sigma)
+    return scores
+
+
+def select_detections(
+    predictions: Predictions,
+    image_sizes: Sequence[tuple[int, int]],
+    score_threshold: float = 0.3,
+    iou_threshold: float = 0.5,
+    max_detections: int = 100,
+    max_candidates: int = 1000,
+    per_class: bool = True,
+    nms: Nms = torchvision.ops.nms,
+    soft_sigma: float | None = None,
+) -> list[Detection]:
+    """Predictions of a batch to one list of boxes per image.
+
+    The loop over the batch stands here, because the number of detections varies.
+
+    Args:
+        predictions: what the detector said of the batch.
+        image_sizes: (height, width) of each image; boxes are clipped to it.
+        score_threshold: below it nothing is a detection, 0 to 1.
+        iou_threshold: of two boxes that overlap more, the better stays, 0 to 1.
+        max_detections: the best so many of each image stay.
+        max_candidates: the best so many of each image go into NMS.
+        per_class: suppress within a class only; False: across all classes.
+        nms: torchvision's compiled one, or `nms` above, or your own.
+        soft_sigma: use Soft-NMS with this sigma instead of `nms`.
+
+    Raises:
+        ValueError: a threshold outside 0 to 1, or another number of sizes than of images.
+    """
+    for name, value in (("score_threshold", score_threshold), ("iou_threshold", iou_threshold)):
+        if not 0 <= value <= 1:
+            raise ValueError(f"{name} lies between 0 and 1, got {value}")
+    if len(image_sizes) != len(predictions.logits):
+        raise ValueError(f"{len(predictions.logits)} images but {len(image_sizes)} image sizes")
+
+    detections = []
+    for row, image_size in enumerate(image_sizes):
+        boxes, labels, scores = select_candidates(
+            predictions, row, image_size, score_threshold, max_candidates
+        )
+        apart = separate_classes(boxes, labels) if per_class else boxes
+        if soft_sigma is None:
+            keep = nms(apart, scores, iou_threshold)[:max_detections]
+        else:
+            scores = soft_nms(apart, scores, soft_sigma)
+            order = scores.argsort(descending=True, stable=True)[:max_detections]
+            keep = order[scores[order] > score_threshold]
+        detections.append(Detection(boxes=boxes[keep], labels=labels[keep], scores=scores[keep]))
+    return detections
+
+
+def select_candidates(
+    predictions: Predictions,
+    row: int,
+    image_size: tuple[int, int],
+    score_threshold: float,
+    max_candidates: int,
+) -> tuple[Float[Tensor, "N 4"], Int64[Tensor, " N"], Float[Tensor, " N"]]:
+    """The raw boxes of one image: its best anchors and classes, decoded and clipped.
+
+    One anchor can be a candidate for several classes.
+
+    Returns:
+        boxes, labels, scores; best score first.
+    """
+    scores = to_scores(predictions.logits[row].float(), predictions.activation)
+    anchor, label = (scores > score_threshold).nonzero().unbind(dim=1)
+    scores, best = scores[anchor, label].sort(descending=True, stable=True)
+    best = best[:max_candidates]
+    anchor, label = anchor[best], label[best]
+    deltas = predictions.deltas[row, anchor].float()
+    boxes = decode_deltas(deltas, predictions.anchors[anchor], predictions.delta_weights)
+    return clip_boxes(boxes, image_size), label, scores[:max_candidates]
+
+
+def scale_boxes(
+    boxes: Float[Tensor, "N 4"], image_size: tuple[int, int], wanted_size: tuple[int, int]
+) -> Float[Tensor, "N 4"]:
+    """Boxes on one size of a picture to boxes on another.
+
+    >>> scale_boxes(torch.tensor([[1.0, 2.0, 3.0, 4.0]]), (10, 20), (20, 60))
+    tensor([[3., 4., 9., 8.]])
+    """
+    (height, width), (wanted_height, wanted_width) = image_size, wanted_size
+    x, y = wanted_width / width, wanted_height / height
+    return boxes * boxes.new_tensor([x, y, x, y])
+
+
+@torch.no_grad()
+def detect(
+    detector: Callable[[Tensor], Predictions],
+    images: Sequence[Tensor],
+    longest_side: int | None = None,
+    **options: Any,
+) -> list[Detection]:
+    """Pictures to boxes, everything included: evaluation mode, no gradients, any sizes.
+
+    Args:
+        detector: a Detector, or anything else that maps a batch of images to Predictions.
+        images: [3, H, W] each, uint8 or float from 0 to 1; sizes may differ.
+        longest_side: pixels to which pictures are scaled for the network; None leaves them.
+        options: thresholds and the like, see `select_detections`.
+
+    Returns:
+        One dict per image; boxes in pixels of the image as it was given.
+    """
+    fitted = [fit_image(image, longest_side) for image in images]
+    sizes = [(image.shape[1], image.shape[2]) for image in fitted]
+    with evaluation_mode(detector) as device:
+        predictions = detector(batch_images(fitted).to(device))
+    detections = select_detections(predictions, sizes, **options)
+    for detection, image, size in zip(detections, images, sizes, strict=True):
+        detection["boxes"] = scale_boxes(detection["boxes"], size, (image.shape[1], image.shape[2]))
+    return detections
+
+
+@contextmanager
+def evaluation_mode(detector: Callable[[Tensor], Predictions]) -> Iterator[torch.device | None]:
+    """Batch norm and dropout as in use, for a while; gives the device where the weights lie."""
+    if not isinstance(detector, nn.Module):
+        yield None
+        return
+    was_training = detector.training
+    detector.eval()
+    yield next((parameter.device for parameter in detector.parameters()), None)
+    detector.train(was_training)

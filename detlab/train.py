@@ -1,0 +1,301 @@
+"""One step, one run: how a detector learns, on one processor or on many.
+
+Follows batches.py, model.py and losses.py. `fit` reports by yielding a dict of numbers per step;
+who calls it decides whether to print, plot, save or stop.
+
+AdamW is from Loshchilov and Hutter, "Decoupled Weight Decay", ICLR 2019; the cosine from the same
+authors' "SGDR", ICLR 2017; averaged weights from Polyak and Juditsky, 1992.
+"""
+
+import math
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import Dataset
+
+from detlab.batches import Batches, load_batches, num_processes
+from detlab.checkpoint import CheckpointError, read_tensors, write_tensors
+from detlab.losses import detection_loss
+from detlab.model import Detector
+from detlab.types import Predictions, Target
+
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+Loss = Callable[[Predictions, list[Target], float], dict[str, Tensor]]
+"""predictions, targets, lambda to "class", "box" and "total"."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How long and how fast to learn."""
+
+    seconds: float | None = 300.0
+    """Stop after so much time of training; None: see epochs."""
+    epochs: float | None = None
+    """Stop after so many rounds through the data; set this or seconds."""
+    batch_size: int = 32
+    """Pictures a step, on each process."""
+    learning_rate: float = 2e-3
+    """At its highest, after the warm-up."""
+    warmup: float = 0.05
+    """Share of the run in which the learning rate grows from 0."""
+    weight_decay: float = 0.05
+    """Pull of every weight towards 0."""
+    box_weight: float = 2.0
+    """The lambda in L = Lcls + lambda * Lbox."""
+    clip_norm: float = 10.0
+    """Longer gradients are shortened to this."""
+    average_decay: float = 0.99
+    """Share of the past in the averaged weights, per step."""
+    seed: int = 0
+    """Decides the order of pictures and their augmentation."""
+    precision: Precision = "auto"
+    """auto: bfloat16 where the processor computes with it, else float16 on a GPU, else float32."""
+    compile: bool = False
+    """Let torch.compile fuse the network: a slow first step, faster ones after."""
+    workers: int | None = None
+    """Processes that load pictures; None: none on a CPU, up to 8 beside a GPU."""
+
+    def __post_init__(self) -> None:
+        """Refuse settings that train nothing."""
+        if (self.seconds is None) == (self.epochs is None):
+            raise ValueError(f"want seconds or epochs, got {self.seconds} and {self.epochs}")
+        above_0 = (self.seconds or self.epochs or 0, self.batch_size, self.learning_rate)
+        if min(above_0) <= 0:
+            raise ValueError(f"length, batch_size and learning_rate are above 0, got {above_0}")
+        if self.box_weight < 0:
+            raise ValueError(f"box_weight scales a loss, it cannot be negative: {self.box_weight}")
+
+
+class NonFiniteLoss(RuntimeError):
+    """The loss became infinite or no number; says at which step and over which pictures."""
+
+
+@dataclass
+class Run:
+    """All that changes during training, and so all that a resumed run needs."""
+
+    detector: Detector
+    average: AveragedModel
+    """The weights of the last hundred steps or so, averaged: calmer than the last ones."""
+    optimizer: torch.optim.AdamW
+    scaler: torch.amp.GradScaler
+    step: int = 0
+    seconds: float = 0.0
+
+    def progress(self, config: TrainConfig, steps_an_epoch: float) -> float:
+        """Share of the run that is done; all processes agree with the first one's clock."""
+        if config.epochs is not None:
+            return self.step / (config.epochs * steps_an_epoch)
+        seconds = torch.tensor(self.seconds, dtype=torch.float64)
+        if num_processes() > 1:
+            seconds = seconds.to(next(self.detector.parameters()).device)
+            dist.broadcast(seconds, src=0)
+        return seconds.item() / cast(float, config.seconds)
+
+
+def start_run(detector: Detector, config: TrainConfig) -> Run:
+    """A run at its first step; the detector is on its device already."""
+    detector.to(memory_format=torch.channels_last)
+    device = next(detector.parameters()).device
+    average = AveragedModel(
+        detector, multi_avg_fn=get_ema_multi_avg_fn(config.average_decay), use_buffers=True
+    )
+    optimizer = torch.optim.AdamW(
+        detector.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+    )
+    half = choose_dtype(config.precision, device) == torch.float16
+    return Run(detector, average, optimizer, torch.amp.GradScaler(device.type, enabled=half))
+
+
+def fit(
+    detector: Detector,
+    dataset: Dataset[Any],
+    config: TrainConfig | None = None,
+    run: Run | None = None,
+    loss: Loss = detection_loss,
+) -> Iterator[dict[str, float]]:
+    """Train a detector in place, a step at a time; at the end it holds the averaged weights.
+
+    Args:
+        detector: on the device where it is to learn.
+        dataset: items (image, target); the images of a batch are padded to one size.
+        config: how long and how fast.
+        run: where an interrupted run stood; None starts one.
+        loss: `losses.detection_loss`, or the same with parts of yours.
+
+    Yields:
+        step, seconds (of training, without what the caller does meanwhile), progress (0 to 1),
+        learning_rate, the losses class, box and total, images_per_second (over all processes).
+
+    Raises:
+        NonFiniteLoss: names the pictures of the step.
+    """
+    config = config or TrainConfig()
+    run = run or start_run(detector, config)
+    device = next(detector.parameters()).device
+    network = distribute(detector.train(), config)
+    batches = Batches(dataset, config.batch_size, config.seed)
+    loader = load_batches(batches, run.step, device, config.workers)
+    images_a_step = config.batch_size * num_processes()
+    try:
+        while (progress := run.progress(config, batches.num_pictures / images_a_step)) < 1:
+            started = time.perf_counter()
+            images, targets = next(loader)
+            set_learning_rate(run.optimizer, config, progress)
+            losses = train_step(run, network, images, targets, config, loss)
+            if not math.isfinite(losses["total"]):
+                raise NonFiniteLoss(f"step {run.step}: {losses}; over {batches.names(run.step)}")
+            seconds = time.perf_counter() - started
+            run.step, run.seconds = run.step + 1, run.seconds + seconds
+            yield {
+                "step": run.step,
+                "seconds": run.seconds,
+                "progress": progress,
+                "learning_rate": run.optimizer.param_groups[0]["lr"],
+                "images_per_second": images_a_step / seconds,
+                **losses,
+            }
+    finally:
+        detector.load_state_dict(run.average.module.state_dict())
+
+
+def train_step(
+    run: Run,
+    network: nn.Module,
+    images: Tensor,
+    targets: list[Target],
+    config: TrainConfig,
+    loss: Loss = detection_loss,
+) -> dict[str, float]:
+    """Predict, compare, and move every weight a little; a loss that is no number moves nothing."""
+    dtype = choose_dtype(config.precision, images.device)
+    with torch.autocast(images.device.type, dtype, enabled=dtype != torch.float32):
+        predictions = network(images)
+    losses = loss(predictions, targets, config.box_weight)
+    numbers = dict(zip(losses, torch.stack(list(losses.values())).tolist(), strict=True))
+    if math.isfinite(numbers["total"]):
+        run.optimizer.zero_grad()
+        run.scaler.scale(losses["total"]).backward()
+        run.scaler.unscale_(run.optimizer)
+        nn.utils.clip_grad_norm_(run.detector.parameters(), config.clip_norm)
+        run.scaler.step(run.optimizer)
+        run.scaler.update()
+        run.average.update_parameters(run.detector)
+    return numbers
+
+
+def set_learning_rate(
+    optimizer: torch.optim.Optimizer, config: TrainConfig, progress: float
+) -> None:
+    """Up from 0 during the warm-up, then down along half a cosine to 0 at the end."""
+    if progress < config.warmup:
+        share = progress / config.warmup
+    else:
+        share = (1 + math.cos(math.pi * (progress - config.warmup) / (1 - config.warmup))) / 2
+    for group in optimizer.param_groups:
+        group["lr"] = config.learning_rate * share
+
+
+def distribute(detector: Detector, config: TrainConfig) -> nn.Module:
+    """The network to call in training: the detector itself, or its share of several processes."""
+    if config.compile:
+        detector.backbone.compile()
+        detector.head.compile()
+    if num_processes() == 1:
+        return detector
+    if next(detector.parameters()).is_cuda:
+        nn.SyncBatchNorm.convert_sync_batchnorm(detector)
+    return DistributedDataParallel(detector)
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """The device to learn on; auto takes a GPU where there is one.
+
+    Raises:
+        ValueError: the named device is not in this machine.
+    """
+    present = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if name == "auto":
+        name = next(kind for kind in ("cuda", "mps", "cpu") if present[kind])
+    if not present.get(name, False):
+        there = [kind for kind, is_there in present.items() if is_there]
+        raise ValueError(f"device {name!r} is not in this machine; here are {there}")
+    return torch.device(f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if name == "cuda" else name)
+
+
+def choose_dtype(precision: Precision, device: torch.device) -> torch.dtype:
+    """What the network computes with; "auto" takes the fastest that this device has."""
+    if precision != "auto":
+        return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[
+            precision
+        ]
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(False) else torch.float16
+    if device.type == "cpu" and torch.cpu._is_avx512_bf16_supported():
+        return torch.bfloat16
+    return torch.float32
+
+
+@contextmanager
+def process_group(device: torch.device) -> Iterator[None]:
+    """Join the other processes if torchrun started this one, and leave them at the end."""
+    if "WORLD_SIZE" not in os.environ or not dist.is_available():
+        yield
+        return
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def save_run(path: Path, run: Run, said: Mapping[str, Any]) -> None:
+    """Write all that a resumed run needs, atomically, with settings to recognise it by."""
+    tensors = {f"average.{name}": part for name, part in run.average.state_dict().items()}
+    tensors |= {f"detector.{name}": part for name, part in run.detector.state_dict().items()}
+    for row, state in run.optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{row}.{name}": part for name, part in state.items()}
+    progress = {"step": run.step, "seconds": run.seconds, "scaler": run.scaler.state_dict()}
+    write_tensors(path, tensors, {**said, "run": progress})
+
+
+def load_run(path: Path, detector: Detector, config: TrainConfig) -> tuple[Run, dict[str, Any]]:
+    """Read a run back into a fresh detector of the same settings.
+
+    Raises:
+        CheckpointError: missing, damaged, or of another detector.
+    """
+    tensors, said = read_tensors(path)
+    run = start_run(detector, config)
+
+    def part(prefix: str) -> dict[str, Tensor]:
+        return {key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)}
+
+    try:
+        run.detector.load_state_dict(part("detector."))
+        run.average.load_state_dict(part("average."))
+        state = run.optimizer.state_dict()
+        rows = range(len(state["param_groups"][0]["params"]))
+        state["state"] = {row: part(f"optimizer.{row}.") for row in rows}
+        run.optimizer.load_state_dict(state)
+        run.scaler.load_state_dict(said["run"]["scaler"])
+        run.step, run.seconds = said["run"]["step"], said["run"]["seconds"]
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise CheckpointError(f"{path}: does not fit this detector: {error}") from error
+    return run, said
