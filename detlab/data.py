@@ -1,0 +1,147 @@
+"""Data sets: a folder, or a public set by name, becomes pictures with targets.
+
+Follows folders.py and defects.py (what a folder says, what of it is sound), download.py (named
+sets) and reef.py; feeds train.py. `transforms.py` changes the pictures during training.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from detlab.defects import sound_records
+from detlab.folders import read_share
+from detlab.images import batch_images
+from detlab.pictures import read_picture
+from detlab.records import Annotations, Record
+from detlab.reef import TRAIN_SEED, Reef, ReefConfig
+from detlab.types import check_target
+
+Item = tuple[UInt8[Tensor, "3 H W"], dict[str, Any]]
+"""A picture and its target: "boxes", "labels", "image_id"."""
+
+REEF_VAL = Path(__file__).parents[1] / "data" / "reef_val"
+"""The frozen evaluation set, in the repository."""
+
+SPLITS = ("train", "val", "test")
+
+
+class FolderDataset(Dataset[Item]):
+    """Pictures from files, resized as they are decoded.
+
+    Attributes:
+        class_names: "background" first.
+        names: the file name of each picture.
+        records: where each picture and each box comes from.
+        skipped: the faults that `skip_bad` left out.
+
+    Args:
+        annotations: what a reader of formats.py found.
+        image_size: resize every picture, and its boxes, to a longest side of so many pixels.
+        skip_bad: leave bad boxes and pictures out; every picture is decoded once to tell.
+        cache: keep each picture in memory after its first visit, as uint8 of the size in use
+            (640x480 takes 0.9 MB). Workers of a DataLoader each keep their own.
+
+    Raises:
+        DataError: at the first fault, with file and record, unless `skip_bad`. A file that is
+            cut short shows only when it is visited.
+    """
+
+    def __init__(
+        self,
+        annotations: Annotations,
+        image_size: int | None = None,
+        skip_bad: bool = False,
+        cache: bool = False,
+    ) -> None:
+        """Check all records; decode nothing yet."""
+        if image_size is not None and image_size < 1:
+            raise ValueError(f"image_size is a longest side in pixels, 1 or more: {image_size}")
+        self.records, self.skipped = sound_records(annotations, skip_bad)
+        self.class_names = annotations.class_names
+        self.names = tuple(record.image.name for record in self.records)
+        self.image_size = image_size
+        self._kept: dict[int, Tensor] | None = {} if cache else None
+        for record in self.records:
+            check_target({"boxes": record.boxes, "labels": record.labels}, str(record.image))
+
+    def __len__(self) -> int:
+        """How many pictures there are."""
+        return len(self.records)
+
+    def __getitem__(self, index: int) -> Item:
+        """Decode a picture; its boxes are in the pixels of the tensor that comes back."""
+        record = self.records[index]
+        image = self._picture(index)
+        boxes = record.boxes * stretch(record, image)
+        return image, {"boxes": boxes, "labels": record.labels, "image_id": torch.tensor(index)}
+
+    def _picture(self, index: int) -> UInt8[Tensor, "3 H W"]:
+        if self._kept is not None and index in self._kept:
+            return self._kept[index]
+        image = read_picture(self.records[index].image, self.image_size)
+        if self._kept is not None:
+            self._kept[index] = image
+        return image
+
+
+def stretch(record: Record, image: Tensor) -> Tensor:
+    """How much wider and higher than its file a picture is, for x1 y1 x2 y2."""
+    assert record.image_size is not None  # a sound record has been measured
+    down, right = (new / old for new, old in zip(image.shape[1:], record.image_size, strict=True))
+    return torch.tensor([right, down, right, down])
+
+
+def collate(
+    batch: Sequence[tuple[Tensor, dict[str, Any]]], multiple: int = 32
+) -> tuple[UInt8[Tensor, "B 3 H W"], list[dict[str, Any]]]:
+    """Join items to one batch, the pictures filled up with zeros to one size.
+
+    The padding is on the right and below, so every pixel and every box stays where it is:
+    targets pass unchanged. `multiple` is the coarsest stride of the network, in pixels.
+    """
+    images, targets = zip(*batch, strict=True)
+    return batch_images(images, multiple), list(targets)
+
+
+def load_dataset(
+    name_or_path: str | Path,
+    split: str = "train",
+    image_size: int | None = None,
+    skip_bad: bool = False,
+    cache: bool = False,
+    length: int = 2000,
+) -> FolderDataset | Reef:
+    """Load one split of a set by name, or of a folder in any of the three formats.
+
+    "reef" is drawn for training, and read from the repository for val. A folder
+    without a val split lends every fifth picture of its train split.
+
+    Args:
+        name_or_path: see above.
+        split: "train", "val" or "test".
+        image_size: longest side of every picture, in pixels; None keeps their sizes.
+        skip_bad: leave out what is faulty instead of stopping; `skipped` of the result lists it.
+        cache: keep pictures in memory after their first visit (the drawn reef always does).
+        length: pictures of the drawn reef.
+
+    Raises:
+        DataError: nothing there under this name, or a fault in it.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"split is one of {', '.join(SPLITS)}: {split!r}")
+    if name_or_path == "reef" and split == "train":
+        side = image_size or 128
+        return Reef(TRAIN_SEED, length, ReefConfig(image_size=(side, side)))
+    return FolderDataset(read_named(str(name_or_path), split), image_size, skip_bad, cache)
+
+
+def read_named(name_or_path: str, split: str) -> Annotations:
+    """Find a set by name, or a folder, and read one split of it."""
+    if name_or_path == "reef":
+        return read_share(REEF_VAL, split)
+    return read_share(Path(name_or_path).expanduser(), split)

@@ -1,0 +1,115 @@
+"""What is wrong with a folder: every fault of its pictures and boxes, one by one.
+
+Follows formats.py, which reports what cannot be read; feeds data.py with what is sound.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+
+import torch
+
+from detlab.pictures import open_picture, read_picture
+from detlab.records import Annotations, DataError, Defect, Record
+
+SLACK = 1.0
+"""Pixels a box may reach past the edge: annotation tools round and count from 0 or from 1."""
+
+
+def box_fault(box: list[float], image_size: tuple[int, int]) -> str | None:
+    """Say what is wrong with one box (x1 y1 x2 y2, pixels), or None.
+
+    >>> box_fault([0.0, 0.0, 30.5, 20.0], image_size=(20, 30))
+    >>> box_fault([5.0, 5.0, 5.0, 9.0], image_size=(20, 30))
+    'box 5 5 5 9 has no area inside the 30x20 picture; want x2 > x1 and y2 > y1'
+    """
+    height, width = image_size
+    x1, y1, x2, y2 = box
+    written = " ".join(f"{value:g}" for value in box)
+    if not all(map(math.isfinite, box)):
+        return f"box {written}; want four finite numbers"
+    if min(x1, y1) < -SLACK or x2 > width + SLACK or y2 > height + SLACK:
+        return f"box {written} reaches outside the {width}x{height} picture"
+    if min(x2, width) <= max(x1, 0) or min(y2, height) <= max(y1, 0):
+        return f"box {written} has no area inside the {width}x{height} picture; " + (
+            "want x2 > x1 and y2 > y1"
+        )
+    return None
+
+
+def check_record(record: Record, decode: bool = False) -> tuple[Record | None, list[Defect]]:
+    """Part the sound half of a record from its faults.
+
+    A picture that cannot be used takes the whole record with it; a bad box goes alone.
+    What is left has its boxes clipped to the picture and its true `image_size`.
+    A record without objects is sound: an empty picture teaches what is background.
+
+    Args:
+        record: what a reader found.
+        decode: also decode every pixel (some ms a picture), which finds truncated files;
+            otherwise only the header is read.
+    """
+    try:
+        with open_picture(record.image) as picture:
+            width, height = picture.size
+        if decode:
+            read_picture(record.image)
+    except DataError as error:
+        what = str(error).removeprefix(f"{record.image}: ")
+        return None, [Defect(record.image, "", what)]
+    if record.image_size not in (None, (height, width)):
+        said = f"{record.image_size[1]}x{record.image_size[0]}" if record.image_size else ""
+        what = f"is {width}x{height} pixels; its annotation {record.source.name} says {said}"
+        return None, [Defect(record.image, "", what)]
+
+    faults = [box_fault(box, (height, width)) for box in record.boxes.tolist()]
+    kept = [row for row, fault in enumerate(faults) if fault is None]
+    edges = torch.tensor([width, height, width, height])
+    sound = replace(
+        record,
+        image_size=(height, width),
+        boxes=record.boxes[kept].clamp(min=0).minimum(edges),
+        labels=record.labels[kept],
+        objects=tuple(record.objects[row] for row in kept),
+    )
+    where = [f"{record.image.stem} {name}" for name in record.objects]
+    return sound, [
+        Defect(record.source, name, fault)
+        for name, fault in zip(where, faults, strict=True)
+        if fault
+    ]
+
+
+def find_defects(annotations: Annotations) -> Iterator[Defect]:
+    """Yield every fault of a split: those met in reading, then those of pictures and boxes.
+
+    Decodes every picture, so it takes some milliseconds for each.
+    """
+    yield from annotations.defects
+    for record in annotations.records:
+        yield from check_record(record, decode=True)[1]
+
+
+def sound_records(
+    annotations: Annotations, skip_bad: bool = False
+) -> tuple[tuple[Record, ...], tuple[Defect, ...]]:
+    """The records that can be trained on, and the faults that were left out.
+
+    Raises:
+        DataError: at the first fault, unless `skip_bad`; or if no record is left.
+    """
+    records, defects = [], list(annotations.defects)
+    for record in annotations.records:
+        if defects and not skip_bad:
+            break
+        sound, faults = check_record(record, decode=skip_bad)
+        defects += faults
+        if sound is not None:
+            records.append(sound)
+    if defects and not skip_bad:
+        raise DataError(
+            f"{defects[0]}\n(`detlab data check` lists all; --skip-bad leaves them out)"
+        )
+    if not records:
+        raise DataError(f"no usable picture is left; the first fault is {defects[0]}")
+    return tuple(records), tuple(defects)

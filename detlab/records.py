@@ -1,0 +1,133 @@
+"""What a folder says of its pictures: records, and the faults met on the way.
+
+A reader in formats.py turns a folder into `Annotations`; defects.py parts the sound from the
+bad; data.py loads what is sound. Every fault is a `Defect` with its file and its record:
+one of them is an error, a list of them is a report.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+Object = tuple[str, int, list[float]]
+"""Where it stands in its file, its label, its box x1 y1 x2 y2 in pixels."""
+
+UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
+"""What a missing or misspelt entry raises when it is read."""
+
+Entry = TypeVar("Entry")
+Read = TypeVar("Read")
+
+
+class DataError(ValueError):
+    """A fault in a user's data, said in one or two lines with the file and the record."""
+
+
+@dataclass(frozen=True)
+class Defect:
+    """One fault: the file it stands in, the record there (may be empty), what is wrong."""
+
+    file: Path
+    record: str
+    what: str
+
+    def __str__(self) -> str:
+        """The three parts in one line."""
+        return ": ".join(part for part in (str(self.file), self.record, self.what) if part)
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """One picture and the objects that its annotation names; nothing is checked yet."""
+
+    image: Path
+    image_size: tuple[int, int] | None
+    """(height, width) in pixels as the annotation says, None where it does not say."""
+    boxes: Float[Tensor, "M 4"]
+    labels: Int64[Tensor, " M"]
+    objects: tuple[str, ...]
+    """Where each box stands in `source`: "object 3", "annotation 120", "line 7"."""
+    source: Path
+    """The annotation file."""
+
+
+@dataclass(frozen=True, eq=False)
+class Annotations:
+    """All records of one split, its classes, and what could not become a record."""
+
+    records: tuple[Record, ...]
+    class_names: tuple[str, ...]
+    """"background" first, so that `class_names[label]` works."""
+    defects: tuple[Defect, ...]
+
+
+def read_text(path: Path) -> str:
+    """Read a text file, or say in one line why that fails."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not UTF-8 text") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def read_each(
+    entries: Iterable[tuple[str, Entry]], read_one: Callable[[str, Entry], Read], source: Path
+) -> tuple[list[Read], list[Defect]]:
+    """Read named entries one by one; one that cannot be read becomes a defect.
+
+    >>> read_each([("line 1", "7"), ("line 2", "x")], lambda name, text: int(text), Path("a.txt"))
+    ([7], [Defect(..., record='line 2', what="invalid literal for int() with base 10: 'x'")])
+    """
+    found, defects = [], []
+    for name, entry in entries:
+        try:
+            found.append(read_one(name, entry))
+        except UNREADABLE as error:
+            what = f"lacks {error}" if isinstance(error, KeyError) else str(error)
+            defects.append(Defect(source, name, what))
+    return found, defects
+
+
+def named_once(
+    entries: Iterable[tuple[str, Entry]], source: Path
+) -> tuple[list[tuple[str, Entry]], list[Defect]]:
+    """Keep the first entry of each name; a second one is a defect.
+
+    >>> named_once([("id 1", "a"), ("id 2", "b"), ("id 1", "c")], Path("a.json"))[0]
+    [('id 1', 'a'), ('id 2', 'b')]
+    """
+    first: dict[str, Entry] = {}
+    defects = []
+    for name, entry in entries:
+        if name in first:
+            defects.append(Defect(source, name, "stands there more than once"))
+        first.setdefault(name, entry)
+    return list(first.items()), defects
+
+
+def label_of_class(name: Any, class_names: Iterable[Any]) -> int:
+    """The label of a class, from 1; `class_names` without "background"."""
+    known = list(class_names)
+    if name not in known:
+        raise DataError(f"unknown class {name!r}; want one of {', '.join(map(str, known))}")
+    return 1 + known.index(name)
+
+
+def make_record(
+    image: Path, image_size: tuple[int, int] | None, objects: list[Object], source: Path
+) -> Record:
+    """Put the objects of one picture into tensors; [0, 4] boxes where there are none."""
+    return Record(
+        image=image,
+        image_size=image_size,
+        boxes=torch.tensor([box for _, _, box in objects], dtype=torch.float32).reshape(-1, 4),
+        labels=torch.tensor([label for _, label, _ in objects], dtype=torch.int64),
+        objects=tuple(name for name, _, _ in objects),
+        source=source,
+    )
