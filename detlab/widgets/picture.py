@@ -1,0 +1,195 @@
+"""The present state of a lab as a PNG, for readers who have no kernel.
+
+The same layers as in the browser: picture, regions, boxes, arrows; beside them the numbers.
+"""
+
+import io
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from PIL import Image
+from torch import Tensor
+
+from detlab.widgets.canvas import BoxCanvas
+from detlab.widgets.readout import Bar, Chart, Formula, Item, Row
+from detlab.widgets.roles import ROLES, Role, role
+
+DPI = 110
+WIDTH, PICTURE = 8.6, 4.6  # inches: the whole, and the picture's part
+INK, SOFT, EDGE = "#1b232b", "#5b6570", (4 / 255, 18 / 255, 26 / 255, 0.62)
+
+
+def lab_picture(
+    title: str, task: str, reached: bool, canvas: BoxCanvas, items: Sequence[Item], result: str
+) -> bytes:
+    """Draw headline, picture, result line and numbers into one PNG."""
+    height, width = canvas.image_size
+    shown = min(PICTURE, 4.4 * width / height)
+    tall = max(shown * height / width + 0.35, side_height(items)) + 0.55 + (0.26 if task else 0)
+    figure = Figure(figsize=(WIDTH, tall), dpi=DPI, facecolor="white")
+
+    def text(x: float, from_top: float, words: str, **look: Any) -> None:
+        figure.text(x / WIDTH, 1 - from_top / tall, words, va="top", **{"color": INK, **look})
+
+    text(0.1, 0.08, title, size=13, weight="bold")
+    top = 0.42
+    if task:
+        text(0.1, 0.40, ("Reached: " if reached else "Task: ") + task, size=9.5, color=SOFT)
+        top = 0.68
+    high = shown * height / width
+    place = (0.1 / WIDTH, 1 - (top + high) / tall, shown / WIDTH, high / tall)
+    draw_canvas(figure.add_axes(place), canvas)
+    text(0.1, top + high + 0.07, result, size=10.5, weight="bold")
+    draw_items(figure, items, shown + 0.4, top, tall)
+    return small_png(figure)
+
+
+def side_height(items: Sequence[Item]) -> float:
+    """Inches that the numbers take."""
+    return sum(1.9 if isinstance(item, Chart) else 0.24 * len(wrapped(item)) for item in items)
+
+
+def wrapped(item: Item) -> list[tuple[str, str]]:
+    """The lines of an item, long ones broken."""
+    lines = []
+    for label, value in item.lines():
+        first, *rest = textwrap.wrap(label, 52 - len(value)) or [""]
+        lines += [(first, value), *((more, "") for more in rest)]
+    return lines
+
+
+def draw_items(figure: Figure, items: Sequence[Item], left: float, top: float, tall: float) -> None:
+    """Write the numbers from `top` inches downwards."""
+    for item in items:
+        if isinstance(item, Chart):
+            place = ((left + 0.35) / WIDTH, 1 - (top + 1.5) / tall, 2.8 / WIDTH, 1.4 / tall)
+            draw_chart(figure.add_axes(place), item)
+            top += 1.9
+            continue
+        strong = isinstance(item, Formula) or (isinstance(item, Row) and item.strong)
+        look: dict[str, Any] = {"size": 9.5, "va": "top", "weight": "bold" if strong else "normal"}
+        for label, value in wrapped(item):
+            y = 1 - top / tall
+            figure.text(left / WIDTH, y, label, color=INK if strong else SOFT, **look)
+            figure.text(1 - 0.1 / WIDTH, y, value, color=INK, ha="right", **look)
+            top += 0.24
+        if isinstance(item, Bar):
+            start, end, y = (left + 1.3) / WIDTH, 1 - 0.75 / WIDTH, 1 - (top - 0.15) / tall
+            for stop, colour in ((end, "#e3e8ec"), (start + (end - start) * item.share, "#1976d2")):
+                figure.add_artist(figure_line(start, stop, y, colour))
+
+
+def figure_line(start: float, stop: float, y: float, colour: str) -> Any:
+    """A thick horizontal line in shares of the figure."""
+    return Line2D([start, stop], [y, y], lw=5, color=colour, solid_capstyle="butt")
+
+
+def draw_chart(axes: Axes, chart: Chart) -> None:
+    """The curves and the dot."""
+    for (name, points), style in zip(chart.curves.items(), ("-", "--", ":"), strict=False):
+        axes.plot([x for x, _ in points], [y for _, y in points], style, color=INK, label=name)
+    if chart.dot:
+        axes.plot(*chart.dot, "o", color="#1976d2", markersize=8, markeredgecolor="white")
+    if len(chart.curves) > 1:
+        axes.legend(fontsize=7, frameon=False)
+    axes.set(xlim=chart.x_range, ylim=chart.y_range)
+    axes.set_xlabel(chart.x_label, size=8)
+    axes.set_ylabel(chart.y_label, size=8)
+    axes.tick_params(labelsize=7)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def draw_canvas(axes: Axes, canvas: BoxCanvas) -> None:
+    """Picture, regions, boxes, arrows."""
+    height, width = canvas.image_size
+    extent = (0, width, height, 0)
+    axes.imshow(canvas.image.permute(1, 2, 0).cpu().numpy(), extent=extent)
+    overlay = getattr(canvas, "overlay", None)
+    if overlay is not None:
+        axes.imshow(overlay.permute(1, 2, 0).cpu().numpy(), extent=extent)
+    for region in canvas.regions:
+        if region.get("outside"):
+            darken_outside(axes, region["box"], width, height)
+        else:
+            draw_boxes(axes, torch.tensor([region["box"]]), role(region["role"]))
+    draw_states(axes, canvas)
+    for box, look in zip(canvas.edited, canvas.editable, strict=True):
+        draw_boxes(axes, torch.tensor([box]), role(look["role"]), canvas.shade, [look["name"]])
+    for arrow in canvas.arrows:
+        draw_arrow(axes, arrow)
+    axes.set(xlim=(0, width), ylim=(height, 0), xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+
+
+def draw_states(axes: Axes, canvas: BoxCanvas) -> None:
+    """The read-only boxes and points, role by role."""
+    states = canvas.states
+    for state, look in enumerate(ROLES[1:], start=1):
+        rows = (states == state).nonzero()[:, 0]
+        if len(rows):
+            names = [canvas.texts[row] for row in rows] if canvas.tags else []
+            draw_boxes(axes, canvas.boxes[rows], look, 0, names)
+    points = torch.frombuffer(bytearray(canvas._points or b"\0" * 8), dtype=torch.float32)
+    for (x, y), state in zip(points.view(-1, 2).tolist(), canvas._point_states, strict=False):
+        if state:
+            axes.plot(x, y, ".", color=ROLES[state].colour, markersize=3)
+
+
+def draw_boxes(
+    axes: Axes, boxes: Tensor, look: Role, shade: float = 0, names: Sequence[str] = ()
+) -> None:
+    """The boxes of one role, with its colour and its line style."""
+    x1, y1, x2, y2 = boxes.float().cpu().unbind(dim=1)
+    corners = torch.stack([x1, y1, x2, y1, x2, y2, x1, y2], dim=1).view(-1, 4, 2).numpy()
+    many = len(boxes) > 600
+    points = 72 / DPI  # a line's width is told in points, the role's in pixels
+    width = 0.7 if many else look.width * points
+    solid = many or not look.dash
+    style: Any = "solid" if solid else (0, [part * points / width for part in look.dash])
+    fill = max(look.fill, shade)
+    if fill:
+        axes.add_collection(PolyCollection(list(corners), facecolors=look.colour, alpha=fill))
+    lines = PolyCollection(
+        list(corners), facecolors="none", edgecolors=look.colour, linewidths=width, linestyles=style
+    )
+    if not many:
+        edge = PolyCollection(
+            list(corners), facecolors="none", edgecolors=EDGE, linewidths=width + 1.4
+        )
+        axes.add_collection(edge)
+    axes.add_collection(lines)
+    for name, box in zip(names, boxes.tolist(), strict=False):
+        box_look = {"facecolor": look.colour, "edgecolor": "none", "pad": 1.5}
+        axes.text(box[0], box[1], name, size=7.5, va="bottom", color="#0b1d26", bbox=box_look)
+
+
+def darken_outside(axes: Axes, box: Sequence[float], width: int, height: int) -> None:
+    """Leave only the inside of a box bright."""
+    x1, y1, x2, y2 = box
+    for part in ((0, 0, width, y1), (0, y2, width, height), (0, y1, x1, y2), (x2, y1, width, y2)):
+        axes.fill_between([part[0], part[2]], part[1], part[3], color="#04121a", alpha=0.72, lw=0)
+
+
+def draw_arrow(axes: Axes, arrow: dict[str, Any]) -> None:
+    """One arrow in the colour of its role."""
+    look = {"arrowstyle": "-|>", "color": role(arrow["role"]).colour, "lw": 2, "shrinkA": 0}
+    edge = {**look, "color": EDGE, "lw": 4, "shrinkB": 0}
+    axes.annotate("", arrow["to"], arrow["from"], arrowprops=edge)
+    axes.annotate("", arrow["to"], arrow["from"], arrowprops={**look, "shrinkB": 0})
+
+
+def small_png(figure: Figure) -> bytes:
+    """The figure as a PNG of 256 colours, dithered: a third of the bytes."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    picture = Image.open(file).convert("RGB")
+    colours = picture.quantize(256)
+    small = io.BytesIO()
+    picture.quantize(palette=colours, dither=Image.Dither.FLOYDSTEINBERG).save(small, "PNG")
+    return small.getvalue()
