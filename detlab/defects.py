@@ -1,14 +1,16 @@
 """What is wrong with a folder: every fault of its pictures and boxes, one by one.
 
-Follows formats.py, which reports what cannot be read; feeds data.py with what is sound.
+Follows folders.py, whose readers report what they cannot read; feeds data.py with what is sound.
 """
 
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 
+from detlab.folders import list_splits, read_split
 from detlab.pictures import open_picture, read_picture
 from detlab.records import Annotations, DataError, Defect, Record
 
@@ -88,28 +90,44 @@ def find_defects(annotations: Annotations) -> Iterator[Defect]:
     yield from annotations.defects
     for record in annotations.records:
         yield from check_record(record, decode=True)[1]
+    if annotations.records and not any(len(record.boxes) for record in annotations.records):
+        source = annotations.records[0].source
+        yield Defect(source, "", f"no object in any of {len(annotations.records)} pictures")
 
 
-def sound_records(
-    annotations: Annotations, skip_bad: bool = False
-) -> tuple[tuple[Record, ...], tuple[Defect, ...]]:
-    """The records that can be trained on, and the faults that were left out.
+def check_folder(folder: Path) -> list[Defect]:
+    """Every fault in every split of a folder.
 
     Raises:
-        DataError: at the first fault, unless `skip_bad`; or if no record is left.
+        DataError: there is no folder, or nothing in it that can be read at all.
+    """
+    splits = [read_split(folder, split) for split in list_splits(folder)]
+    return [defect for split in splits for defect in find_defects(split)]
+
+
+def sound_part(annotations: Annotations, skip_bad: bool, decode: bool = False) -> Annotations:
+    """What can be trained on; its `defects` are what was left out of it.
+
+    Args:
+        annotations: what a reader found.
+        skip_bad: leave out faults instead of stopping at the first.
+        decode: find truncated pictures too, see `check_record`.
+
+    Raises:
+        DataError: at the first fault, unless `skip_bad`; or where no picture is left.
     """
     records, defects = [], list(annotations.defects)
     for record in annotations.records:
         if defects and not skip_bad:
             break
-        sound, faults = check_record(record, decode=skip_bad)
+        sound, faults = check_record(record, decode)
         defects += faults
         if sound is not None:
             records.append(sound)
     if defects and not skip_bad:
         raise DataError(
-            f"{defects[0]}\n(`detlab data check` lists all; --skip-bad leaves them out)"
+            f"{defects[0]}\n(`detlab data check` lists all faults, --skip-bad leaves them out)"
         )
     if not records:
-        raise DataError(f"no usable picture is left; the first fault is {defects[0]}")
-    return tuple(records), tuple(defects)
+        raise DataError(f"no usable picture; {defects[0] if defects else 'the list is empty'}")
+    return replace(annotations, records=tuple(records), defects=tuple(defects))

@@ -32,7 +32,7 @@ def recognise_format(folder: Path) -> Literal["coco", "voc", "yolo"]:
         return "coco"
     if (folder / "Annotations").is_dir() and (folder / "JPEGImages").is_dir():
         return "voc"
-    if any(folder.glob("**/labels")):
+    if [*folder.glob("labels"), *folder.glob("*/labels")]:
         return "yolo"
     if not any(folder.iterdir()):
         raise DataError(f"{folder}: the folder is empty")

@@ -8,6 +8,7 @@ picture or object is set aside as a `Defect`, and data.py decides what becomes o
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
@@ -16,7 +17,7 @@ import yaml  # type: ignore[import-untyped]
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from detlab.pictures import open_picture
+from detlab.pictures import open_picture, pictures_by_stem
 from detlab.records import (
     Annotations,
     DataError,
@@ -29,10 +30,6 @@ from detlab.records import (
     read_each,
     read_text,
 )
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm")
-"""How a picture's name may end, where the annotation gives only its stem."""
-
 
 # COCO: one JSON file with images, annotations and categories
 
@@ -135,10 +132,23 @@ def read_voc(
         stems = [stem for stem, _ in named]
 
     pictures = pictures_by_stem(folder / "JPEGImages")
-    records = []
-    for stem in stems:
-        source = folder / "Annotations" / f"{stem}.xml"
-        image = pictures.get(stem, folder / "JPEGImages" / f"{stem}.jpg")
+    pairs = [
+        (
+            folder / "Annotations" / f"{stem}.xml",
+            pictures.get(stem, folder / "JPEGImages" / f"{stem}.jpg"),
+        )
+        for stem in stems
+    ]
+    read = voc_annotations(pairs, class_names, first_pixel)
+    return replace(read, defects=(*defects, *read.defects))
+
+
+def voc_annotations(
+    pairs: list[tuple[Path, Path]], class_names: tuple[str, ...], first_pixel: int
+) -> Annotations:
+    """Read annotation after annotation, each with its picture."""
+    records, defects = [], []
+    for source, image in pairs:
         try:
             record, faults = voc_record(source, image, class_names, first_pixel)
         except DataError as error:
@@ -200,12 +210,6 @@ def text_at(entry: Element, path: str) -> str:
     if text is None or not text.strip():
         raise DataError(f"lacks {path}")
     return text.strip()
-
-
-def pictures_by_stem(folder: Path) -> dict[str, Path]:
-    """All pictures of a folder by name without ending. Empty where there is no folder."""
-    paths = sorted(folder.iterdir()) if folder.is_dir() else []
-    return {path.stem: path for path in reversed(paths) if path.suffix.lower() in SUFFIXES}
 
 
 # YOLO: a text file for each picture, a line for each object

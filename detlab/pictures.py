@@ -21,6 +21,9 @@ from detlab.records import DataError
 PICTURE_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 """The only decoders that are tried; others can start programs (EPS) or are never photographs."""
 
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm")
+"""How a picture's name may end, where the annotation gives only its stem."""
+
 
 def open_picture(path: Path) -> Image.Image:
     """Open a picture and read its header: format and size, no pixels yet.
@@ -71,3 +74,9 @@ def read_picture(path: Path, long_side: int | None = None) -> UInt8[Tensor, "3 H
         rgb = rgb.resize(size, Image.Resampling.BILINEAR)
     pixels: Tensor = pil_to_tensor(rgb)
     return pixels
+
+
+def pictures_by_stem(folder: Path) -> dict[str, Path]:
+    """All pictures of a folder by name without ending. Empty where there is no folder."""
+    paths = sorted(folder.iterdir()) if folder.is_dir() else []
+    return {path.stem: path for path in reversed(paths) if path.suffix.lower() in SUFFIXES}

@@ -88,6 +88,7 @@ class Augmented(Dataset[tuple[Tensor, dict[str, Any]]]):
         self.dataset = dataset
         self.transforms = transforms
         self.class_names: tuple[str, ...] = dataset.class_names
+        self.names: tuple[str, ...] | None = getattr(dataset, "names", None)
 
     def __len__(self) -> int:
         """How many pictures there are."""

@@ -1,0 +1,107 @@
+"""Fetch an archive that a stranger packed, and unpack it without harm.
+
+Stands on records.py (`DataError`); download.py says what to fetch and what must come out.
+"""
+
+import gzip
+import os
+import tarfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.error import URLError
+
+import requests
+from tqdm import tqdm
+
+from detlab.records import DataError
+
+CHUNK = 1 << 16
+"""Bytes between two looks at the progress bar."""
+
+MAX_UNPACKED = 2 << 30
+"""Bytes that an archive may unpack to; the largest of ours has some 0.1 GB."""
+
+
+def resume_download(address: str, output_file: str, _: Any, part: Path) -> None:
+    """Fetch an address into `part`, going on after what is there; move it when it is whole.
+
+    Raises:
+        DataError: it broke off, with how much is kept for the next try.
+    """
+    try:
+        want = fetch_rest(address, part)
+    except requests.RequestException as error:
+        reason = str(error)
+        want = -1
+    else:
+        reason = "the connection was cut"
+    done = part.stat().st_size if part.exists() else 0
+    if want is not None and want != done:
+        kept = f"{done:,} bytes are kept; run it again to go on from there"
+        raise DataError(f"{address}: {reason}\n{kept}")
+    os.replace(part, output_file)
+
+
+def fetch_rest(address: str, part: Path) -> int | None:
+    """Append to `part` what it lacks, and say how large the whole is, where the server says so."""
+    done = part.stat().st_size if part.exists() else 0
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={done}-"} if done else {})
+    with requests.get(address, headers=headers, stream=True, timeout=30) as response:
+        if response.status_code == 416 and done:  # nothing comes after `done`: start over
+            part.unlink()
+            return fetch_rest(address, part)
+        response.raise_for_status()
+        if response.status_code != 206:  # the server sends all of it
+            done = 0
+        size = response.headers.get("Content-Length")
+        want = done + int(size) if size else None
+        with (
+            part.open("ab" if done else "wb") as file,
+            tqdm(desc=part.stem, total=want, initial=done, unit="B", unit_scale=True) as bar,
+        ):
+            for chunk in response.iter_content(CHUNK):
+                file.write(chunk)
+                bar.update(len(chunk))
+    return want
+
+
+def unpack(archive: Path, folder: Path, inside: str = "") -> None:
+    """Take a part of an archive's only top folder out of it, plain files alone.
+
+    Raises:
+        DataError: damaged; a path that leaves the folder; a link; more than MAX_UNPACKED bytes.
+    """
+    part, left = PurePosixPath(inside).parts, MAX_UNPACKED
+    try:
+        with tarfile.open(archive) as tar:
+            for member in tar:
+                path = PurePosixPath(member.name)
+                if path.is_absolute() or ".." in path.parts:
+                    raise DataError(f"{archive}: {member.name}: the path leaves the folder")
+                if path.parts[1 : 1 + len(part)] != part or member.isdir():
+                    continue
+                if not member.isreg():
+                    raise DataError(f"{archive}: {member.name}: want plain files, this is a link")
+                left -= member.size
+                if left < 0:
+                    raise DataError(f"{archive}: unpacks to more than {MAX_UNPACKED} bytes")
+                member.name = str(PurePosixPath(*path.parts[1 + len(part) :]))
+                tar.extract(member, folder, filter="data")
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{archive}: damaged archive ({error}); run it again") from error
+
+
+@contextmanager
+def plain_errors(folder: Path) -> Iterator[None]:
+    """Say in one or two lines what stopped a download, and what to do about it."""
+    try:
+        yield
+    except (URLError, RuntimeError) as error:  # torchvision's ways to say it
+        raise DataError(f"{folder}: the download stopped: {error}; run it again") from error
+    except OSError as error:
+        what = f"{error.filename or folder}: {error.strerror or error}"
+        advice = "make room, or download to another folder and name that in DETLAB_DATA"
+        raise DataError(f"{what}\n{advice}") from error
