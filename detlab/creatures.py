@@ -1,35 +1,36 @@
-"""The animals of the reef, as outlines that can be drawn at any size.
+"""The animals of the reef, as outlines that can be painted at any size.
 
-Seven animals, each a function of a generator and a palette: it strikes a pose and returns parts,
-back to front. Every animal draws from the same palettes, so only its form tells what it is.
-Animals swim to the right, x right and y down, and are about 2 units long.
-Stands on nothing; seascape.py grows plants with the same tools, reef.py puts all into pictures.
+Seven animals, each a function of a generator: it strikes a pose and returns its parts, back to
+front. All share the same palettes and sizes, so only form tells what an animal is.
+They swim to the right, x right and y down, and are about 2 units long.
+Stands on nothing; seascape.py grows plants with the same tools, reef.py brings all together.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import cache, partial
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from numpy.random import Generator
+from numpy.random import Generator, default_rng
 from numpy.typing import NDArray
 
-Colour = tuple[float, float, float]
+Colour = tuple[int | float, int | float, int | float]
 """Red, green, blue, 0 to 255."""
-Points = Float[np.ndarray, "P 2"]
+Points = Float[np.ndarray, "_ 2"]
+"""x y of a polygon's corners."""
 
-INK: Colour = (22.0, 26.0, 38.0)
-WHITE: Colour = (250.0, 250.0, 244.0)
+# Tools ----------------------------------------------------------------------------------------
 
 
 class Part(NamedTuple):
-    """One filled outline."""
+    """One filled outline; a figure is a list of them, back to front."""
 
     outline: NDArray[np.float64]
-    """[P, 2] x y, the polygon's corners."""
-    colour: Colour
+    role: str
+    """Which of a palette's colours it takes."""
     solid: bool = True
-    """Whether it adds to the silhouette; a marking is only seen where a solid part lies."""
+    """Whether it adds to the silhouette."""
     opacity: float = 1.0
 
 
@@ -40,19 +41,26 @@ class Palette(NamedTuple):
     side: Colour
     belly: Colour
     accent: Colour
+    ink: Colour = (22.0, 26.0, 38.0)
+    white: Colour = (250.0, 250.0, 244.0)
+
+    @property
+    def fin(self) -> Colour:
+        """Between back and accent."""
+        return mix(self.back, self.accent, 0.3)
 
 
 PALETTES = (
-    Palette((214, 84, 40), (244, 126, 52), (255, 206, 140), (255, 246, 226)),  # clownfish
-    Palette((36, 74, 142), (58, 120, 196), (176, 214, 240), (255, 206, 70)),  # blue tang
-    Palette((222, 160, 28), (250, 200, 58), (255, 238, 168), (50, 70, 120)),  # lemon
-    Palette((92, 106, 126), (132, 148, 168), (228, 234, 238), (206, 214, 226)),  # slate
-    Palette((146, 52, 110), (206, 88, 146), (250, 190, 210), (255, 226, 160)),  # orchid
-    Palette((66, 108, 62), (112, 158, 80), (214, 226, 160), (240, 206, 110)),  # moss
-    Palette((90, 60, 140), (136, 98, 196), (214, 194, 244), (250, 160, 190)),  # violet
-    Palette((150, 104, 66), (200, 152, 100), (246, 224, 184), (110, 66, 46)),  # sand
-    Palette((170, 44, 52), (222, 76, 74), (252, 188, 164), (255, 232, 200)),  # coral red
-    Palette((24, 110, 116), (48, 164, 160), (190, 240, 220), (255, 178, 96)),  # lagoon
+    Palette((206, 78, 36), (244, 126, 52), (255, 214, 150), (255, 246, 226)),  # clownfish
+    Palette((36, 74, 142), (62, 126, 204), (184, 220, 244), (255, 206, 70)),  # blue tang
+    Palette((214, 150, 24), (250, 204, 62), (255, 242, 180), (50, 70, 120)),  # lemon
+    Palette((84, 98, 120), (136, 152, 172), (232, 238, 242), (206, 214, 226)),  # slate
+    Palette((140, 46, 104), (212, 92, 152), (252, 200, 218), (255, 226, 160)),  # orchid
+    Palette((60, 102, 58), (118, 166, 82), (222, 234, 170), (240, 206, 110)),  # moss
+    Palette((86, 56, 136), (142, 104, 204), (220, 202, 248), (250, 160, 190)),  # violet
+    Palette((136, 92, 58), (204, 156, 104), (248, 228, 190), (110, 66, 46)),  # sand
+    Palette((160, 38, 48), (226, 80, 76), (254, 196, 172), (255, 232, 200)),  # coral red
+    Palette((20, 104, 110), (52, 172, 166), (196, 244, 224), (255, 178, 96)),  # lagoon
 )
 
 
@@ -62,288 +70,77 @@ def mix(a: Colour, b: Colour, share: float) -> Colour:
     >>> mix((0.0, 100.0, 200.0), (100.0, 100.0, 100.0), 0.5)
     (50.0, 100.0, 150.0)
     """
-    return tuple(p + (q - p) * share for p, q in zip(a, b, strict=True))  # type: ignore[return-value]
-
-
-def _catmull_rom(steps: int) -> NDArray[np.float64]:
-    """Weights [steps, 4] of four neighbouring points along the curve between the middle two."""
-    t = np.arange(steps)[:, None] / steps
     return (
-        np.hstack(
-            [-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, t**3 - t**2]
-        )
-        / 2
+        a[0] + (b[0] - a[0]) * share,
+        a[1] + (b[1] - a[1]) * share,
+        a[2] + (b[2] - a[2]) * share,
     )
 
 
-def smooth(points: Sequence[tuple[float, float]] | Points, steps: int = 5) -> Points:
+def path(corners: str) -> Points:
+    """Read "x,y x,y ..." as an SVG file writes a polygon.
+
+    >>> path("1,0 0,-.5").tolist()
+    [[1.0, 0.0], [0.0, -0.5]]
+    """
+    return np.array([corner.split(",") for corner in corners.split()], dtype=np.float64)
+
+
+def smooth(points: Points, steps: int = 4) -> Points:
     """A closed Catmull-Rom curve through the points; a point given twice makes a corner.
 
-    >>> smooth([(0, 0), (1, 0), (1, 1), (0, 1)], steps=2).round(3)[:3].tolist()
+    >>> smooth(path("0,0 1,0 1,1 0,1"), steps=2).round(3)[:3].tolist()
     [[0.0, 0.0], [0.5, -0.125], [1.0, 0.0]]
     """
-    corners = np.asarray(points, dtype=np.float64)
-    neighbours = np.stack([np.roll(corners, shift, axis=0) for shift in (1, 0, -1, -2)], axis=1)
-    return (_catmull_rom(steps) @ neighbours).reshape(-1, 2)
+    neighbours = np.stack([np.roll(points, shift, axis=0) for shift in (1, 0, -1, -2)], axis=1)
+    t = np.arange(steps)[:, None] / steps
+    weights = [-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, t**3 - t**2]
+    return np.asarray(np.hstack(weights) / 2 @ neighbours).reshape(-1, 2)
 
 
-def mirrored(half: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+def curve(corners: str) -> Points:
+    """The smooth outline through the corners of a path."""
+    return smooth(path(corners))
+
+
+def mirrored(half: Points) -> Points:
     """Complete an outline that is the same above and below the line y = 0.
 
-    >>> mirrored([(1, 0), (0, 2), (-1, 0)])
-    [(1, 0), (0, 2), (-1, 0), (0, -2)]
+    >>> mirrored(path("1,0 0,2 -1,0")).tolist()
+    [[1.0, 0.0], [0.0, 2.0], [-1.0, 0.0], [0.0, -2.0]]
     """
-    return [*half, *[(x, -y) for x, y in reversed(half) if y != 0]]
+    return np.concatenate([half, half[half[:, 1] != 0][::-1] * [1, -1]])
 
 
 def disc(x: float, y: float, rx: float, ry: float | None = None) -> Points:
-    """An ellipse around (x, y)."""
-    return np.array([x, y]) + _CIRCLE * [rx, rx if ry is None else ry]
+    """An ellipse around (x, y); small ones need fewer corners to look round.
+
+    >>> disc(5.0, 0.0, 1.0)[0].tolist()
+    [6.0, 0.0]
+    """
+    circle = CIRCLE if rx > 0.07 else CIRCLE[::2]
+    return circle * (rx, ry or rx) + (x, y)
 
 
-_ANGLES = np.linspace(0, 2 * np.pi, 20, endpoint=False)
-_CIRCLE = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
+CIRCLE = np.stack([np.cos(np.arange(20) * np.pi / 10), np.sin(np.arange(20) * np.pi / 10)], axis=1)
 
 
-def ribbon(spine: Points, widths: Float[np.ndarray, " P"] | float) -> Points:
+def ribbon(spine: Points, widths: NDArray[np.float64] | float) -> Points:
     """The outline of a band along a line, as wide as told at each point.
 
     >>> ribbon(np.array([[0.0, 0.0], [4.0, 0.0]]), 2.0).tolist()
     [[0.0, 1.0], [4.0, 1.0], [4.0, -1.0], [0.0, -1.0]]
     """
     along = np.gradient(spine, axis=0)
-    along /= np.hypot(along[:, 0], along[:, 1])[:, None] + 1e-9
+    along /= np.hypot(along[:, 0], along[:, 1])[:, None]
     side = np.stack([-along[:, 1], along[:, 0]], axis=1)
-    reach = side * (np.broadcast_to(widths, len(spine))[:, None] / 2)
+    reach = side * np.broadcast_to(widths, len(spine))[:, None] / 2
     return np.concatenate([spine + reach, (spine - reach)[::-1]])
 
 
 def line(*points: tuple[float, float], width: float) -> Points:
     """A band of one width through a few points."""
     return ribbon(np.array(points, dtype=np.float64), width)
-
-
-def eye(x: float, y: float, radius: float) -> list[Part]:
-    """White, pupil and a glint: alive even when it is three pixels across."""
-    return [
-        Part(disc(x, y, radius), WHITE, solid=False),
-        Part(disc(x + 0.12 * radius, y, 0.66 * radius), INK, solid=False),
-        Part(disc(x + 0.3 * radius, y - 0.3 * radius, 0.24 * radius), WHITE, solid=False),
-    ]
-
-
-FISH_BODY = smooth(
-    [(0.94, 0.04), (0.80, -0.15), (0.50, -0.35), (0.10, -0.43), (-0.30, -0.29), (-0.60, -0.10)]
-    + [(-0.66, 0.0), (-0.60, 0.10), (-0.30, 0.28), (0.10, 0.42), (0.50, 0.34), (0.82, 0.18)]
-)
-FISH_TAIL = smooth(
-    mirrored([(-0.50, 0.0), (-0.62, 0.09), (-0.84, 0.34), (-1.04, 0.44), (-0.98, 0.2), (-0.87, 0)])
-)
-FISH_DORSAL = smooth(
-    [(0.50, -0.28), (0.34, -0.54), (0.05, -0.66), (-0.26, -0.56), (-0.48, -0.38), (-0.40, -0.16)]
-)
-FISH_ANAL = smooth([(0.02, 0.34), (-0.10, 0.58), (-0.32, 0.56), (-0.44, 0.36), (-0.36, 0.16)])
-FISH_PELVIC = smooth([(0.40, 0.30), (0.28, 0.60), (0.12, 0.58), (0.14, 0.34)])
-FISH_PECTORAL = smooth([(0.34, 0.10), (0.12, 0.00), (-0.08, 0.10), (-0.04, 0.26), (0.18, 0.26)])
-FISH_BELLY = smooth([(0.95, 0.08), (0.5, 0.16), (0.0, 0.16), (-0.6, 0.05), (-0.4, 0.5), (0.6, 0.5)])
-
-
-def fish(rng: Generator, palette: Palette) -> list[Part]:
-    """A deep, oval body, a fan of a tail, tall fins and a big eye."""
-    fins = mix(palette.back, palette.accent, 0.25)
-    parts = [Part(outline, fins) for outline in (FISH_TAIL, FISH_DORSAL, FISH_ANAL, FISH_PELVIC)]
-    for y in (-0.2, 0.0, 0.2):
-        parts.append(Part(line((-0.6, 0.3 * y), (-1.0, y * 1.5), width=0.03), palette.back, False))
-    parts += [Part(FISH_BODY, palette.side), Part(FISH_BELLY, palette.belly, False, 0.7)]
-    parts += _fish_markings(rng, palette)
-    parts.append(
-        Part(line((0.42, -0.24), (0.35, 0.0), (0.42, 0.24), width=0.04), palette.back, False)
-    )
-    parts.append(Part(FISH_PECTORAL, fins, False))
-    parts.append(Part(line((0.95, 0.08), (0.78, 0.10), width=0.035), INK, False))
-    parts += eye(0.60, -0.09, 0.12)
-    depth = rng.uniform(0.8, 1.2)
-    return [part._replace(outline=part.outline * [1.0, depth]) for part in parts]
-
-
-def _fish_markings(rng: Generator, palette: Palette) -> list[Part]:
-    kind = rng.integers(4)
-    if kind == 0:  # bands
-        bands = [line((x, -0.5), (x + 0.07, 0), (x, 0.5), width=0.13) for x in (0.24, -0.14, -0.48)]
-    elif kind == 1:  # spots
-        bands = [disc(x, y, 0.055) for x in (0.2, 0.0, -0.2, -0.4) for y in (-0.22, -0.02)]
-    elif kind == 2:  # one stripe along the side
-        bands = [line((0.4, -0.02), (0.0, -0.06), (-0.62, 0.0), width=0.13)]
-    else:  # a saddle
-        bands = [smooth([(0.3, -0.5), (0.2, -0.1), (-0.1, 0.05), (-0.4, -0.1), (-0.4, -0.5)])]
-    return [Part(band, palette.accent, solid=False) for band in bands]
-
-
-SHARK_BODY = smooth(
-    [(1.0, 0.0), (0.84, -0.11), (0.5, -0.19), (0.15, -0.21), (-0.25, -0.16), (-0.6, -0.075)]
-    + [(-0.8, -0.05), (-0.8, 0.03), (-0.55, 0.06), (-0.2, 0.14), (0.2, 0.19), (0.55, 0.17)]
-    + [(0.8, 0.11), (0.94, 0.05)]
-)
-SHARK_TAIL = smooth(
-    [(-0.66, -0.06), (-0.82, -0.14), (-1.02, -0.46), (-1.02, -0.46), (-0.97, -0.2), (-0.86, 0.0)]
-    + [(-0.96, 0.24), (-0.96, 0.24), (-0.80, 0.1), (-0.66, 0.05)]
-)
-SHARK_DORSAL = smooth(
-    [(0.30, -0.14), (0.16, -0.34), (-0.02, -0.54), (-0.02, -0.54), (-0.03, -0.32), (-0.10, -0.12)]
-)
-SHARK_DORSAL_2 = smooth([(-0.40, -0.08), (-0.54, -0.22), (-0.54, -0.22), (-0.56, -0.05)])
-SHARK_PECTORAL = smooth(
-    [(0.40, 0.10), (0.26, 0.30), (0.02, 0.48), (0.02, 0.48), (0.08, 0.28), (0.14, 0.10)]
-)
-SHARK_PELVIC = smooth([(-0.26, 0.08), (-0.44, 0.25), (-0.44, 0.25), (-0.44, 0.06)])
-SHARK_BELLY = smooth(
-    [(0.97, 0.03), (0.6, 0.06), (0.2, 0.07), (-0.3, 0.05), (-0.7, 0.01), (-0.7, 0.03), (-0.2, 0.17)]
-    + [(0.2, 0.22), (0.6, 0.2), (0.9, 0.09)]
-)
-
-
-def shark(rng: Generator, palette: Palette) -> list[Part]:
-    """A torpedo with a pointed snout, a tall dorsal triangle and a crescent tail."""
-    fins = (SHARK_TAIL, SHARK_DORSAL, SHARK_DORSAL_2, SHARK_PELVIC)
-    parts = [Part(outline, palette.back) for outline in fins]
-    parts += [Part(SHARK_BODY, palette.side), Part(SHARK_BELLY, palette.belly, False)]
-    for x in (0.40, 0.46, 0.52):
-        parts.append(Part(line((x, -0.07), (x - 0.03, 0.08), width=0.022), palette.back, False))
-    parts.append(Part(line((0.90, 0.07), (0.78, 0.10), (0.68, 0.08), width=0.03), INK, False))
-    parts.append(Part(disc(0.76, -0.04, 0.042), INK, False))
-    parts.append(Part(disc(0.77, -0.055, 0.014), WHITE, False))
-    parts.append(Part(SHARK_PECTORAL, palette.back))
-    return (
-        [part._replace(outline=_swing(part.outline, rng_bend)) for part in parts]
-        if (rng_bend := rng.uniform(-0.22, 0.22))
-        else parts
-    )
-
-
-def _swing(points: Points, amount: float) -> Points:
-    """Bend the rear of the body up or down, more the further back."""
-    x, y = points[:, 0], points[:, 1]
-    return np.stack([x, y + amount * np.maximum(0.3 - x, 0) ** 2], axis=1)
-
-
-JELLY_BELL = smooth(
-    [(-0.62, -0.14), (-0.60, -0.5), (-0.38, -0.86), (0.0, -0.99), (0.38, -0.86), (0.60, -0.5)]
-    + [(0.62, -0.14), (0.47, -0.04), (0.31, -0.14), (0.155, -0.04), (0.0, -0.14), (-0.155, -0.04)]
-    + [(-0.31, -0.14), (-0.47, -0.04)]
-)
-JELLY_GLOW = smooth([(-0.36, -0.46), (-0.2, -0.74), (0.05, -0.86), (0.0, -0.6), (-0.14, -0.42)])
-
-
-def jellyfish(rng: Generator, palette: Palette) -> list[Part]:
-    """A dome with a scalloped hem, frilled arms and trailing tentacles."""
-    t = np.linspace(0, 1, 12)
-    phase = rng.uniform(0, 6.28)
-    parts = []
-    for x, length in zip((-0.5, -0.26, 0.26, 0.5), rng.uniform(0.75, 1.1, 4), strict=True):
-        wave = x * (1 - 0.25 * t) + 0.09 * np.sin(5.5 * t + phase + 2 * x)
-        spine = np.stack([wave, -0.16 + length * t], axis=1)
-        parts.append(Part(ribbon(spine, 0.12 - 0.05 * t), palette.side))
-    for x in (-0.12, 0.12):
-        wave = x + 0.07 * np.sin(7 * t + phase + 9 * x)
-        spine = np.stack([wave, -0.2 + 0.95 * t], axis=1)
-        frill = 0.24 - 0.16 * t + 0.03 * np.sin(40 * t)
-        parts.append(Part(ribbon(spine, frill), palette.belly))
-    parts.append(Part(JELLY_BELL, palette.side))
-    for x in (-0.42, -0.15, 0.15, 0.42):
-        rib = line((0.25 * x, -0.9), (0.85 * x, -0.55), (x, -0.1), width=0.05)
-        parts.append(Part(rib, palette.accent, False, 0.6))
-    parts.append(Part(JELLY_GLOW, palette.belly, False, 0.8))
-    return parts
-
-
-def starfish(rng: Generator, palette: Palette) -> list[Part]:
-    """Five tapering arms around a disc."""
-    curl, fat = rng.uniform(-0.25, 0.25), rng.uniform(0.36, 0.46)
-    arms = np.arange(5)[:, None] * (2 * np.pi / 5)
-    angles = arms + np.array([-0.628, -0.21, -0.075, 0.075, 0.21])
-    radii = np.broadcast_to([fat, 0.68, 0.98, 0.98, 0.68], angles.shape)
-    parts = [Part(smooth(_polar(angles, radii, curl), 4), palette.side)]
-    for arm in arms[:, 0]:
-        t = np.linspace(0, 0.85, 6)
-        ridge = ribbon(_polar(np.full(6, arm), t, curl), 0.16 - 0.12 * t)
-        parts.append(Part(ridge, palette.belly, False, 0.75))
-        for radius in (0.3, 0.48, 0.66, 0.82):
-            for x, y in _polar(arm + np.array([-0.09, 0.09]) / radius, np.full(2, radius), curl):
-                parts.append(Part(disc(x, y, 0.032), palette.accent, False))
-    parts.append(Part(disc(0, 0, 0.12), palette.accent, False))
-    return parts
-
-
-def _polar(angles: NDArray[np.float64], radii: NDArray[np.float64], curl: float) -> Points:
-    turned = angles + curl * radii**2
-    return np.stack([radii * np.cos(turned), radii * np.sin(turned)], axis=-1).reshape(-1, 2)
-
-
-RAY_DISC = smooth(
-    mirrored(
-        [(0.64, 0.0), (0.58, 0.13), (0.40, 0.28), (0.18, 0.58), (-0.06, 0.92), (-0.06, 0.92)]
-        + [(-0.18, 0.66), (-0.30, 0.38), (-0.42, 0.16), (-0.46, 0.0)]
-    )
-)
-
-
-def stingray(rng: Generator, palette: Palette) -> list[Part]:
-    """Seen from above: a kite of two wings and a whip of a tail."""
-    t = np.linspace(0, 1, 10)
-    sway = rng.uniform(-0.25, 0.25)
-    tail = np.stack([-0.38 - 0.95 * t, sway * np.sin(2.6 * t)], axis=1)
-    parts = [Part(ribbon(tail, 0.13 - 0.075 * t), palette.back)]
-    parts += [Part(disc(-0.46, y, 0.14, 0.10), palette.back) for y in (-0.13, 0.13)]
-    parts += [Part(RAY_DISC, palette.belly), Part(RAY_DISC * 0.92, palette.side, False)]
-    back = smooth(mirrored([(0.5, 0.0), (0.3, 0.14), (0.0, 0.2), (-0.4, 0.06), (-0.5, 0.0)]))
-    parts.append(Part(back, palette.back, False, 0.7))
-    for x, y in ((0.22, 0.3), (0.04, 0.42), (0.0, 0.62), (-0.14, 0.34), (-0.2, 0.5)):
-        parts += [Part(disc(x, s * y, 0.05), palette.accent, False) for s in (-1, 1)]
-    for y in (-0.15, 0.15):
-        parts += eye(0.42, y, 0.075)
-    lift, sweep = rng.uniform(0.72, 1.0, 2), rng.uniform(-0.2, 0.15)
-    return [part._replace(outline=_flap(part.outline, lift, sweep)) for part in parts]
-
-
-def _flap(points: Points, lift: NDArray[np.float64], sweep: float) -> Points:
-    """Raise the wings: seen from above each becomes shorter, and its tip moves along."""
-    x, y = points[:, 0], points[:, 1]
-    return np.stack([x + sweep * y**2, y * np.where(y < 0, lift[0], lift[1])], axis=1)
-
-
-TURTLE_SHELL = smooth(
-    mirrored([(0.50, 0.0), (0.44, 0.2), (0.2, 0.42), (-0.14, 0.44), (-0.46, 0.27), (-0.64, 0.0)])
-)
-TURTLE_HEAD = smooth(
-    mirrored([(0.96, 0.0), (0.91, 0.1), (0.78, 0.15), (0.64, 0.11), (0.46, 0.12), (0.4, 0.0)])
-)
-TURTLE_FRONT = smooth(
-    [(0.44, 0.20), (0.52, 0.42), (0.42, 0.70), (0.14, 1.0), (0.04, 0.98), (0.12, 0.72)]
-    + [(0.18, 0.50), (0.14, 0.30)]
-)
-TURTLE_REAR = smooth([(-0.38, 0.22), (-0.52, 0.44), (-0.78, 0.56), (-0.82, 0.46), (-0.60, 0.14)])
-TURTLE_TAIL = smooth([(-0.56, 0.08), (-0.76, 0.0), (-0.56, -0.08)])
-TURTLE_PLATES = (
-    *[disc(x, 0.0, 0.115, 0.13) for x in (0.30, 0.07, -0.16, -0.38)],
-    *[disc(x, s * y, 0.11, 0.10) for s in (-1, 1) for x, y in ((0.2, 0.24), (-0.05, 0.28))],
-    *[disc(-0.29, s * 0.22, 0.11, 0.09) for s in (-1, 1)],
-)
-
-
-def turtle(rng: Generator, palette: Palette) -> list[Part]:
-    """Seen from above: a shell of plates, four flippers, a round head."""
-    skin = palette.belly
-    strokes = rng.uniform(-0.35, 0.3, 2)
-    parts = [Part(TURTLE_TAIL, skin), Part(TURTLE_HEAD, skin)]
-    for sign, stroke in zip((-1, 1), strokes, strict=True):
-        front = turn(TURTLE_FRONT, stroke, (0.3, 0.26)) * [1, sign]
-        rear = turn(TURTLE_REAR, -stroke, (-0.45, 0.22)) * [1, sign]
-        parts += [Part(front, skin), Part(rear, skin)]
-    parts += [Part(TURTLE_SHELL, palette.back), Part(TURTLE_SHELL * 0.9, palette.side, False)]
-    parts += [Part(plate, palette.accent, False, 0.85) for plate in TURTLE_PLATES]
-    for y in (-0.1, 0.1):
-        parts.append(Part(disc(0.82, y, 0.045), INK, False))
-    return parts
 
 
 def turn(points: Points, angle: float, centre: tuple[float, float] = (0.0, 0.0)) -> Points:
@@ -353,29 +150,303 @@ def turn(points: Points, angle: float, centre: tuple[float, float] = (0.0, 0.0))
     [[0.0, 1.0]]
     """
     c, s = np.cos(angle), np.sin(angle)
-    return (points - centre) @ np.array([[c, s], [-s, c]]) + centre
+    return np.asarray((points - centre) @ np.array([[c, s], [-s, c]]) + centre)
 
 
-def eel(rng: Generator, palette: Palette) -> list[Part]:
-    """A long ribbon of a body that winds, with one fin from neck to tail."""
-    t = np.linspace(0, 1, 28)
-    swing, turns, phase = rng.uniform(0.2, 0.36), rng.uniform(1.0, 1.5), rng.uniform(0, 6.28)
-    wave = swing * np.sin(2 * np.pi * turns * t + phase)
-    spine = np.stack([1 - 2 * t, wave], axis=1)
-    width = np.interp(t, (0, 0.03, 0.09, 0.2, 0.6, 1), (0.1, 0.2, 0.25, 0.22, 0.2, 0.05))
-    parts = [Part(ribbon(spine[4:] - [0, 0.05], width[4:] * 1.35), palette.accent)]
-    parts += [Part(ribbon(spine, width), palette.side)]
-    parts += [Part(ribbon(spine + [0, 0.05], width * 0.5), palette.belly, False, 0.8)]
-    for k in range(6, 27, 3):
-        parts.append(
-            Part(ribbon(spine[k : k + 2] + [0, -0.05], width[k] * 0.6), palette.back, False)
-        )
-    x, y = spine[2]
-    parts += eye(x, y - 0.03, 0.06)
+def mark(outline: Points, role: str, opacity: float = 1.0) -> Part:
+    """A marking: seen only where something solid lies."""
+    return Part(outline, role, False, opacity)
+
+
+def eye(x: float, y: float, radius: float) -> list[Part]:
+    """White, pupil and a glint: alive even when it is three pixels across."""
+    return [
+        mark(disc(x, y, radius), "white"),
+        mark(disc(x + 0.12 * radius, y, 0.66 * radius), "ink"),
+        mark(disc(x + 0.3 * radius, y - 0.3 * radius, 0.24 * radius), "white"),
+    ]
+
+
+def warped(parts: list[Part], warp: Callable[[Points], Points]) -> list[Part]:
+    """The same parts, each outline bent by a function."""
+    return [part._replace(outline=warp(part.outline)) for part in parts]
+
+
+# Fish -----------------------------------------------------------------------------------------
+
+FISH_BODY = curve(
+    ".95,.03 .82,-.15 .52,-.35 .12,-.43 -.28,-.3 -.58,-.11 -.66,0 -.58,.11 -.28,.29 "
+    ".12,.41 .52,.34 .84,.16"
+)
+FISH_BELLY = curve(".9,.13 .5,.18 0,.17 -.6,.05 -.28,.28 .12,.4 .52,.33")
+FISH_TAILS = (
+    smooth(mirrored(path("-.5,0 -.64,.1 -.86,.36 -1.05,.46 -.96,.2 -.86,0"))),
+    smooth(mirrored(path("-.5,0 -.62,.1 -.8,.3 -.98,.32 -1.04,.16 -1.05,0"))),
+)
+FISH_DORSALS = (
+    curve(".46,-.3 .3,-.54 .02,-.64 -.3,-.58 -.46,-.42 -.42,-.14"),
+    curve(".34,-.34 .16,-.62 -.14,-.86 -.22,-.82 -.2,-.54 -.44,-.14"),
+)
+FISH_ANAL = curve("0,.34 -.14,.52 -.36,.6 -.42,.54 -.4,.14")
+FISH_PELVIC = curve(".34,.32 .22,.48 .06,.64 0,.6 .1,.34")
+FISH_PECTORAL = curve(".32,.08 .1,0 -.1,.06 -.1,.18 .14,.26")
+
+
+def fish(rng: Generator) -> list[Part]:
+    """A deep, oval body, a fan of a tail, a tall fin on the back and a big eye."""
+    tail, dorsal = FISH_TAILS[rng.integers(2)], FISH_DORSALS[rng.integers(2)]
+    parts = [Part(outline, "fin") for outline in (tail, dorsal, FISH_ANAL, FISH_PELVIC)]
+    rays = [line((-0.6, 0.3 * y), (-0.98, 1.5 * y), width=0.03) for y in (-0.18, 0.0, 0.18)]
+    rays += [line((x + 0.12, -0.3), (x, -0.6), width=0.03) for x in (0.2, 0.02, -0.16)]
+    parts += [mark(ray, "back", 0.7) for ray in rays]
+    parts += [Part(FISH_BODY, "side"), mark(FISH_BELLY, "belly", 0.75)]
+    parts += [mark(outline, "accent") for outline in _fish_pattern(rng)]
+    gill = line((0.46, -0.22), (0.38, -0.08), (0.37, 0.08), (0.44, 0.24), width=0.035)
+    mouth = line((0.93, 0.07), (0.86, 0.10), (0.77, 0.10), width=0.03)
+    parts += [mark(gill, "back"), mark(FISH_PECTORAL, "fin"), mark(mouth, "ink")]
+    depth = rng.uniform(0.75, 1.15)
+    return warped(parts + eye(0.62, -0.09, 0.115), lambda points: points * [1.0, depth])
+
+
+def _fish_pattern(rng: Generator) -> list[Points]:
+    kind = rng.integers(4)
+    if kind == 0:  # bands
+        return [
+            line((x, -0.5), (x + 0.06, 0.0), (x, 0.5), width=0.13) for x in (0.22, -0.14, -0.46)
+        ]
+    if kind == 1:  # spots
+        return [disc(x, y, 0.055) for x in (0.2, 0.0, -0.2, -0.4) for y in (-0.2, -0.03)]
+    if kind == 2:  # one stripe along the side
+        return [line((0.36, -0.05), (0.0, -0.08), (-0.62, 0.0), width=0.12)]
+    return [curve(".28,-.5 .2,-.14 -.1,.02 -.34,-.12 -.36,-.5")]
+
+
+# Shark ----------------------------------------------------------------------------------------
+
+SHARK_BODY = curve(
+    "1,-.01 .86,-.11 .52,-.21 .15,-.24 -.25,-.18 -.6,-.085 -.8,-.05 -.8,.03 -.55,.07 "
+    "-.2,.16 .2,.21 .55,.19 .8,.12 .94,.05"
+)
+SHARK_BELLY = curve(".97,.03 .6,.07 .2,.08 -.3,.05 -.7,.01 -.7,.05 -.2,.2 .2,.25 .6,.22 .9,.1")
+SHARK_TAIL = curve(
+    "-.64,-.07 -.82,-.15 -1.03,-.48 -1.03,-.48 -.98,-.2 -.87,0 -.97,.27 -.97,.27 -.8,.12 -.64,.06"
+)
+SHARK_DORSAL = curve(".32,-.16 .18,-.36 -.02,-.57 -.02,-.57 -.03,-.34 -.12,-.14")
+SHARK_DORSAL_2 = curve("-.38,-.1 -.55,-.25 -.55,-.25 -.56,-.06")
+SHARK_PECTORAL = curve(".42,.11 .28,.32 .03,.52 .03,.52 .08,.3 .15,.11")
+SHARK_PELVIC = curve("-.24,.1 -.44,.28 -.44,.28 -.44,.07")
+
+
+def shark(rng: Generator) -> list[Part]:
+    """A torpedo with a pointed snout, a tall triangle on the back and a crescent tail."""
+    fins = (SHARK_TAIL, SHARK_DORSAL, SHARK_DORSAL_2, SHARK_PELVIC)
+    parts = [Part(outline, "back") for outline in fins]
+    parts += [Part(SHARK_BODY, "side"), mark(SHARK_BELLY, "belly")]
+    if rng.random() < 0.3:  # a tiger shark
+        bars = [line((x, -0.26), (x - 0.05, -0.04), width=0.05) for x in (0.2, 0.04, -0.12, -0.28)]
+        parts += [mark(bar, "back", 0.8) for bar in bars]
+    for x in (0.40, 0.46, 0.52):
+        parts.append(mark(line((x, -0.08), (x - 0.03, 0.08), width=0.022), "back"))
+    parts.append(mark(line((0.90, 0.08), (0.79, 0.115), (0.68, 0.09), width=0.03), "ink"))
+    parts += [
+        mark(disc(0.76, -0.04, 0.045), "ink"),
+        mark(disc(0.77, -0.05, 0.015), "white"),
+    ]
+    parts.append(Part(SHARK_PECTORAL, "back"))
+    bend = rng.uniform(-0.22, 0.22)
+    return warped(parts, lambda points: _swing(points, bend))
+
+
+def _swing(points: Points, amount: float) -> Points:
+    """Bend the rear of a body up or down, more the further back."""
+    x, y = points.T
+    return np.stack([x, y + amount * np.maximum(0.3 - x, 0) ** 2], axis=1)
+
+
+# Jellyfish ------------------------------------------------------------------------------------
+
+JELLY_BELL = curve(
+    "-.64,-.2 -.6,-.56 -.36,-.88 0,-.99 .36,-.88 .6,-.56 .64,-.2 .56,-.06 .42,-.02 "
+    ".33,-.12 .24,-.01 .1,.01 0,-.09 -.1,.01 -.24,-.01 -.33,-.12 -.42,-.02 -.56,-.06"
+)
+JELLY_CAP = curve("-.44,-.44 -.3,-.76 0,-.9 .3,-.76 .44,-.44 0,-.34")
+JELLY_GLINT = curve("-.46,-.5 -.36,-.74 -.14,-.88 -.2,-.72 -.36,-.5")
+
+
+def jellyfish(rng: Generator) -> list[Part]:
+    """A dome with a scalloped hem, frilled arms and trailing tentacles."""
+    t = np.linspace(0, 1, 20)
+    phase, parts = rng.uniform(0, 6.28), []
+    for x, length in zip((-0.50, -0.25, 0.25, 0.50), rng.uniform(0.8, 1.15, 4), strict=True):
+        wave = x * (1 - 0.2 * t) + 0.1 * np.sin(5.5 * t + phase + 1.5 * x) * t**0.5
+        spine = np.stack([wave, -0.16 + length * t], axis=1)
+        parts.append(Part(ribbon(spine, 0.12 - 0.08 * t), "back"))
+    for x, length in zip((-0.15, 0.15, 0.0), rng.uniform(0.7, 1.0, 3), strict=True):
+        wave = x + 0.08 * np.sin(6 * t + phase + 4 * x) * t**0.5
+        spine = np.stack([wave, -0.2 + length * t], axis=1)
+        frill = (0.24 - 0.16 * t) * (1 + 0.22 * np.sin(np.arange(20) * 1.9))
+        parts.append(Part(ribbon(spine, frill), "side" if x else "belly"))
+    parts += [Part(JELLY_BELL, "side"), mark(JELLY_CAP, "back", 0.35)]
+    for x in (-0.44, -0.16, 0.16, 0.44):
+        rib = np.array([[0.3 * x, -0.88], [0.8 * x, -0.66], [1.05 * x, -0.38], [1.1 * x, -0.08]])
+        parts.append(mark(ribbon(rib, 0.045), "accent", 0.75))
+    return [*parts, mark(JELLY_GLINT, "white", 0.55)]
+
+
+# Starfish -------------------------------------------------------------------------------------
+
+
+def starfish(rng: Generator) -> list[Part]:
+    """Five tapering arms around a disc."""
+    curl, waist = rng.uniform(-0.28, 0.28), rng.uniform(0.36, 0.46)
+    arms = np.arange(5) * (2 * np.pi / 5)
+    angles = arms[:, None] + np.array([-0.628, -0.21, -0.075, 0.075, 0.21])
+    radii = np.broadcast_to([waist, 0.68, 0.98, 0.98, 0.68], angles.shape)
+    parts = [Part(smooth(_spiral(angles, radii, curl), 3), "side")]
+    for arm in arms:
+        t = np.linspace(0, 0.86, 6)
+        parts.append(mark(ribbon(_spiral(arm, t, curl), 0.17 - 0.12 * t), "belly", 0.75))
+        for radius, size in ((0.32, 0.042), (0.52, 0.036), (0.71, 0.03)):
+            for x, y in _spiral(arm + np.array([-0.1, 0.1]) / radius, radius, curl):
+                parts.append(mark(disc(x, y, size), "accent"))
+    parts.append(mark(disc(0.0, 0.0, 0.12), "accent"))
+    squash = rng.uniform(0.82, 1.0)
+    return warped(parts, lambda points: points * [1.0, squash])
+
+
+def _spiral(
+    angles: NDArray[np.float64] | float, radii: NDArray[np.float64] | float, curl: float
+) -> Points:
+    """Points at angles and radii from the middle, the outer ones turned further."""
+    turned = angles + curl * np.asarray(radii) ** 2
+    return np.stack([radii * np.cos(turned), radii * np.sin(turned)], axis=-1).reshape(-1, 2)
+
+
+# Stingray -------------------------------------------------------------------------------------
+
+RAY_DISC = smooth(
+    mirrored(
+        path(".64,0 .6,.12 .44,.28 .26,.52 .04,.86 -.1,.96 -.17,.88 -.2,.64 -.28,.4 -.4,.18 -.46,0")
+    )
+)
+RAY_BACK = smooth(mirrored(path(".5,0 .34,.13 0,.19 -.4,.08 -.5,0")))
+
+
+def stingray(rng: Generator) -> list[Part]:
+    """Seen from above: two wings grown into one kite, and a whip of a tail."""
+    t = np.linspace(0, 1, 12)
+    sway = rng.uniform(-0.3, 0.3)
+    tail = np.stack([-0.38 - 0.95 * t, sway * np.sin(2.6 * t)], axis=1)
+    parts = [Part(ribbon(tail, 0.14 - 0.08 * t), "back")]
+    parts += [Part(disc(-0.46, y, 0.15, 0.10), "back") for y in (-0.13, 0.13)]
+    parts += [Part(RAY_DISC, "belly"), mark(RAY_DISC * [0.93, 0.92], "side")]
+    parts.append(mark(RAY_BACK, "back", 0.7))
+    if rng.random() < 0.7:  # spotted
+        for x, y in ((0.22, 0.3), (0.04, 0.42), (0.0, 0.64), (-0.14, 0.32), (-0.12, 0.52)):
+            parts += [mark(disc(x, sign * y, 0.05), "accent") for sign in (-1, 1)]
+    for y in (-0.16, 0.16):
+        parts += [
+            mark(disc(0.40, y, 0.09, 0.08), "belly"),
+            mark(disc(0.42, y, 0.052), "ink"),
+        ]
+    lift, sweep = rng.uniform(0.72, 1.0, 2), rng.uniform(-0.22, 0.15)
+    return warped(parts, lambda points: _flap(points, lift, sweep))
+
+
+def _flap(points: Points, lift: NDArray[np.float64], sweep: float) -> Points:
+    """Raise the wings: seen from above each becomes shorter, and its tip moves along."""
+    x, y = points.T
+    return np.stack([x + sweep * y**2, y * np.where(y < 0, lift[0], lift[1])], axis=1)
+
+
+# Turtle ---------------------------------------------------------------------------------------
+
+TURTLE_SHELL = smooth(mirrored(path(".5,0 .44,.22 .2,.43 -.14,.45 -.46,.28 -.66,0")))
+TURTLE_HEAD = smooth(mirrored(path(".98,0 .93,.1 .8,.155 .66,.12 .46,.13 .4,0")))
+TURTLE_FRONT = curve(".44,.2 .53,.42 .44,.7 .14,1 .04,.98 .12,.72 .18,.5 .14,.3")
+TURTLE_REAR = curve("-.38,.22 -.52,.44 -.78,.56 -.82,.46 -.6,.14")
+TURTLE_TAIL = curve("-.56,.08 -.8,0 -.56,-.08")
+
+
+def _scutes() -> list[Points]:
+    """The plates of a shell: four along the middle, three on either side."""
+    middle, along = path(".1,.06 0,.12 -.1,.06 -.1,-.06 0,-.12 .1,-.06"), (0.31, 0.08, -0.15, -0.38)
+    plates = [middle + np.array([x, 0.0]) for x in along]
+    side = path("-.02,.155 -.115,.1 -.21,.155 -.23,.98 -.115,1 -.03,.98")  # y: 1 is the rim
+    for x, rim in zip(along, (0.33, 0.38, 0.31), strict=False):
+        tall = np.where(side[:, 1] > 0.5, rim, 1.0)
+        plates += [(side * np.stack([np.ones(6), tall], axis=1) + [x, 0]) * [1, s] for s in (-1, 1)]
+    return plates
+
+
+TURTLE_SCUTES = _scutes()
+
+
+def _paddle(stroke: float, sign: int, points: Points) -> Points:
+    """Turn a front flipper around its shoulder, on the left (-1) or the right (1) side."""
+    return turn(points, stroke, (0.3, 0.26)) * [1, sign]
+
+
+def turtle(rng: Generator) -> list[Part]:
+    """Seen from above: a shell of plates, four flippers, a round head."""
+    parts = [Part(TURTLE_TAIL, "belly"), Part(TURTLE_HEAD, "belly")]
+    for sign, stroke in zip((-1, 1), rng.uniform(-0.35, 0.3, 2), strict=True):
+        front = [Part(TURTLE_FRONT, "belly")]
+        front += [mark(disc(*spot), "side", 0.8) for spot in FLIPPER_SPOTS]
+        parts += warped(front, partial(_paddle, stroke, sign))
+        parts.append(Part(turn(TURTLE_REAR, -stroke, (-0.45, 0.22)) * [1, sign], "belly"))
+    parts += [Part(TURTLE_SHELL, "back"), mark(TURTLE_SHELL * 0.9, "side")]
+    parts += [mark(plate, "accent", 0.85) for plate in TURTLE_SCUTES]
+    parts.append(mark(disc(0.74, 0.0, 0.09, 0.07), "side", 0.8))
+    return parts + [mark(disc(0.85, y, 0.045), "ink") for y in (-0.1, 0.1)]
+
+
+FLIPPER_SPOTS = ((0.42, 0.48, 0.06), (0.32, 0.63, 0.06), (0.36, 0.36, 0.05), (0.21, 0.78, 0.05))
+
+# Eel ------------------------------------------------------------------------------------------
+
+EEL_HEAD = curve(".17,-.02 .12,-.1 -.03,-.16 -.24,-.11 -.24,.11 -.02,.14 .1,.11 .16,.05")
+EEL_JAW = curve(".16,.04 .05,.07 -.18,.07 -.22,.11 0,.15 .12,.11")
+EEL_JOINTS = 38
+
+
+def eel(rng: Generator) -> list[Part]:
+    """A long body that winds, a blunt head, and a fin that runs around the whole tail."""
+    t = np.linspace(0, 1, EEL_JOINTS)
+    swing, turns, phase = rng.uniform(0.2, 0.36), rng.uniform(0.9, 1.5), rng.uniform(0, 6.28)
+    spine = np.stack([0.86 - 1.86 * t, swing * np.sin(2 * np.pi * turns * t + phase)], axis=1)
+    width = np.interp(t, (0, 0.08, 0.25, 0.65, 0.93, 1), (0.24, 0.28, 0.25, 0.20, 0.09, 0.02))
+    fin = np.interp(t, (0.1, 0.2, 0.75, 0.92, 1), (0, 0.16, 0.2, 0.2, 0.06))
+    above = np.concatenate([ribbon(spine, width + fin)[:EEL_JOINTS], spine[::-1]])
+    below = np.interp(t, (0.45, 0.65, 0.92, 1), (0, 0.19, 0.2, 0.06))
+    behind = ribbon(spine, width + below)
+    parts = [Part(above, "fin"), Part(behind, "fin")]
+    parts += [Part(ribbon(spine, width), "side"), *_eel_pattern(rng, spine, width)]
+    head = [Part(EEL_HEAD, "side"), mark(EEL_JAW, "belly", 0.8), *eye(0.0, -0.06, 0.06)]
+    head.append(mark(line((0.17, 0.03), (0.06, 0.06), (-0.06, 0.05), width=0.03), "ink"))
+    head.append(mark(disc(-0.18, 0.02, 0.03), "back"))
+    heading = float(np.arctan2(*(spine[0] - spine[2])[::-1]))
+    return parts + warped(head, lambda points: turn(points, heading) + spine[0])
+
+
+def _eel_pattern(rng: Generator, spine: Points, width: NDArray[np.float64]) -> list[Part]:
+    """A light underside with bands or spots above."""
+    below = ribbon(spine, width)[EEL_JOINTS:][::-1]  # from head to tail along the underside
+    belly = np.concatenate([below, (0.45 * below + 0.55 * spine)[::-1]])
+    parts = [mark(belly, "belly", 0.8)]
+    if rng.random() < 0.5:
+        for k in range(7, EEL_JOINTS - 2, 4):
+            parts.append(mark(ribbon(spine[k : k + 2], 1.05 * width[k]), "back", 0.9))
+    else:
+        above = ribbon(spine, width)[:EEL_JOINTS]
+        for x, y in (0.45 * above + 0.55 * spine)[7:-4:3]:
+            parts.append(mark(disc(x, y, 0.035), "accent"))
     return parts
 
 
-ANIMALS: dict[str, Callable[[Generator, Palette], list[Part]]] = {
+# Poses ----------------------------------------------------------------------------------------
+
+ANIMALS: dict[str, Callable[[Generator], list[Part]]] = {
     "fish": fish,
     "jellyfish": jellyfish,
     "shark": shark,
@@ -384,5 +455,44 @@ ANIMALS: dict[str, Callable[[Generator, Palette], list[Part]]] = {
     "turtle": turtle,
     "eel": eel,
 }
-TILT = {"fish": 0.4, "jellyfish": 0.5, "shark": 0.4, "eel": 0.6}
+TILT = {"fish": 0.4, "jellyfish": 0.5, "shark": 0.4, "eel": 0.7}
 """How far an animal leans either way, in radians; those seen from above turn freely."""
+SEE_THROUGH = {"jellyfish": 0.88}
+"""How much an animal hides of what is behind it, where that is not all."""
+POSES = 64
+"""Poses kept of each animal: a pose is worked out once, and then turned, flipped and coloured."""
+
+
+class Figure(NamedTuple):
+    """Parts in a form that moves fast: all corners in one array."""
+
+    points: NDArray[np.float64]
+    """[P, 2], the outlines one after another."""
+    stops: tuple[int, ...]
+    """Where in `points` each part ends."""
+    parts: tuple[Part, ...]
+    """Their colours and kinds; their outlines are where they were before any move."""
+
+    @property
+    def solid_points(self) -> NDArray[np.float64]:
+        """[P, 2], the corners of the silhouette."""
+        starts = (0, *self.stops)
+        spans = zip(starts, self.stops, self.parts, strict=False)
+        return np.concatenate([self.points[a:b] for a, b, part in spans if part.solid])
+
+
+def assemble(parts: list[Part]) -> Figure:
+    """Join parts, back to front, into a figure.
+
+    >>> assemble([Part(np.zeros((3, 2)), "side"), Part(np.zeros((4, 2)), "back")]).stops
+    (3, 7)
+    """
+    stops = np.cumsum([len(part.outline) for part in parts])
+    points = np.concatenate([part.outline for part in parts])
+    return Figure(points, tuple(stops.tolist()), tuple(parts))
+
+
+@cache
+def pose(name: str, number: int) -> Figure:
+    """Pose `number` of an animal, always the same one."""
+    return assemble(ANIMALS[name](default_rng([list(ANIMALS).index(name), number])))

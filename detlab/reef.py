@@ -2,27 +2,36 @@
 
 A scene is decided first and painted second, so the same scene exists at 128 pixels for the
 network and at 512 for the eye. Follows creatures.py and seascape.py; feeds train.py.
+
+`python -m detlab.reef FOLDER` writes the frozen evaluation set, see `write_frozen_set`.
 """
 
+import json
+import sys
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import PIL
 import torch
-from jaxtyping import Bool, Float32, Int64, UInt8
+from jaxtyping import Bool, Float, Float32, Int16, Int64, UInt8
 from numpy.random import Generator, SeedSequence, default_rng
-from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from detlab.creatures import ANIMALS, PALETTES, TILT, Part, turn
-from detlab.seascape import Sea, Stamp, foreground, paint_figure, paint_sea, plan_sea
+from detlab.boxes import xyxy_to_xywh
+from detlab.creatures import ANIMALS, PALETTES, POSES, SEE_THROUGH, TILT, pose, turn
+from detlab.seascape import Cutout, Sea, Stamp, paint_figure, paint_sea, plan_sea
 from detlab.types import Target
 
 CLASS_NAMES = ("background", *ANIMALS)
 TRAIN_SEED = 1
 VAL_SEED = 20261122
+FROZEN_LENGTH = 300
+NOBODY = -1  # owns the pixels of sea and plants
+CUT_SHARE = 0.12  # of the animals may swim out of the picture by up to a quarter
 MIN_VISIBLE = 0.2  # of an animal's own area; what shows less is drawn but is no target
 
 
@@ -34,13 +43,13 @@ class ReefConfig:
     """(height, width) in pixels."""
     objects: tuple[int, int] = (1, 6)
     """Fewest and most animals in a picture that has any."""
-    object_size: tuple[float, float] = (0.18, 0.5)
+    object_size: tuple[float, float] = (0.2, 0.55)
     """Longest side of an animal's box as a share of the picture's shorter side, from and to."""
     crowding: float = 0.1
     """0 keeps the animals apart; 1 piles them up."""
     classes: tuple[str, ...] = CLASS_NAMES[1:]
     """Which animals live here."""
-    haze: float = 0.3
+    haze: float = 0.25
     """0 is clear water; in 1 far animals all but vanish."""
     contrast: float = 1.0
     """1 is full light; towards 0 everything turns to the same grey."""
@@ -86,8 +95,7 @@ class Placed(NamedTuple):
     """An animal in its place."""
 
     label: int
-    parts: list[Part]
-    """In shorter sides of the picture."""
+    cutout: Cutout
     distance: float
     """0 is near, 1 is far."""
 
@@ -97,7 +105,7 @@ class Plan(NamedTuple):
 
     sea: Sea
     animals: list[Placed]
-    foreground: list[Part]
+    """The farthest first."""
 
 
 def draw_scene(seed: int, index: int = 0, config: ReefConfig | None = None, **dials: Any) -> Scene:
@@ -123,25 +131,20 @@ def draw_scene(seed: int, index: int = 0, config: ReefConfig | None = None, **di
 
 
 def plan_scene(seed: int, index: int, config: ReefConfig) -> Plan:
-    """Decide what is where. Sea and animals have generators of their own, so dials stay apart."""
-    sea_rng, rng, *own = (
-        default_rng(s) for s in SeedSequence([seed, index]).spawn(2 + config.objects[1])
-    )
+    """Decide what is where; sea and animals have generators of their own, so dials stay apart."""
+    seeds = SeedSequence([seed, index]).spawn(3)
+    sea_rng, place_rng, animal_rng = (default_rng(child) for child in seeds)
     height, width = (side / min(config.image_size) for side in config.image_size)
     sea = plan_sea(sea_rng, (height, width), config.haze)
-    near = foreground(sea_rng, (height, width)) if sea_rng.random() < 0.3 else []
 
-    count = int(rng.integers(config.objects[0], config.objects[1] + 1))
-    if rng.random() < config.empty_share:
+    count = int(place_rng.integers(config.objects[0], config.objects[1] + 1))
+    if place_rng.random() < config.empty_share:
         count = 0
-    animals: list[Placed] = []
     spots: list[Spot] = []
-    for one in own[:count]:
-        spot = find_spot(one, spots, (height, width), config)
-        animals.append(_animal(one, spot, config.classes))
-        spots.append(spot)
-    animals.sort(key=lambda animal: -animal.distance)
-    return Plan(sea, animals, near)
+    for _ in range(count):
+        spots.append(find_spot(place_rng, spots, (height, width), config))
+    animals = [place_animal(animal_rng, spot, config.classes) for spot in spots]
+    return Plan(sea, sorted(animals, key=lambda animal: -animal.distance))
 
 
 class Spot(NamedTuple):
@@ -163,60 +166,61 @@ def find_spot(
     if taken and crowd:
         x, y, other = taken[rng.integers(len(taken))]
         angle, reach = rng.uniform(0, 2 * np.pi), rng.uniform(0.2, 0.6) * (size + other) / 2
-        x = float(np.clip(x + reach * np.cos(angle), 0, width))
-        y = float(np.clip(y + reach * np.sin(angle), 0, height))
+        x = float(np.clip(x + reach * np.cos(angle), 0.3 * size, width - 0.3 * size))
+        y = float(np.clip(y + reach * np.sin(angle), 0.3 * size, height - 0.3 * size))
         return Spot(x, y, size)
     while True:
-        margin = size * (0.5 if rng.random() > 0.12 else 0.25)
-        spots = [
-            Spot(x, y, size)
-            for x, y in rng.uniform((margin, margin), (width - margin, height - margin), (10, 2))
-        ]
-        clash = [max((_overlap(spot, other) for other in taken), default=0.0) for spot in spots]
-        best = int(np.argmin(clash))
+        margin = size * (0.5 if rng.random() > CUT_SHARE else 0.25)
+        places = rng.uniform((margin, margin), (width - margin, height - margin), (10, 2))
+        clash = _clash(places, size, taken)
+        best = int(clash.argmin())
         if clash[best] == 0 or size <= small:
-            return spots[best]
+            return Spot(float(places[best, 0]), float(places[best, 1]), size)
         size = max(small, 0.85 * size)
 
 
-def _overlap(a: Spot, b: Spot) -> float:
-    reach = (a.size + b.size) / 2
-    return max(0.0, reach - abs(a.x - b.x)) * max(0.0, reach - abs(a.y - b.y))
+def _clash(
+    places: Float[np.ndarray, "P 2"], size: float, taken: list[Spot]
+) -> Float[np.ndarray, " P"]:
+    """How much a new spot would overlap the taken one that it overlaps most; 0 is free."""
+    if not taken:
+        return np.zeros(len(places))
+    others = np.array(taken)
+    reach = (size + others[:, 2, None]) / 2  # [taken, 1]
+    gap = np.abs(places[:, None] - others[:, :2])  # [places, taken, 2]
+    return np.asarray(np.maximum(reach - gap, 0).prod(axis=2).max(axis=1))
 
 
-def _animal(rng: Generator, spot: Spot, classes: tuple[str, ...]) -> Placed:
+def place_animal(rng: Generator, spot: Spot, classes: tuple[str, ...]) -> Placed:
     """Pick an animal, its colours and its pose, and bring it to its spot."""
     name = classes[rng.integers(len(classes))]
-    palette = PALETTES[rng.integers(len(PALETTES))]
-    parts = ANIMALS[name](rng, palette)
-    tilt = TILT.get(name, np.pi)
-    angle = rng.uniform(-tilt, tilt)
+    figure, palette = pose(name, int(rng.integers(POSES))), PALETTES[rng.integers(len(PALETTES))]
+    lean = TILT.get(name, np.pi)
     flip = np.array([rng.choice([-1.0, 1.0]), 1.0])
-    outlines = [turn(part.outline, angle) * flip for part in parts]
-    solid = np.concatenate([o for o, p in zip(outlines, parts, strict=True) if p.solid])
+    figure = figure._replace(points=turn(figure.points, rng.uniform(-lean, lean)) * flip)
+
+    solid = figure.solid_points
     low, high = solid.min(axis=0), solid.max(axis=0)
-    scale = spot.size / (high - low).max()
-    move = np.array([spot.x, spot.y]) - scale * (low + high) / 2
-    placed = [p._replace(outline=o * scale + move) for o, p in zip(outlines, parts, strict=True)]
-    return Placed(CLASS_NAMES.index(name), placed, float(rng.random()))
+    points = (figure.points - (low + high) / 2) * (spot.size / (high - low).max())
+    cutout = Cutout(figure._replace(points=points + np.array([spot.x, spot.y])), palette)
+    return Placed(CLASS_NAMES.index(name), cutout, float(rng.random()))
 
 
 def paint_scene(plan: Plan, config: ReefConfig) -> Scene:
     """Turn a plan into pixels, boxes and masks."""
-    height, width = config.image_size
-    scale = min(height, width)
+    scale, murk = min(config.image_size), plan.sea.murk
     picture = paint_sea(plan.sea, config.image_size)
-    owner = np.full((height, width), -1, dtype=np.int16)
+    owner = np.full(config.image_size, NOBODY, dtype=np.int16)
     areas = []
     for row, animal in enumerate(plan.animals):
         fade = config.haze * (0.1 + 0.75 * animal.distance)
-        areas.append(
-            _press(paint_figure(animal.parts, scale, plan.sea.murk, fade), picture, owner, row)
-        )
-    if plan.foreground:
-        _press(paint_figure(plan.foreground, scale, plan.sea.murk, 0.0), picture, owner, -1)
+        opacity = SEE_THROUGH.get(CLASS_NAMES[animal.label], 1.0)
+        stamp = paint_figure(animal.cutout, scale, murk, fade)
+        areas.append(_press(stamp, picture, owner, row, opacity))
+    for cutout in plan.sea.foreground:
+        _press(paint_figure(cutout, scale, murk, 0.0), picture, owner, NOBODY)
 
-    masks = owner[None] == np.arange(len(areas))[:, None, None]
+    masks = np.equal(owner[None], np.arange(len(areas))[:, None, None])
     visible = masks.sum(axis=(1, 2)) / np.maximum(areas, 1)
     keep = visible >= MIN_VISIBLE
     labels = np.array([animal.label for animal in plan.animals], dtype=np.int64)
@@ -229,22 +233,30 @@ def paint_scene(plan: Plan, config: ReefConfig) -> Scene:
     )
 
 
-def _press(stamp: Stamp, picture: Image.Image, owner: NDArray[np.int16], row: int) -> int:
+def _press(
+    stamp: Stamp,
+    picture: UInt8[np.ndarray, "H W 3"],
+    owner: Int16[np.ndarray, "H W"],
+    row: int,
+    opacity: float = 1.0,
+) -> int:
     """Put a figure on the picture, note whose pixels they are, and return its whole area."""
-    picture.paste(stamp.colours, stamp.corner, stamp.coverage)
-    (left, top), inside = stamp.corner, np.asarray(stamp.coverage) >= 128
+    (left, top), (high, wide) = stamp.corner, stamp.coverage.shape
     height, width = owner.shape
-    ours = inside[max(0, -top) : height - top, max(0, -left) : width - left]
-    owner[max(0, top) : top + inside.shape[0], max(0, left) : left + inside.shape[1]][ours] = row
-    return int(inside.sum())
+    there = np.s_[max(0, top) : max(0, top + high), max(0, left) : max(0, left + wide)]
+    here = np.s_[max(0, -top) : max(0, height - top), max(0, -left) : max(0, width - left)]
+    coverage, under = stamp.coverage[here], picture[there]
+    under[:] = under + (stamp.colours[here] - under) * (opacity * coverage)[:, :, None]
+    owner[there][coverage >= 0.5] = row
+    return int((stamp.coverage >= 0.5).sum())
 
 
-def _expose(picture: Image.Image, contrast: float) -> UInt8[Tensor, "3 H W"]:
-    pixels = np.asarray(picture)
+def _expose(picture: UInt8[np.ndarray, "H W 3"], contrast: float) -> UInt8[Tensor, "3 H W"]:
+    """Bring the picture's light closer to its mean, and to torch."""
     if contrast < 1:
-        middle = pixels.mean(axis=(0, 1))
-        pixels = (middle + (pixels - middle) * contrast).round().astype(np.uint8)
-    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
+        middle = picture.mean(axis=(0, 1))
+        picture = (middle + (picture - middle) * contrast).round().astype(np.uint8)
+    return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))
 
 
 def tight_boxes(masks: Bool[np.ndarray, "M H W"]) -> Float32[np.ndarray, "M 4"]:
@@ -255,7 +267,7 @@ def tight_boxes(masks: Bool[np.ndarray, "M H W"]) -> Float32[np.ndarray, "M 4"]:
     >>> tight_boxes(mask).tolist()
     [[2.0, 1.0, 3.0, 3.0]]
     """
-    rows, columns = masks.any(axis=2), masks.any(axis=1)
+    rows, columns = np.asarray(masks.any(axis=2)), np.asarray(masks.any(axis=1))
     boxes = np.stack(
         [
             columns.argmax(axis=1),
@@ -297,4 +309,113 @@ class Reef(Dataset[tuple[Tensor, dict[str, Tensor]]]):
             scene = draw_scene(self.seed, index, self.config)
             self._drawn[index] = scene.image, scene.target
         image, target = self._drawn[index]
-        return image, {**target, "image_id": torch.tensor(index)}
+        return image, {
+            "boxes": target["boxes"],
+            "labels": target["labels"],
+            "image_id": torch.tensor(index),
+        }
+
+
+# The frozen evaluation set --------------------------------------------------------------------
+
+
+def write_frozen_set(folder: Path, length: int = FROZEN_LENGTH) -> None:
+    """Draw the evaluation set and write it as a COCO folder with a card.
+
+    Results are measured on these files, so they do not move when a drawing library does.
+
+    Raises:
+        ValueError: the folder already holds something; a frozen set is never overwritten.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise ValueError(f"{folder}: want an empty folder; a frozen set is not overwritten")
+    (folder / "images").mkdir(parents=True)
+    scenes = [draw_scene(VAL_SEED, index) for index in range(length)]
+    for index, scene in enumerate(scenes):
+        picture = Image.fromarray(scene.image.permute(1, 2, 0).numpy())
+        picture.save(folder / "images" / _file_name(index), optimize=True)
+    (folder / "instances_val.json").write_text(json.dumps(coco_record(scenes)) + "\n")
+    (folder / "README.md").write_text(_card(scenes))
+
+
+def coco_record(scenes: list[Scene]) -> dict[str, Any]:
+    """What is in the scenes, in COCO's words; all ids count from 1.
+
+    >>> coco_record([])["categories"][0]
+    {'id': 1, 'name': 'fish'}
+    """
+    images, annotations = [], []
+    for index, scene in enumerate(scenes):
+        height, width = scene.image.shape[1:]
+        name = _file_name(index)
+        images.append({"id": index + 1, "file_name": name, "width": width, "height": height})
+        boxes, areas = xyxy_to_xywh(scene.boxes), scene.masks.sum(dim=(1, 2))
+        for box, label, area in zip(boxes, scene.labels, areas, strict=True):
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": index + 1,
+                    "category_id": int(label),
+                    "bbox": box.tolist(),
+                    "area": int(area),
+                    "iscrowd": 0,
+                }
+            )
+    categories = [{"id": k, "name": name} for k, name in enumerate(CLASS_NAMES) if k > 0]
+    return {"images": images, "annotations": annotations, "categories": categories}
+
+
+def _file_name(index: int) -> str:
+    return f"{index + 1:06d}.png"
+
+
+def _card(scenes: list[Scene]) -> str:
+    """Tell what the set is, how it was made, and what is in it."""
+    labels = torch.cat([scene.labels for scene in scenes])
+    sides = xyxy_to_xywh(torch.cat([scene.boxes for scene in scenes]))[:, 2:]
+    low, middle, high = sides.amax(dim=1).quantile(torch.tensor([0.05, 0.5, 0.95])).tolist()
+    whole = float((torch.cat([scene.visible for scene in scenes]) > 0.95).float().mean())
+    counts = [f"| {name} | {int((labels == k).sum())} |" for k, name in enumerate(CLASS_NAMES)]
+    return CARD.format(
+        length=len(scenes),
+        seed=VAL_SEED,
+        train_seed=TRAIN_SEED,
+        pillow=PIL.__version__,
+        numpy=np.__version__,
+        objects=len(labels),
+        empty=sum(len(scene.labels) == 0 for scene in scenes),
+        low=low,
+        middle=middle,
+        high=high,
+        whole=whole,
+        counts="\n".join(counts[1:]),
+    )
+
+
+CARD = """# data/reef_val: the frozen evaluation set
+
+{length} drawn pictures of the reef, 128 × 128 pixels, with boxes; results in this project are
+measured on them. They are files, and not drawn anew, so that results do not move with the
+version of a drawing library.
+
+Made on 2026-11-22 with `python -m detlab.reef data/reef_val` (Pillow {pillow}, numpy {numpy}):
+scenes 0 to {length} − 1 of the world with seed {seed}, all dials at their defaults.
+Training draws the world with seed {train_seed}; a test shows that none of its pictures is here.
+
+- `images/*.png`
+- `instances_val.json`: COCO's format. `bbox` is x y width height in pixels, tight around what is
+  visible; `area` counts visible pixels. An animal that shows less than 20 % of itself has no box.
+
+{objects} objects; {empty} pictures have none. Longest side of a box: {middle:.0f} pixels in the
+middle, 5 % below {low:.0f}, 5 % above {high:.0f}. {whole:.0%} of the objects are (nearly) whole.
+
+| class | objects |
+|---|---|
+{counts}
+
+Licence: MIT, as part of this project. No picture or code of others went into it.
+"""
+
+
+if __name__ == "__main__":
+    write_frozen_set(Path(sys.argv[1]))
