@@ -223,5 +223,7 @@ def evaluation_mode(detector: Callable[[Tensor], Predictions]) -> Iterator[torch
         return
     was_training = detector.training
     detector.eval()
-    yield next((parameter.device for parameter in detector.parameters()), None)
-    detector.train(was_training)
+    try:
+        yield next((parameter.device for parameter in detector.parameters()), None)
+    finally:
+        detector.train(was_training)
