@@ -1,0 +1,35 @@
+"""What all tests share: the devices of this machine, a seed, hypothesis without a database."""
+
+import tempfile
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import configuration, settings
+from jaxtyping import config
+
+# Nothing of hypothesis stays behind: no examples, no constants that it reads from the source.
+configuration.set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "detlab-hypothesis")
+settings.register_profile("detlab", deadline=None, max_examples=50, database=None)
+settings.load_profile("detlab")
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    torch.manual_seed(0)
+
+
+@pytest.fixture(params=["cpu", "cuda"])
+def device(request):
+    """The CPU, and a GPU where there is one."""
+    if request.param == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no CUDA device in this machine")
+    return torch.device(request.param)
+
+
+@pytest.fixture
+def no_shape_checks():
+    """Types as in use, where nothing checks them before the function's own words."""
+    config.update("jaxtyping_disable", True)
+    yield
+    config.update("jaxtyping_disable", False)

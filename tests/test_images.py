@@ -1,0 +1,85 @@
+"""Pictures of any size to one batch; nothing in them moves."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.testing import assert_close
+from torchvision.transforms.v2.functional import resize
+
+from detlab.images import batch_images, fit_image, fitted_size
+
+lengths = st.integers(1, 900)
+
+
+@pytest.mark.parametrize(
+    ("image_size", "longest", "expected"),
+    [
+        ((480, 640), 320, (240, 320)),
+        ((640, 480), 320, (320, 240)),
+        ((100, 100), 128, (128, 128)),
+        ((1, 1000), 100, (1, 100)),  # never thinner than a pixel
+    ],
+)
+def test_the_longest_side_is_as_wished(image_size, longest, expected):
+    assert fitted_size(image_size, longest) == expected
+
+
+@given(lengths, lengths, lengths)
+def test_the_form_of_a_picture_is_kept_to_half_a_pixel(height, width, longest):
+    fitted = fitted_size((height, width), longest)
+    scale = longest / max(height, width)
+    assert max(fitted) == longest
+    assert abs(fitted[0] - height * scale) <= 0.5 or fitted[0] == 1
+    assert abs(fitted[1] - width * scale) <= 0.5 or fitted[1] == 1
+
+
+def test_a_fitted_image_is_torchvisions_resized_one():
+    image = torch.randint(0, 256, (3, 60, 90), dtype=torch.uint8)
+    fitted = fit_image(image, 45)
+    assert fitted.dtype == torch.uint8
+    assert_close(fitted, resize(image, [30, 45], antialias=True))
+
+
+@pytest.mark.parametrize("longest", [None, 90])
+def test_an_image_that_fits_already_is_left_alone(longest):
+    image = torch.rand(3, 60, 90)
+    assert fit_image(image, longest) is image
+
+
+@pytest.mark.parametrize(
+    ("image_size", "multiple", "expected"),
+    [
+        ((32, 64), 32, (32, 64)),
+        ((33, 64), 32, (64, 64)),
+        ((31, 1), 32, (32, 32)),
+        ((5, 9), 4, (8, 12)),
+    ],
+)
+def test_sides_are_filled_up_to_the_next_multiple(image_size, multiple, expected):
+    batch = batch_images([torch.rand(3, *image_size)], multiple)
+    assert batch.shape == (1, 3, *expected)
+
+
+@given(st.lists(st.tuples(st.integers(1, 70), st.integers(1, 70)), min_size=1, max_size=4))
+def test_every_pixel_stays_in_its_place_and_the_rest_is_zero(sizes):
+    images = [torch.ones(3, *size) for size in sizes]
+    batch = batch_images(images)
+    for (height, width), padded in zip(sizes, batch, strict=True):
+        assert (padded[:, :height, :width] == 1).all()
+        assert padded.sum() == 3 * height * width
+
+
+def test_a_batch_keeps_dtype_and_device(device):
+    images = [torch.ones(3, 9, size, dtype=torch.uint8, device=device) for size in (5, 7)]
+    batch = batch_images(images)
+    assert batch.dtype == torch.uint8
+    assert batch.device.type == device.type
+
+
+@pytest.mark.parametrize(
+    "images", [[], [torch.rand(40, 40)], [torch.rand(3, 8, 8), torch.rand(1, 8, 8)]]
+)
+def test_what_is_no_picture_is_refused_with_its_shape(images):
+    with pytest.raises(ValueError, match=r"want pictures \[3, H, W\], got \["):
+        batch_images(images)

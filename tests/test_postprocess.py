@@ -1,0 +1,417 @@
+"""From predictions to detections: NMS against torchvision's, thresholds, frames of reference."""
+
+import math
+
+import pytest
+import torch
+import torchvision
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.testing import assert_close
+
+from detlab.anchors import encode_boxes
+from detlab.boxes import box_iou, xywh_to_xyxy
+from detlab.postprocess import (
+    detect,
+    evaluation_mode,
+    nms,
+    scale_boxes,
+    select_candidates,
+    select_detections,
+    separate_classes,
+    soft_nms,
+    to_scores,
+)
+from detlab.types import Predictions
+
+NO_BOXES, NO_SCORES = torch.zeros(0, 4), torch.zeros(0)
+THRESHOLDS = [0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0]
+scored_boxes = st.lists(
+    st.tuples(*[st.integers(0, 30)] * 2, *[st.integers(1, 30)] * 2, st.integers(1, 8)),
+    min_size=1,
+    max_size=12,
+).map(
+    lambda rows: (
+        xywh_to_xyxy(torch.tensor(rows, dtype=torch.float32)[:, :4]),
+        torch.tensor(rows, dtype=torch.float32)[:, 4] / 8,  # few values, so many ties
+    )
+)
+
+
+def bars(*spans):
+    """Boxes 8 pixels high from x1 to x2."""
+    return torch.tensor([[float(x1), 0.0, float(x2), 8.0] for x1, x2 in spans])
+
+
+def predictions(boxes, scores, **settings):
+    """What a detector says of one image: a row of `boxes`, a row of `scores` (class by class)."""
+    anchors = torch.tensor([[0.0, 0.0, 16.0, 16.0]]).expand(len(boxes), 4)
+    weights = settings.get("delta_weights", (1.0, 1.0, 1.0, 1.0))
+    logits = torch.as_tensor(scores, dtype=torch.float32).logit()
+    deltas = encode_boxes(boxes, anchors, weights)
+    return Predictions(logits[None], deltas[None], anchors, **settings)
+
+
+TWO_CLASSES = predictions(
+    bars((0, 16), (1, 17), (30, 40)), [[0.01, 0.9, 0.2], [0.01, 0.1, 0.8], [0.01, 0.6, 0.02]]
+)
+
+
+def test_sigmoid_asks_each_class_and_softmax_lets_them_compete():
+    logits = torch.tensor([[1.0, 2.0, -1.0]])
+    assert_close(to_scores(logits), torch.sigmoid(logits))
+    shares = to_scores(logits, "softmax")
+    assert shares[0, 0] == 0
+    assert_close(shares[0, 1:], torch.softmax(logits, dim=1)[0, 1:])
+    assert to_scores(torch.zeros(0, 3), "softmax").shape == (0, 3)
+
+
+@pytest.mark.parametrize("iou_threshold", THRESHOLDS)
+@pytest.mark.parametrize("levels", [1, 3, 1000])
+def test_nms_is_torchvisions_with_and_without_ties(iou_threshold, levels):
+    for seed in range(5):
+        generator = torch.Generator().manual_seed(seed)
+        corner = torch.rand(60, 2, generator=generator) * 40
+        boxes = torch.cat([corner, corner + 5 + torch.rand(60, 2, generator=generator) * 20], dim=1)
+        scores = torch.randint(1, levels + 1, (60,), generator=generator) / levels
+        expected = torchvision.ops.nms(boxes, scores, iou_threshold)
+        assert nms(boxes, scores, iou_threshold).tolist() == expected.tolist()
+
+
+@given(scored_boxes, st.sampled_from(THRESHOLDS))
+def test_nms_is_torchvisions_on_boxes_of_whole_pixels(pair, iou_threshold):
+    boxes, scores = (part.double() for part in pair)  # in float32, 3/10 counts as above 0.3
+    expected = torchvision.ops.nms(boxes, scores, iou_threshold)
+    assert nms(boxes, scores, iou_threshold).tolist() == expected.tolist()
+
+
+@given(scored_boxes, st.sampled_from(THRESHOLDS))
+def test_nms_keeps_the_best_and_no_two_that_overlap_too_much(pair, iou_threshold):
+    boxes, scores = pair
+    kept = nms(boxes, scores, iou_threshold)
+    assert kept[0] == scores.argmax()
+    assert (scores[kept].diff() <= 0).all()
+    overlap = box_iou(boxes[kept], boxes[kept]).fill_diagonal_(0)
+    assert (overlap <= iou_threshold).all()
+    # And whatever was suppressed overlaps something better.
+    for row in set(range(len(boxes))) - set(kept.tolist()):
+        better = kept[scores[kept] >= scores[row]]
+        assert (box_iou(boxes[better], boxes[row, None]) > iou_threshold).any()
+
+
+def test_a_suppressed_box_suppresses_nobody():
+    chain = bars((0, 16), (6, 22), (12, 28))  # neighbours overlap 10/22, the ends 4/28
+    scores = torch.tensor([0.9, 0.8, 0.7])
+    assert nms(chain, scores, 0.4).tolist() == [0, 2]
+    assert torchvision.ops.nms(chain, scores, 0.4).tolist() == [0, 2]
+
+
+@pytest.mark.parametrize(("iou_threshold", "kept"), [(0.5, [0, 1]), (0.499, [0]), (0.75, [0, 1])])
+def test_an_overlap_of_exactly_the_threshold_is_allowed(iou_threshold, kept):
+    boxes, scores = bars((0, 16), (0, 8)), torch.tensor([0.9, 0.8])  # IoU 1/2
+    assert nms(boxes, scores, iou_threshold).tolist() == kept
+    assert torchvision.ops.nms(boxes, scores, iou_threshold).tolist() == kept
+
+
+def test_of_identical_boxes_the_first_stays():
+    boxes, scores = bars((0, 9), (0, 9), (0, 9)), torch.tensor([0.5, 0.5, 0.5])
+    assert nms(boxes, scores, 0.5).tolist() == [0]
+    assert nms(boxes, scores, 1.0).tolist() == [0, 1, 2]
+
+
+def test_nms_of_nothing_and_of_one(device):
+    kept = nms(NO_BOXES.to(device), NO_SCORES.to(device), 0.5)
+    assert kept.shape == (0,)
+    assert kept.dtype == torch.int64
+    one = nms(bars((0, 9)).to(device), torch.tensor([0.1], device=device), 0.5)
+    assert one.tolist() == [0]
+    assert one.device.type == device.type
+
+
+@pytest.mark.parametrize("iou_threshold", THRESHOLDS)
+def test_separated_classes_are_torchvisions_batched_nms(iou_threshold):
+    generator = torch.Generator().manual_seed(1)
+    corner = torch.rand(80, 2, generator=generator) * 40
+    boxes = torch.cat([corner, corner + 5 + torch.rand(80, 2, generator=generator) * 20], dim=1)
+    scores, labels = (
+        torch.rand(80, generator=generator),
+        torch.randint(1, 5, (80,), generator=generator),
+    )
+    kept = nms(separate_classes(boxes, labels), scores, iou_threshold)
+    expected = torchvision.ops.batched_nms(boxes, scores, labels, iou_threshold)
+    assert kept.tolist() == expected.tolist()
+
+
+def test_separate_classes_moves_classes_apart_and_leaves_each_as_it_was():
+    boxes, labels = bars((0, 9), (3, 12), (0, 9), (3, 12)), torch.tensor([1, 1, 2, 2])
+    iou = box_iou(separate_classes(boxes, labels), separate_classes(boxes, labels))
+    assert_close(iou[:2, :2], box_iou(boxes[:2], boxes[:2]))
+    assert (iou[:2, 2:] == 0).all()
+    assert separate_classes(NO_BOXES, torch.zeros(0, dtype=torch.int64)).shape == (0, 4)
+
+
+def test_boxes_that_reach_out_of_the_picture_do_not_suppress_another_class():
+    """torchvision's batched_nms does: a negative corner reaches into the next class's place."""
+    boxes = torch.tensor([[0.0, 0.0, 10.0, 10.0], [-11.0, -11.0, -1.0, -1.0]])
+    scores, labels = torch.tensor([0.9, 0.8]), torch.tensor([0, 1])
+    assert torchvision.ops.batched_nms(boxes, scores, labels, 0.5).tolist() == [0]
+    inside = torch.tensor([[5.0, 5.0, 15.0, 15.0], [-6.0, -6.0, 4.0, 4.0]])
+    said = predictions(inside, [[0.01, 0.9, 0.01], [0.01, 0.01, 0.8]])
+    (found,) = select_detections(said, [(100, 100)], iou_threshold=0.0)
+    assert found["labels"].tolist() == [1, 2]
+
+
+@given(scored_boxes, st.sampled_from([0.1, 0.5, 2.0]))
+def test_soft_nms_never_raises_a_score_and_leaves_the_best(pair, sigma):
+    boxes, scores = pair
+    softened = soft_nms(boxes, scores, sigma)
+    assert (softened <= scores).all()
+    assert (softened >= 0).all()
+    assert softened[scores.argmax()] == scores.max()
+
+
+@given(scored_boxes, st.sampled_from([0.1, 0.5, 2.0]))
+def test_soft_nms_is_the_loop_of_its_paper(pair, sigma):
+    boxes, scores = (part.double() for part in pair)
+    iou, left, expected = box_iou(boxes, boxes), dict(enumerate(scores.tolist())), {}
+    while left:
+        best = max(left, key=lambda row: (left[row], -row))
+        expected[best] = left.pop(best)
+        for row in left:
+            left[row] *= math.exp(-(iou[best, row].item() ** 2) / sigma)
+    found = soft_nms(boxes, scores, sigma)
+    assert_close(found, torch.tensor([expected[row] for row in range(len(boxes))]).double())
+
+
+def test_soft_nms_leaves_apart_boxes_and_its_argument_alone():
+    boxes, scores = bars((0, 9), (20, 29), (0, 9)), torch.tensor([0.5, 0.4, 0.3])
+    softened = soft_nms(boxes, scores)
+    assert_close(softened, torch.tensor([0.5, 0.4, 0.3 * math.exp(-2)]))
+    assert_close(scores, torch.tensor([0.5, 0.4, 0.3]))
+    assert soft_nms(NO_BOXES, NO_SCORES).shape == (0,)
+
+
+@pytest.mark.parametrize("sigma", [0.0, -1.0])
+def test_soft_nms_refuses_a_sigma_that_divides_by_nothing(sigma):
+    with pytest.raises(ValueError, match=f"want sigma > 0, got {sigma}"):
+        soft_nms(bars((0, 9)), torch.tensor([0.5]), sigma)
+
+
+def test_detections_are_sorted_thresholded_and_suppressed_within_a_class():
+    (found,) = select_detections(TWO_CLASSES, [(100, 100)], score_threshold=0.15)
+    assert found["labels"].tolist() == [1, 2, 1]
+    assert_close(found["scores"], torch.tensor([0.9, 0.8, 0.6]))
+    assert_close(found["boxes"], bars((0, 16), (1, 17), (30, 40)), atol=1e-4, rtol=0)
+
+
+def test_across_classes_the_better_box_suppresses_the_other():
+    (found,) = select_detections(TWO_CLASSES, [(100, 100)], per_class=False)
+    assert_close(found["scores"], torch.tensor([0.9, 0.6]))
+
+
+def test_one_anchor_can_speak_for_two_classes():
+    said = predictions(bars((0, 16)), [[0.01, 0.7, 0.6]])
+    (found,) = select_detections(said, [(50, 50)])
+    assert found["labels"].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(("score", "count"), [(0.5, 0), (0.51, 1), (0.49, 0)])
+def test_a_score_must_be_above_its_threshold(score, count):
+    said = predictions(bars((0, 16)), [[0.01, score]])
+    (found,) = select_detections(said, [(50, 50)], score_threshold=0.5)
+    assert len(found["boxes"]) == count
+
+
+def test_boxes_end_at_the_edge_of_their_own_image():
+    said = predictions(bars((0, 40)), [[0.01, 0.9]])
+    both = said._replace(logits=said.logits.expand(2, 1, 2), deltas=said.deltas.expand(2, 1, 4))
+    first, second = select_detections(both, [(100, 30), (5, 100)])
+    assert_close(first["boxes"], torch.tensor([[0.0, 0.0, 30.0, 8.0]]))
+    assert_close(second["boxes"], torch.tensor([[0.0, 0.0, 40.0, 5.0]]))
+
+
+def test_only_the_best_candidates_and_detections_stay():
+    boxes = bars(*[(20 * row, 20 * row + 10) for row in range(6)])
+    scores = [[0.01, score] for score in (0.5, 0.9, 0.6, 0.8, 0.4, 0.7)]
+    said = predictions(boxes, scores)
+    (found,) = select_detections(said, [(200, 200)], max_detections=2)
+    assert_close(found["scores"], torch.tensor([0.9, 0.8]))
+    (found,) = select_detections(said, [(200, 200)], max_candidates=3)
+    assert_close(found["scores"], torch.tensor([0.9, 0.8, 0.7]))
+
+
+def test_delta_weights_are_undone():
+    boxes = bars((3, 20), (30, 44))
+    said = predictions(boxes, [[0.01, 0.9], [0.01, 0.8]], delta_weights=(10.0, 10.0, 5.0, 5.0))
+    (found,) = select_detections(said, [(99, 99)])
+    assert_close(found["boxes"], boxes, atol=1e-4, rtol=0)
+
+
+def test_softmax_never_detects_background():
+    logits = torch.tensor([[[9.0, 0.0, 0.0], [0.0, 0.0, 9.0]]])
+    said = Predictions(logits, torch.zeros(1, 2, 4), bars((0, 9), (20, 29)), "softmax")
+    (found,) = select_detections(said, [(50, 50)], score_threshold=0.0)
+    assert 0 not in found["labels"]
+    assert found["labels"][0] == 2
+
+
+def test_your_own_nms_really_is_used():
+    seen = []
+
+    def my_nms(boxes, scores, iou_threshold):
+        seen.append((len(boxes), iou_threshold))
+        return torch.tensor([1])
+
+    (found,) = select_detections(TWO_CLASSES, [(99, 99)], 0.15, iou_threshold=0.7, nms=my_nms)
+    assert seen == [(4, 0.7)]
+    assert_close(found["scores"], torch.tensor([0.8]))
+
+
+def test_the_readable_nms_gives_the_model_the_same_detections():
+    corners = torch.rand(40, 2) * 40
+    boxes = torch.cat([corners, corners + 5 + torch.rand(40, 2) * 20], dim=1)
+    said = predictions(boxes, torch.rand(40, 3) * 0.98 + 0.01)
+    expected = select_detections(said, [(60, 60)])
+    assert_close(select_detections(said, [(60, 60)], nms=nms), expected)
+
+
+def test_soft_nms_lowers_instead_of_dropping():
+    said = predictions(bars((0, 16), (0, 8)), [[0.01, 0.9], [0.01, 0.8]])
+    (hard,) = select_detections(said, [(50, 50)], iou_threshold=0.4)
+    (soft,) = select_detections(said, [(50, 50)], soft_sigma=0.5)
+    assert_close(hard["scores"], torch.tensor([0.9]))
+    assert_close(soft["scores"], torch.tensor([0.9, 0.8 * math.exp(-0.5)]))  # IoU 1/2
+    (strict,) = select_detections(said, [(50, 50)], score_threshold=0.5, soft_sigma=0.5)
+    assert_close(strict["scores"], torch.tensor([0.9]))
+    (best,) = select_detections(said, [(50, 50)], max_detections=1, soft_sigma=0.5)
+    assert_close(best["scores"], torch.tensor([0.9]))
+
+
+def test_nothing_found_is_empty_and_well_formed(device):
+    said = predictions(bars((0, 16)), [[0.01, 0.02]])
+    there = Predictions(said.logits.to(device), said.deltas.to(device), said.anchors.to(device))
+    for options in ({}, {"soft_sigma": 0.5}, {"per_class": False}, {"nms": nms}):
+        (found,) = select_detections(there, [(50, 50)], **options)
+        assert {key: part.shape for key, part in found.items()} == {
+            "boxes": (0, 4),
+            "labels": (0,),
+            "scores": (0,),
+        }
+        assert found["labels"].dtype == torch.int64
+        assert all(part.device.type == device.type for part in found.values())
+
+
+def test_half_precision_is_decoded_in_float32():
+    halved = TWO_CLASSES._replace(
+        logits=TWO_CLASSES.logits.bfloat16(), deltas=TWO_CLASSES.deltas.bfloat16()
+    )
+    (found,) = select_detections(halved, [(100, 100)])
+    assert found["boxes"].dtype == found["scores"].dtype == torch.float32
+
+
+@pytest.mark.parametrize("name", ["score_threshold", "iou_threshold"])
+@pytest.mark.parametrize("value", [-0.1, 1.1, float("nan")])
+def test_thresholds_outside_0_to_1_are_refused(name, value):
+    with pytest.raises(ValueError, match=f"{name} lies between 0 and 1, got {value}"):
+        select_detections(TWO_CLASSES, [(9, 9)], **{name: value})
+
+
+def test_images_and_sizes_come_in_equal_numbers():
+    with pytest.raises(ValueError, match="1 images but 2 image sizes"):
+        select_detections(TWO_CLASSES, [(9, 9), (9, 9)])
+
+
+def test_candidates_come_best_first():
+    boxes, labels, scores = select_candidates(TWO_CLASSES, 0, (100, 100), 0.15, 1000)
+    assert labels.tolist() == [1, 2, 1, 2]
+    assert_close(scores, torch.tensor([0.9, 0.8, 0.6, 0.2]))
+    assert_close(boxes, bars((0, 16), (1, 17), (30, 40), (0, 16)), atol=1e-4, rtol=0)
+
+
+@given(scored_boxes, *[st.tuples(st.integers(1, 99), st.integers(1, 99))] * 2)
+def test_scaling_there_and_back_gives_the_boxes_back(pair, size, wanted):
+    boxes = pair[0].double()
+    assert_close(scale_boxes(scale_boxes(boxes, size, wanted), wanted, size), boxes)
+
+
+def stand_in(box, score=0.9):
+    """A detector that says the same box of every image, in pixels of the batch."""
+
+    def detector(images):
+        said = predictions(torch.tensor([box]), [[0.01, score]])
+        batch = len(images)
+        return said._replace(
+            logits=said.logits.expand(batch, 1, 2), deltas=said.deltas.expand(batch, 1, 4)
+        )
+
+    return detector
+
+
+def test_images_of_different_sizes_get_boxes_in_their_own_frame():
+    images = [torch.rand(3, 100, 200), torch.rand(3, 50, 25), torch.rand(3, 40, 40)]
+    # Longest side 100: scaled by 1/2, by 2 and by 2.5.
+    first, second, third = detect(stand_in([10.0, 20.0, 40.0, 45.0]), images, longest_side=100)
+    assert_close(first["boxes"], torch.tensor([[20.0, 40.0, 80.0, 90.0]]))
+    assert_close(second["boxes"], torch.tensor([[5.0, 10.0, 20.0, 22.5]]))
+    assert_close(third["boxes"], torch.tensor([[4.0, 8.0, 16.0, 18.0]]))
+
+
+def test_padding_does_not_move_boxes():
+    small = torch.rand(3, 30, 40)
+    box = [4.0, 6.0, 34.0, 26.0]
+    (alone,) = detect(stand_in(box), [small])
+    padded, _ = detect(stand_in(box), [small, torch.rand(3, 90, 64)])
+    assert_close(padded, alone)
+    assert_close(alone["boxes"], torch.tensor([box]), atol=1e-4, rtol=0)
+
+
+def test_boxes_in_the_padding_are_cut_off():
+    (found,) = detect(stand_in([4.0, 6.0, 60.0, 60.0]), [torch.rand(3, 30, 40)])
+    assert_close(found["boxes"], torch.tensor([[4.0, 6.0, 40.0, 30.0]]))
+
+
+def test_options_reach_the_selection():
+    (found,) = detect(stand_in([0.0, 0.0, 9.0, 9.0]), [torch.rand(3, 32, 32)], score_threshold=0.95)
+    assert len(found["boxes"]) == 0
+
+
+class Watcher(torch.nn.Module):
+    """A detector that remembers how it was called."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(1))
+
+    def forward(self, images):
+        self.seen = self.training, torch.is_grad_enabled(), images.dtype
+        if images.sum() == 0:
+            raise RuntimeError("black")
+        said = stand_in([0.0, 0.0, 9.0, 9.0])(images)
+        return said._replace(logits=said.logits * self.weight)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_detect_evaluates_without_gradients_and_puts_the_mode_back(training):
+    detector = Watcher().train(training)
+    detect(detector, [torch.ones(3, 32, 32, dtype=torch.uint8)])
+    assert detector.seen == (False, False, torch.uint8)
+    assert detector.training is training
+
+
+def test_the_mode_comes_back_after_an_error_too():
+    detector = Watcher().train()
+    with pytest.raises(RuntimeError, match="black"):
+        detect(detector, [torch.zeros(3, 32, 32)])
+    assert detector.training
+
+
+def test_detect_brings_pictures_to_the_detector(device):
+    with evaluation_mode(Watcher().to(device)) as where:
+        assert where.type == device.type
+    (found,) = detect(Watcher().to(device), [torch.ones(3, 32, 32)])
+    assert len(found["boxes"]) == 1
+
+
+def test_detect_without_pictures_says_so():
+    with pytest.raises(ValueError, match="want pictures"):
+        detect(Watcher(), [])
