@@ -1,20 +1,45 @@
 """From a picture to boxes, one idea a file, in the order of the story.
 
-types        names for what travels: Target, Detection, Predictions
-boxes        geometry: formats, area, IoU, GIoU, clip
-images       pictures of any size to one batch
-anchors      a grid of guesses; boxes to deltas and back; shapes fitted to data
-matching     which anchor answers for which object
-losses       class loss + lambda * box loss
-backbone     image to feature maps
-model        backbone + head + anchors = Detector
-postprocess  predictions to detections: decode, threshold, NMS
-evaluate     precision, recall, average precision
-creatures    the animals and plants of the reef, as outlines
-reef         the drawn world: images with boxes and masks, as many as you like
-data         folders of images with targets: COCO, VOC, YOLO
-download     named public sets, every file checked
-train        one step, one run, checkpoints
-draw         boxes on a matplotlib axis
-cli          detlab lab | train | evaluate | detect | data | doctor
+What a box is
+    types        names for what travels: Target, Detection, Predictions
+    boxes        geometry: formats, area, IoU, GIoU, clip
+    images       pictures of any size to one batch
+
+From image to loss and to boxes
+    anchors      a grid of guesses; boxes to deltas and back; shapes fitted to data
+    matching     which anchor answers for which object
+    losses       class loss + lambda * box loss
+    backbone     image to feature maps
+    model        backbone + head + anchors = Detector
+    postprocess  predictions to detections: decode, threshold, NMS
+    evaluate     precision, recall, average precision
+
+What there is to look at
+    creatures    the animals of the reef, as outlines
+    seascape     water, light, sand, rock and plants around them
+    reef         the drawn world: pictures with boxes and masks, as many as you like
+    records      what a folder says of its pictures, and the faults met on the way
+    pictures     picture files to tensors
+    formats      COCO, VOC and YOLO files to records
+    folders      which format a folder has, and its splits
+    defects      what is wrong with a folder, one by one
+    archives     downloads that go on where they stopped; safe unpacking
+    download     public sets by name, every file checked
+    data         a folder or a name becomes pictures with targets
+    transforms   a picture seen anew at every visit
+
+A detector's life
+    batches      the order in which it sees its pictures
+    train        one step, one run, on one processor or many
+    checkpoint   weights, settings and class names in one file
+    files        whole, or not written
+    inference    at work: on a data set to judge it, on files to use it
+    run          one training run and its folder
+
+What a person sees
+    roles        one colour and one line style for each kind of box
+    draw         boxes on a matplotlib axis
+    widgets      boxes to drag, thresholds to slide
+    doctor       what this machine has and lacks
+    cli          detlab lab | train | evaluate | detect | data | doctor
 """

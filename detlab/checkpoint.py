@@ -5,8 +5,6 @@ whole or not at all, and holds numbers and JSON only: no pickle is ever loaded.
 """
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -17,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from detlab.files import write_atomically
 from detlab.model import Detector, DetectorConfig, build_detector
 
 FORMAT = "detlab 1"
@@ -78,26 +77,6 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], said: Mapping[str, 
     write_atomically(path, save(plain, metadata))
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write beside the goal, then rename: readers see the old file or the new one, whole.
-
-    Raises:
-        OSError: no permission, no space; nothing is left behind.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
-
-
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Numbers and JSON of one of our files.
 
@@ -125,9 +104,3 @@ def _tuples(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _tuples(part) for key, part in value.items()}
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import torch
 import torch.distributed as dist
@@ -29,6 +29,8 @@ from detlab.losses import detection_loss
 from detlab.model import Detector
 from detlab.types import Predictions, Target
 
+DEFAULT_SECONDS = 300.0
+"""Five minutes of training bring the course's detector to its goal on two processor cores."""
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 Loss = Callable[[Predictions, list[Target], float], dict[str, Tensor]]
 """predictions, targets, lambda to "class", "box" and "total"."""
@@ -38,10 +40,10 @@ Loss = Callable[[Predictions, list[Target], float], dict[str, Tensor]]
 class TrainConfig:
     """How long and how fast to learn."""
 
-    seconds: float | None = 300.0
-    """Stop after so much time of training; None: see epochs."""
+    seconds: float | None = None
+    """Stop after so much time of training; 300 where neither this nor epochs is given."""
     epochs: float | None = None
-    """Stop after so many rounds through the data; set this or seconds."""
+    """Stop after so many rounds through the data; give this or seconds."""
     batch_size: int = 32
     """Pictures a step, on each process."""
     learning_rate: float = 2e-3
@@ -67,11 +69,12 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Refuse settings that train nothing."""
-        if (self.seconds is None) == (self.epochs is None):
-            raise ValueError(f"want seconds or epochs, got {self.seconds} and {self.epochs}")
-        above_0 = (self.seconds or self.epochs or 0, self.batch_size, self.learning_rate)
-        if min(above_0) <= 0:
-            raise ValueError(f"length, batch_size and learning_rate are above 0, got {above_0}")
+        if self.seconds is not None and self.epochs is not None:
+            raise ValueError(f"give seconds or epochs, not both: {self.seconds} and {self.epochs}")
+        for name in ("seconds", "epochs", "batch_size", "learning_rate", "clip_norm"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ValueError(f"{name} is above 0, got {value}")
         if self.box_weight < 0:
             raise ValueError(f"box_weight scales a loss, it cannot be negative: {self.box_weight}")
 
@@ -100,7 +103,7 @@ class Run:
         if num_processes() > 1:
             seconds = seconds.to(next(self.detector.parameters()).device)
             dist.broadcast(seconds, src=0)
-        return seconds.item() / cast(float, config.seconds)
+        return seconds.item() / (config.seconds or DEFAULT_SECONDS)
 
 
 def start_run(detector: Detector, config: TrainConfig) -> Run:
@@ -135,7 +138,7 @@ def fit(
 
     Yields:
         step, seconds (of training, without what the caller does meanwhile), progress (0 to 1),
-        learning_rate, the losses class, box and total, images_per_second (over all processes).
+        learning_rate, loss_class, loss_box, loss_total, images_per_second (over all processes).
 
     Raises:
         NonFiniteLoss: names the pictures of the step.
@@ -163,7 +166,7 @@ def fit(
                 "progress": progress,
                 "learning_rate": run.optimizer.param_groups[0]["lr"],
                 "images_per_second": images_a_step / seconds,
-                **losses,
+                **{f"loss_{name}": value for name, value in losses.items()},
             }
     finally:
         detector.load_state_dict(run.average.module.state_dict())

@@ -1,0 +1,136 @@
+"""What this machine has, what is missing, and how long the default training takes here.
+
+`detlab doctor` prints it. Nothing but the standard library is imported before it is known to be
+there, so that a half-installed machine is told what is missing.
+"""
+
+import importlib.metadata
+import platform
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+OLDEST_PYTHON = (3, 11)
+WANTED_MEMORY = 2.0
+"""GB that the default training needs."""
+TRIAL_STEPS = 6
+"""Training steps that are timed; the first is a warm-up."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report."""
+
+    name: str
+    value: str
+    remedy: str | None = None
+    """The command that mends it, where something is wrong."""
+
+    def __str__(self) -> str:
+        """The line as it is printed."""
+        mark = "ok  " if self.remedy is None else "MEND"
+        advice = "" if self.remedy is None else f"   → {self.remedy}"
+        return f"{mark} {self.name:<18} {self.value}{advice}"
+
+
+def examine() -> Iterator[Finding]:
+    """All findings, one after the other; what needs a package is asked only where it is there."""
+    yield check_python(sys.version_info[:2])
+    missing = False
+    for requirement in importlib.metadata.requires("detlab") or []:
+        if "extra ==" not in requirement:
+            finding = check_package(requirement)
+            missing |= finding.remedy is not None
+            yield finding
+    if not missing:
+        yield from check_devices()
+        yield check_memory()
+        yield expect_training()
+
+
+def check_python(version: tuple[int, ...]) -> Finding:
+    """The interpreter.
+
+    >>> print(check_python((3, 9)).remedy)
+    install Python 3.11 or newer, then `make lab` again
+    """
+    old = version < OLDEST_PYTHON
+    remedy = "install Python 3.11 or newer, then `make lab` again" if old else None
+    return Finding("Python", ".".join(map(str, version)), remedy)
+
+
+def check_package(requirement: str) -> Finding:
+    """One package that pyproject.toml asks for, there and new enough or not.
+
+    >>> check_package("no-such-package>=2")
+    Finding(name='no-such-package', value='missing', remedy='pip install "no-such-package>=2"')
+    """
+    from packaging.requirements import Requirement
+
+    wanted = Requirement(requirement)
+    remedy = f'pip install "{requirement}"'
+    try:
+        version = importlib.metadata.version(wanted.name)
+    except importlib.metadata.PackageNotFoundError:
+        return Finding(wanted.name, "missing", remedy)
+    good = wanted.specifier.contains(version, prereleases=True)
+    return Finding(wanted.name, version, None if good else remedy)
+
+
+def check_devices() -> Iterator[Finding]:
+    """Processor and GPUs, and what the network would compute with."""
+    import torch
+
+    from detlab.train import choose_device, choose_dtype
+
+    yield Finding("processor", f"{platform.machine()}, {torch.get_num_threads()} threads")
+    for row in range(torch.cuda.device_count()):
+        memory = torch.cuda.get_device_properties(row).total_memory / 1e9
+        yield Finding(f"GPU {row}", f"{torch.cuda.get_device_name(row)}, {memory:.0f} GB")
+    device = choose_device()
+    dtype = str(choose_dtype("auto", device)).removeprefix("torch.")
+    yield Finding("trains on", f"{device.type} in {dtype}")
+
+
+def check_memory() -> Finding:
+    """Memory that nobody uses at the moment."""
+    import psutil
+
+    free = psutil.virtual_memory().available / 1e9
+    remedy = None if free >= WANTED_MEMORY else f"close programs: training wants {WANTED_MEMORY} GB"
+    return Finding("free memory", f"{free:.1f} GB", remedy)
+
+
+def expect_training() -> Finding:
+    """Time a few steps of the default training and say what it will be like."""
+    from detlab.train import DEFAULT_SECONDS
+
+    started = time.perf_counter()
+    speed = training_speed()
+    pictures = round(speed * DEFAULT_SECONDS, -3)
+    minutes = DEFAULT_SECONDS / 60
+    return Finding(
+        "default training",
+        f"{minutes:.0f} minutes, then about one more to judge and draw; {speed:.0f} pictures/s, "
+        f"so {pictures:.0f} pictures in all (measured in {time.perf_counter() - started:.0f} s)",
+    )
+
+
+def training_speed() -> float:
+    """Pictures per second of the default training on this machine, drawing not counted."""
+    import torch
+
+    from detlab.model import build_detector, named_config
+    from detlab.reef import CLASS_NAMES, TRAIN_SEED, Reef
+    from detlab.train import TrainConfig, choose_device, fit
+
+    config = TrainConfig()
+    pictures = Reef(TRAIN_SEED, config.batch_size)
+    for row in range(len(pictures)):
+        pictures[row]
+    detector = build_detector(named_config("course", len(CLASS_NAMES))).to(choose_device())
+    steps = list(islice(fit(detector, pictures, config), TRIAL_STEPS))
+    speeds = torch.tensor([step["images_per_second"] for step in steps[1:]])
+    return float(speeds.median())

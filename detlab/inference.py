@@ -1,0 +1,81 @@
+"""A trained detector at work: on a data set to judge it, on picture files to use it.
+
+Follows postprocess.py, evaluate.py and draw.py; serves run.py and the command line.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from detlab.checkpoint import CheckpointInfo
+from detlab.draw import Picture, draw_alone, save_figure
+from detlab.evaluate import Metrics, coco_results, evaluate
+from detlab.files import write_atomically
+from detlab.model import Detector
+from detlab.pictures import SUFFIXES, read_picture
+from detlab.postprocess import detect
+from detlab.records import DataError
+from detlab.types import Detection
+
+LOWEST_SCORE = 0.01
+"""AP reads the whole ranked list, so nearly all of it is kept."""
+
+
+def judge(
+    detector: Detector, dataset: Any, longest_side: int, class_names: Sequence[str]
+) -> Metrics:
+    """The twelve COCO numbers on a data set, at the size (pixels) that the network sees."""
+
+    def find(images: list[Tensor]) -> list[Detection]:
+        return detect(detector, images, longest_side, score_threshold=LOWEST_SCORE)
+
+    return evaluate(find, dataset, class_names)
+
+
+def find_pictures(place: Path) -> list[Path]:
+    """A picture file, or all picture files of a folder by name.
+
+    Raises:
+        DataError: nothing there, or a folder without pictures.
+    """
+    if place.is_file():
+        return [place]
+    if not place.is_dir():
+        raise DataError(f"{place}: no such file or folder")
+    found = sorted(path for path in place.iterdir() if path.suffix.lower() in SUFFIXES)
+    if not found:
+        raise DataError(f"{place}: no picture in it; want names ending in {', '.join(SUFFIXES)}")
+    return found
+
+
+def detect_files(
+    detector: Detector, info: CheckpointInfo, paths: Sequence[Path], folder: Path, **options: Any
+) -> Iterator[tuple[Path, Detection]]:
+    """Detect in picture files one by one; draw each, and write all boxes as COCO results.
+
+    Args:
+        detector: in evaluation mode.
+        info: its settings and class names.
+        paths: pictures.
+        folder: gets NAME.png for each picture, and detections.json at the end: COCO's results,
+            where each entry also has "file_name"; image ids count from 1.
+        options: thresholds, see `postprocess.select_detections`.
+
+    Yields:
+        Each path with what was found in it.
+
+    Raises:
+        DataError: a file is no picture.
+    """
+    results = []
+    for image_id, path in enumerate(paths, start=1):
+        image = read_picture(path)
+        [found] = detect(detector, [image], info.config.image_size, **options)
+        results += [{**row, "file_name": path.name} for row in coco_results([found], [image_id])]
+        picture = Picture(image, detection=found)
+        save_figure(draw_alone(picture, info.class_names), folder / f"{path.stem}.png")
+        yield path, found
+    write_atomically(folder / "detections.json", json.dumps(results, indent=1).encode())

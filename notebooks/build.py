@@ -1,0 +1,96 @@
+"""Build the lessons: notebooks/src/NAME.py, which people edit, to notebooks/NAME.ipynb, run.
+
+`make notebooks` builds what changed; `make notebooks ARGS="--all"` builds everything. The outputs
+are kept, so that a lesson reads well without a kernel; what only a living kernel can show is not.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import jupytext
+import nbformat
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+
+NOTEBOOKS = Path(__file__).parent
+SOURCES = NOTEBOOKS / "src"
+LARGEST = 1_500_000
+"""Bytes; code-hosting sites show no larger notebook."""
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+KERNEL = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+
+
+def read_source(path: Path) -> NotebookNode:
+    """A lesson's source as a notebook without outputs, its cells numbered in their ids."""
+    notebook = jupytext.read(path, fmt="py:percent")
+    notebook.metadata = nbformat.from_dict(KERNEL)
+    for number, cell in enumerate(notebook.cells):
+        cell.id = f"{path.stem[:40]}-{number:03d}".replace(".", "-")
+    return notebook
+
+
+def run(notebook: NotebookNode) -> None:
+    """Run all cells in the folder of the notebooks; the first error that is not wanted stops."""
+    NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(NOTEBOOKS)}}).execute()
+
+
+def strip(notebook: NotebookNode) -> None:
+    """Drop what means nothing without the kernel that made it: widget state, views, timings."""
+    notebook.metadata = nbformat.from_dict(KERNEL)
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+        for output in cell.get("outputs", []):
+            output.get("data", {}).pop(WIDGET_VIEW, None)
+            output.get("metadata", {}).pop(WIDGET_VIEW, None)
+
+
+def same_cells(source: NotebookNode, built: NotebookNode) -> bool:
+    """Whether a built notebook has the cells of its source."""
+
+    def cells(notebook: NotebookNode) -> list[tuple[str, str, str, object]]:
+        return [(c.id, c.cell_type, c.source, c.metadata.get("tags")) for c in notebook.cells]
+
+    return cells(source) == cells(built)
+
+
+def build(path: Path, always: bool = False) -> bool:
+    """Build one lesson if its source changed.
+
+    Returns:
+        Whether it was built.
+
+    Raises:
+        ValueError: the result is too large to be shown on the web.
+    """
+    target = NOTEBOOKS / f"{path.stem}.ipynb"
+    notebook = read_source(path)
+    if not always and target.exists() and same_cells(notebook, nbformat.read(target, 4)):
+        return False
+    run(notebook)
+    strip(notebook)
+    text = json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+    if len(text.encode()) > LARGEST:
+        raise ValueError(f"{target.name}: {len(text.encode())} bytes, want at most {LARGEST}")
+    target.write_text(text, encoding="utf-8")
+    return True
+
+
+def main() -> None:
+    """Build the lessons that are named, or all that changed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", help="beginnings of lesson names; none: every lesson")
+    parser.add_argument("--all", action="store_true", help="build also what did not change")
+    options = parser.parse_args()
+    for path in sorted(SOURCES.glob("*.py")):
+        if not options.names or path.stem.startswith(tuple(options.names)):
+            built = build(path, options.all)
+            print(f"{path.stem}: {'built' if built else 'unchanged'}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
