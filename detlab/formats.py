@@ -17,7 +17,7 @@ import yaml  # type: ignore[import-untyped]
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from detlab.pictures import open_picture, pictures_by_stem
+from detlab.pictures import list_pictures, open_picture
 from detlab.records import (
     Annotations,
     DataError,
@@ -62,6 +62,8 @@ def coco_annotations(content: Any, images_dir: Path, source: Path) -> Annotation
         if entry["image_id"] not in objects:
             raise DataError(f"no image has its image_id {entry['image_id']}")
         label = label_of_class(entry["category_id"], names)
+        if not isinstance(entry["bbox"], list) or len(entry["bbox"]) != 4:
+            raise DataError(f"want four numbers as bbox, got {entry['bbox']!r}")
         x, y, w, h = (float(value) for value in entry["bbox"])
         objects[entry["image_id"]].append((name, label, [x, y, x + w, y + h]))
 
@@ -74,7 +76,12 @@ def coco_annotations(content: Any, images_dir: Path, source: Path) -> Annotation
     single = [(name, entry) for name, entry in annotations if not entry.get("iscrowd")]
     defects += read_each(single, read_object, source)[1]
     records, unread = read_each(images, read_image, source)
-    return Annotations(tuple(records), ("background", *names.values()), (*defects, *unread))
+    once, twice = named_once(((str(record.image), record) for record in records), source)
+    return Annotations(
+        tuple(record for _, record in once),
+        ("background", *names.values()),
+        (*defects, *unread, *twice),
+    )
 
 
 def coco_lists(content: Any, source: Path) -> tuple[Any, Any, Any, list[Defect]]:
@@ -131,7 +138,7 @@ def read_voc(
         named, defects = named_once(((word, word) for word in words), listing)
         stems = [stem for stem, _ in named]
 
-    pictures = pictures_by_stem(folder / "JPEGImages")
+    pictures = {path.stem: path for path in list_pictures(folder / "JPEGImages")}
     pairs = [
         (
             folder / "Annotations" / f"{stem}.xml",
@@ -224,14 +231,15 @@ def read_yolo(folder: Path, split: str | None = None) -> Annotations:
     """
     images, labels = yolo_folders(folder, split)
     class_names = yolo_classes(folder)
-    pictures = pictures_by_stem(images)
-    defects = [
+    pictures, defects = named_once(((path.stem, path) for path in list_pictures(images)), images)
+    stems = dict(pictures)
+    defects += [
         Defect(source, "", f"no picture {source.stem} in {images}")
         for source in sorted(labels.glob("*.txt"))
-        if source.stem not in pictures and source.name != "classes.txt"
+        if source.stem not in stems and source.name != "classes.txt"
     ]
     records = []
-    for stem, image in sorted(pictures.items()):
+    for stem, image in pictures:
         try:
             record, faults = yolo_record(labels / f"{stem}.txt", image, class_names)
         except DataError as error:

@@ -18,7 +18,7 @@ from torchvision.transforms.v2.functional import pil_to_tensor
 from detlab.images import fitted_size
 from detlab.records import DataError
 
-PICTURE_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+PICTURE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 """The only decoders that are tried; others can start programs (EPS) or are never photographs."""
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm")
@@ -76,7 +76,7 @@ def read_picture(path: Path, long_side: int | None = None) -> UInt8[Tensor, "3 H
     return pixels
 
 
-def pictures_by_stem(folder: Path) -> dict[str, Path]:
-    """All pictures of a folder by name without ending. Empty where there is no folder."""
+def list_pictures(folder: Path) -> list[Path]:
+    """All files of a folder with a picture's name, in order; none where there is no folder."""
     paths = sorted(folder.iterdir()) if folder.is_dir() else []
-    return {path.stem: path for path in reversed(paths) if path.suffix.lower() in SUFFIXES}
+    return [path for path in paths if path.suffix.lower() in SUFFIXES]

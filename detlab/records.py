@@ -81,8 +81,10 @@ def read_each(
 ) -> tuple[list[Read], list[Defect]]:
     """Read named entries one by one; one that cannot be read becomes a defect.
 
-    >>> read_each([("line 1", "7"), ("line 2", "x")], lambda name, text: int(text), Path("a.txt"))
-    ([7], [Defect(..., record='line 2', what="invalid literal for int() with base 10: 'x'")])
+    >>> lines = [("line 1", "7"), ("line 2", "x")]
+    >>> found, defects = read_each(lines, lambda name, text: int(text), Path("a.txt"))
+    >>> found, str(defects[0])
+    ([7], "a.txt: line 2: invalid literal for int() with base 10: 'x'")
     """
     found, defects = [], []
     for name, entry in entries:

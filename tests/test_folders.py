@@ -1,0 +1,107 @@
+import json
+from pathlib import Path
+
+import pytest
+from sample_folders import coco_content, coco_folder, voc_folder, write_picture, yolo_folder
+
+from detlab.folders import list_splits, read_share, read_split, recognise_format
+from detlab.records import DataError
+
+MANY = {f"{number:02}": [("cat", 1.0, 2.0, 3.0, 4.0)] for number in range(12)}
+
+
+def stems(annotations) -> list[str]:
+    return [record.image.stem for record in annotations.records]
+
+
+def test_each_format_is_recognised(tmp_path):
+    assert recognise_format(coco_folder(tmp_path / "coco")) == "coco"
+    assert recognise_format(voc_folder(tmp_path / "voc")) == "voc"
+    assert recognise_format(yolo_folder(tmp_path / "yolo")) == "yolo"
+    assert recognise_format(yolo_folder(tmp_path / "split", "train")) == "yolo"
+
+
+@pytest.mark.parametrize(
+    ("place", "split"),
+    [
+        ("instances_train.json", "train"),
+        ("instances_valid.json", "val"),
+        ("annotations/instances_val2017.json", "val"),
+        ("valid/_annotations.coco.json", "val"),
+        ("instances.json", "all"),
+        ("annotations/instances.json", "all"),
+    ],
+)
+def test_coco_files_are_found_where_tools_write_them(tmp_path, place, split):
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    (tmp_path / place).write_text(json.dumps(coco_content()))
+    assert recognise_format(tmp_path) == "coco"
+    assert list(list_splits(tmp_path)) == [split]
+    assert len(read_split(tmp_path, split).records) == 3
+
+
+@pytest.mark.parametrize(
+    "place", ["images", "images/val2017", "val2017", "valid", "", "images/val"]
+)
+def test_coco_pictures_are_found_where_tools_put_them(tmp_path, place):
+    (tmp_path / "instances_val.json").write_text(json.dumps(coco_content()))
+    picture = write_picture(tmp_path / place / "a.png")
+    assert read_split(tmp_path, "val").records[0].image == picture
+
+
+def test_voc_splits_are_the_lists_of_pictures(tmp_path):
+    splits = {"train": ["a"], "val": ["b", "c"], "trainval": ["a", "b", "c"], "cat_train": ["a"]}
+    folder = voc_folder(tmp_path / "voc", splits)
+    assert set(list_splits(folder)) == {"train", "val"}
+    assert stems(read_split(folder, "val")) == ["b", "c"]
+
+
+def test_yolo_splits_are_folders(tmp_path):
+    yolo_folder(tmp_path, "train")
+    yolo_folder(tmp_path, "valid")
+    assert list_splits(tmp_path) == {"train": "train", "val": "valid"}
+    assert len(read_split(tmp_path, "val").records) == 3
+
+
+def test_a_folder_without_splits_has_one(tmp_path):
+    assert list(list_splits(voc_folder(tmp_path / "voc"))) == ["all"]
+    assert list(list_splits(yolo_folder(tmp_path / "yolo"))) == ["all"]
+
+
+@pytest.mark.parametrize("make", [coco_folder, yolo_folder])
+def test_a_missing_val_is_every_fifth_picture_of_train(tmp_path, make):
+    folder = make(tmp_path, "train", scenes=MANY)
+    assert stems(read_share(folder, "val")) == ["00", "05", "10"]
+    assert stems(read_share(folder, "train")) == [s for s in MANY if s not in ("00", "05", "10")]
+
+
+def test_a_folder_without_splits_is_shared_out_too(tmp_path):
+    folder = voc_folder(tmp_path / "voc", scenes=MANY)
+    train, val = (stems(read_share(folder, split)) for split in ("train", "val"))
+    assert not set(train) & set(val)
+    assert sorted(train + val) == sorted(MANY)
+
+
+def test_splits_that_are_there_are_read_whole(tmp_path):
+    folder = coco_folder(coco_folder(tmp_path, "train", scenes=MANY), "val")
+    assert stems(read_share(folder, "train")) == list(MANY)
+    assert stems(read_share(folder, "val")) == ["a", "b", "c"]
+
+
+def test_a_split_that_cannot_be_had_is_told_with_those_that_can(tmp_path):
+    with pytest.raises(DataError, match="no test split; it has train"):
+        read_share(coco_folder(tmp_path / "train"), "test")
+    with pytest.raises(DataError, match="no train split; it has val"):
+        read_share(coco_folder(tmp_path / "val", "val"), "train")
+
+
+def test_a_missing_empty_or_foreign_folder_is_named(tmp_path):
+    with pytest.raises(DataError, match="nowhere: no such folder"):
+        recognise_format(tmp_path / "nowhere")
+    with pytest.raises(DataError, match="the folder is empty"):
+        recognise_format(tmp_path)
+    write_picture(tmp_path / "a.png")
+    with pytest.raises(DataError, match="no annotations found; want instances_train"):
+        recognise_format(tmp_path)
+    with pytest.raises(DataError, match=r"a\.png: no such folder"):
+        recognise_format(Path(tmp_path / "a.png"))
