@@ -21,6 +21,9 @@ from detlab.records import DataError
 CHUNK = 1 << 16
 """Bytes between two looks at the progress bar."""
 
+TIMEOUT = 30
+"""Seconds without a byte until a server counts as gone."""
+
 MAX_UNPACKED = 2 << 30
 """Bytes that an archive may unpack to; the largest of ours has some 0.1 GB."""
 
@@ -33,23 +36,32 @@ def resume_download(address: str, output_file: str, _: Any, part: Path) -> None:
     """
     try:
         want = fetch_rest(address, part)
-    except requests.RequestException as error:
-        reason = str(error)
-        want = -1
-    else:
         reason = "the connection was cut"
+    except requests.RequestException as error:
+        want, reason = -1, plain_reason(error)
     done = part.stat().st_size if part.exists() else 0
-    if want is not None and want != done:
+    if want not in (None, done):
         kept = f"{done:,} bytes are kept; run it again to go on from there"
-        raise DataError(f"{address}: {reason}\n{kept}")
+        raise DataError(f"{address}: {reason}" + (f"\n{kept}" if done else ""))
     os.replace(part, output_file)
+
+
+def plain_reason(error: requests.RequestException) -> str:
+    """What a learner can make of an error of the network."""
+    if error.response is not None:
+        return f"the server answers {error.response.status_code} {error.response.reason}"
+    if isinstance(error, requests.Timeout):
+        return f"no answer within {TIMEOUT} s"
+    if isinstance(error, requests.ConnectionError):
+        return "no connection to the server; is this machine online?"
+    return "the connection was cut"
 
 
 def fetch_rest(address: str, part: Path) -> int | None:
     """Append to `part` what it lacks, and say how large the whole is, where the server says so."""
     done = part.stat().st_size if part.exists() else 0
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={done}-"} if done else {})
-    with requests.get(address, headers=headers, stream=True, timeout=30) as response:
+    with requests.get(address, headers=headers, stream=True, timeout=TIMEOUT) as response:
         if response.status_code == 416 and done:  # nothing comes after `done`: start over
             part.unlink()
             return fetch_rest(address, part)
@@ -76,7 +88,7 @@ def unpack(archive: Path, folder: Path, inside: str = "") -> None:
     """
     part, left = PurePosixPath(inside).parts, MAX_UNPACKED
     try:
-        with tarfile.open(archive) as tar:
+        with gzip.open(archive) as stream, tarfile.open(fileobj=stream) as tar:
             for member in tar:
                 path = PurePosixPath(member.name)
                 if path.is_absolute() or ".." in path.parts:
@@ -90,6 +102,8 @@ def unpack(archive: Path, folder: Path, inside: str = "") -> None:
                     raise DataError(f"{archive}: unpacks to more than {MAX_UNPACKED} bytes")
                 member.name = str(PurePosixPath(*path.parts[1 + len(part) :]))
                 tar.extract(member, folder, filter="data")
+            while stream.read(CHUNK):  # gzip's own checksum stands at the very end
+                pass
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{archive}: damaged archive ({error}); run it again") from error
 

@@ -50,9 +50,9 @@ class PublicSet:
     inside: str = ""
     """The part of that folder that is kept."""
     boxes: int = 0
-    """In all splits together, zero-area ones included; counted after a download."""
+    """In all splits together, those without area included."""
     checksums: Path | None = None
-    """A line for each file that is used: SHA-256, bytes, path."""
+    """A line for each file: SHA-256, bytes, path. None: pictures and boxes are counted instead."""
 
 
 GITHUB = "https://github.com"
@@ -187,8 +187,17 @@ def check_files(public: PublicSet, folder: Path) -> None:
     Raises:
         DataError: the first file that differs, with what was seen and what was wanted.
     """
-    lines = read_text(public.checksums).splitlines() if public.checksums else []
-    for line in lines:
+    if public.checksums is None:
+        splits = [read_split(folder, split) for split in list_splits(folder)]
+        pictures = sum(len(split.records) for split in splits)
+        boxes = sum(len(record.boxes) for split in splits for record in split.records)
+        if (pictures, boxes) != (public.pictures, public.boxes):
+            raise DataError(
+                f"{public.name} came with {pictures} pictures and {boxes} boxes; "
+                f"want {public.pictures} and {public.boxes}"
+            )
+        return
+    for line in read_text(public.checksums).splitlines():
         sha256, size, name = line.split(maxsplit=2)
         path = folder / name
         if not path.is_file():
@@ -199,14 +208,6 @@ def check_files(public: PublicSet, folder: Path) -> None:
                 f"{public.name} came with another {name}: {seen[0]} bytes, SHA-256 {seen[1]};\n"
                 f"want {size} bytes, {sha256}; run it again, or ask {public.source}"
             )
-    splits = [read_split(folder, split) for split in list_splits(folder)]
-    pictures = sum(len(split.records) for split in splits)
-    boxes = sum(len(record.boxes) for split in splits for record in split.records)
-    if (pictures, boxes) != (public.pictures, public.boxes):
-        raise DataError(
-            f"{public.name} came with {pictures} pictures and {boxes} boxes; "
-            f"want {public.pictures} and {public.boxes}"
-        )
 
 
 def sha256_of(path: Path) -> str:
