@@ -77,6 +77,18 @@ def mix(a: Colour, b: Colour, share: float) -> Colour:
     )
 
 
+def blend(a: Palette, b: Palette, share: float, light: float) -> Palette:
+    """Go from one palette towards another, then towards white (light 1) or ink (light -1).
+
+    >>> blend(PALETTES[0], PALETTES[1], share=1.0, light=0.0).back
+    (36.0, 74.0, 142.0)
+    """
+    lamp = a.white if light > 0 else a.ink
+    return Palette(
+        *(mix(mix(p, q, share), lamp, abs(light)) for p, q in zip(a[:4], b[:4], strict=True))
+    )
+
+
 def path(corners: str) -> Points:
     """Read "x,y x,y ..." as an SVG file writes a polygon.
 
@@ -87,7 +99,7 @@ def path(corners: str) -> Points:
 
 
 def smooth(points: Points, steps: int = 4) -> Points:
-    """A closed Catmull-Rom curve through the points; a point given twice makes a corner.
+    """A closed Catmull-Rom curve through the points.
 
     >>> smooth(path("0,0 1,0 1,1 0,1"), steps=2).round(3)[:3].tolist()
     [[0.0, 0.0], [0.5, -0.125], [1.0, 0.0]]
@@ -199,7 +211,10 @@ def fish(rng: Generator) -> list[Part]:
     rays = [line((-0.6, 0.3 * y), (-0.98, 1.5 * y), width=0.03) for y in (-0.18, 0.0, 0.18)]
     rays += [line((x + 0.12, -0.3), (x, -0.6), width=0.03) for x in (0.2, 0.02, -0.16)]
     parts += [mark(ray, "back", 0.7) for ray in rays]
-    parts += [Part(FISH_BODY, "side"), mark(FISH_BELLY, "belly", 0.75)]
+    parts += [
+        Part(FISH_BODY, ("side", "side", "belly")[rng.integers(3)]),
+        mark(FISH_BELLY, "belly", 0.75),
+    ]
     parts += [mark(outline, "accent") for outline in _fish_pattern(rng)]
     gill = line((0.46, -0.22), (0.38, -0.08), (0.37, 0.08), (0.44, 0.24), width=0.035)
     mouth = line((0.93, 0.07), (0.86, 0.10), (0.77, 0.10), width=0.03)
@@ -229,12 +244,13 @@ SHARK_BODY = curve(
 )
 SHARK_BELLY = curve(".97,.03 .6,.07 .2,.08 -.3,.05 -.7,.01 -.7,.05 -.2,.2 .2,.25 .6,.22 .9,.1")
 SHARK_TAIL = curve(
-    "-.64,-.07 -.82,-.15 -1.03,-.48 -1.03,-.48 -.98,-.2 -.87,0 -.97,.27 -.97,.27 -.8,.12 -.64,.06"
+    "-.64,-.07 -.8,-.15 -.91,-.32 -.99,-.48 -1.03,-.47 -.98,-.3 -.92,-.13 -.87,0 -.93,.14 "
+    "-.98,.27 -.94,.29 -.85,.18 -.75,.1 -.64,.06"
 )
-SHARK_DORSAL = curve(".32,-.16 .18,-.36 -.02,-.57 -.02,-.57 -.03,-.34 -.12,-.14")
-SHARK_DORSAL_2 = curve("-.38,-.1 -.55,-.25 -.55,-.25 -.56,-.06")
-SHARK_PECTORAL = curve(".42,.11 .28,.32 .03,.52 .03,.52 .08,.3 .15,.11")
-SHARK_PELVIC = curve("-.24,.1 -.44,.28 -.44,.28 -.44,.07")
+SHARK_DORSAL = curve(".32,-.16 .18,-.36 .0,-.57 -.04,-.55 -.03,-.34 -.12,-.14")
+SHARK_DORSAL_2 = curve("-.38,-.1 -.54,-.25 -.57,-.23 -.56,-.06")
+SHARK_PECTORAL = curve(".42,.11 .28,.32 .05,.52 .01,.51 .08,.3 .15,.11")
+SHARK_PELVIC = curve("-.24,.1 -.43,.28 -.46,.25 -.44,.07")
 
 
 def shark(rng: Generator) -> list[Part]:
@@ -276,20 +292,22 @@ JELLY_GLINT = curve("-.46,-.5 -.36,-.74 -.14,-.88 -.2,-.72 -.36,-.5")
 def jellyfish(rng: Generator) -> list[Part]:
     """A dome with a scalloped hem, frilled arms and trailing tentacles."""
     t = np.linspace(0, 1, 20)
+    end = np.sqrt(1 - 0.85 * t**10)  # rounds the tips off
     phase, parts = rng.uniform(0, 6.28), []
+    bell, cap = (("side", "back"), ("belly", "side"), ("back", "side"))[rng.integers(3)]
     for x, length in zip((-0.50, -0.25, 0.25, 0.50), rng.uniform(0.8, 1.15, 4), strict=True):
         wave = x * (1 - 0.2 * t) + 0.1 * np.sin(5.5 * t + phase + 1.5 * x) * t**0.5
         spine = np.stack([wave, -0.16 + length * t], axis=1)
-        parts.append(Part(ribbon(spine, 0.12 - 0.08 * t), "back"))
+        parts.append(Part(ribbon(spine, (0.12 - 0.05 * t) * end), "back"))
     for x, length in zip((-0.15, 0.15, 0.0), rng.uniform(0.7, 1.0, 3), strict=True):
         wave = x + 0.08 * np.sin(6 * t + phase + 4 * x) * t**0.5
         spine = np.stack([wave, -0.2 + length * t], axis=1)
         frill = (0.24 - 0.16 * t) * (1 + 0.22 * np.sin(np.arange(20) * 1.9))
-        parts.append(Part(ribbon(spine, frill), "side" if x else "belly"))
-    parts += [Part(JELLY_BELL, "side"), mark(JELLY_CAP, "back", 0.35)]
+        parts.append(Part(ribbon(spine, frill * end), "side" if x else "belly"))
+    parts += [Part(JELLY_BELL, bell), mark(JELLY_CAP, cap, 0.4)]
     for x in (-0.44, -0.16, 0.16, 0.44):
-        rib = np.array([[0.3 * x, -0.88], [0.8 * x, -0.66], [1.05 * x, -0.38], [1.1 * x, -0.08]])
-        parts.append(mark(ribbon(rib, 0.045), "accent", 0.75))
+        rib = np.stack([x * (0.25 + 0.85 * np.sin(1.5 * t)), -0.92 + 0.84 * t**1.5], axis=1)
+        parts.append(mark(ribbon(rib[::3], 0.045), "accent", 0.75))
     return [*parts, mark(JELLY_GLINT, "white", 0.55)]
 
 
@@ -302,10 +320,11 @@ def starfish(rng: Generator) -> list[Part]:
     arms = np.arange(5) * (2 * np.pi / 5)
     angles = arms[:, None] + np.array([-0.628, -0.21, -0.075, 0.075, 0.21])
     radii = np.broadcast_to([waist, 0.68, 0.98, 0.98, 0.68], angles.shape)
-    parts = [Part(smooth(_spiral(angles, radii, curl), 3), "side")]
+    skin, ridge = (("side", "belly"), ("belly", "side"), ("back", "side"))[rng.integers(3)]
+    parts = [Part(smooth(_spiral(angles, radii, curl), 3), skin)]
     for arm in arms:
         t = np.linspace(0, 0.86, 6)
-        parts.append(mark(ribbon(_spiral(arm, t, curl), 0.17 - 0.12 * t), "belly", 0.75))
+        parts.append(mark(ribbon(_spiral(arm, t, curl), 0.17 - 0.12 * t), ridge, 0.75))
         for radius, size in ((0.32, 0.042), (0.52, 0.036), (0.71, 0.03)):
             for x, y in _spiral(arm + np.array([-0.1, 0.1]) / radius, radius, curl):
                 parts.append(mark(disc(x, y, size), "accent"))
@@ -337,10 +356,11 @@ def stingray(rng: Generator) -> list[Part]:
     t = np.linspace(0, 1, 12)
     sway = rng.uniform(-0.3, 0.3)
     tail = np.stack([-0.38 - 0.95 * t, sway * np.sin(2.6 * t)], axis=1)
-    parts = [Part(ribbon(tail, 0.14 - 0.08 * t), "back")]
+    parts = [Part(ribbon(tail, (0.15 - 0.06 * t) * np.sqrt(1 - 0.8 * t**12)), "back")]
     parts += [Part(disc(-0.46, y, 0.15, 0.10), "back") for y in (-0.13, 0.13)]
-    parts += [Part(RAY_DISC, "belly"), mark(RAY_DISC * [0.93, 0.92], "side")]
-    parts.append(mark(RAY_BACK, "back", 0.7))
+    skin = ("side", "back", "belly")[rng.integers(3)]
+    parts += [Part(RAY_DISC, "belly"), mark(RAY_DISC * [0.93, 0.92], skin)]
+    parts.append(mark(RAY_BACK, "side" if skin == "back" else "back", 0.7))
     if rng.random() < 0.7:  # spotted
         for x, y in ((0.22, 0.3), (0.04, 0.42), (0.0, 0.64), (-0.14, 0.32), (-0.12, 0.52)):
             parts += [mark(disc(x, sign * y, 0.05), "accent") for sign in (-1, 1)]
@@ -389,15 +409,17 @@ def _paddle(stroke: float, sign: int, points: Points) -> Points:
 
 def turtle(rng: Generator) -> list[Part]:
     """Seen from above: a shell of plates, four flippers, a round head."""
-    parts = [Part(TURTLE_TAIL, "belly"), Part(TURTLE_HEAD, "belly")]
+    skin, spots = (("belly", "side"), ("side", "back"))[rng.integers(2)]
+    parts = [Part(TURTLE_TAIL, skin), Part(TURTLE_HEAD, skin)]
     for sign, stroke in zip((-1, 1), rng.uniform(-0.35, 0.3, 2), strict=True):
-        front = [Part(TURTLE_FRONT, "belly")]
-        front += [mark(disc(*spot), "side", 0.8) for spot in FLIPPER_SPOTS]
+        front = [Part(TURTLE_FRONT, skin)]
+        front += [mark(disc(*spot), spots, 0.8) for spot in FLIPPER_SPOTS]
         parts += warped(front, partial(_paddle, stroke, sign))
-        parts.append(Part(turn(TURTLE_REAR, -stroke, (-0.45, 0.22)) * [1, sign], "belly"))
+        parts.append(Part(turn(TURTLE_REAR, -stroke, (-0.45, 0.22)) * [1, sign], skin))
+    plates = ("accent", "belly", "back")[rng.integers(3)]
     parts += [Part(TURTLE_SHELL, "back"), mark(TURTLE_SHELL * 0.9, "side")]
-    parts += [mark(plate, "accent", 0.85) for plate in TURTLE_SCUTES]
-    parts.append(mark(disc(0.74, 0.0, 0.09, 0.07), "side", 0.8))
+    parts += [mark(plate, plates, 0.85) for plate in TURTLE_SCUTES]
+    parts.append(mark(disc(0.74, 0.0, 0.09, 0.07), spots, 0.8))
     return parts + [mark(disc(0.85, y, 0.045), "ink") for y in (-0.1, 0.1)]
 
 
@@ -415,7 +437,7 @@ def eel(rng: Generator) -> list[Part]:
     t = np.linspace(0, 1, EEL_JOINTS)
     swing, turns, phase = rng.uniform(0.2, 0.36), rng.uniform(0.9, 1.5), rng.uniform(0, 6.28)
     spine = np.stack([0.86 - 1.86 * t, swing * np.sin(2 * np.pi * turns * t + phase)], axis=1)
-    width = np.interp(t, (0, 0.08, 0.25, 0.65, 0.93, 1), (0.24, 0.28, 0.25, 0.20, 0.09, 0.02))
+    width = np.interp(t, (0, 0.08, 0.25, 0.65, 0.93, 1), (0.24, 0.28, 0.25, 0.20, 0.10, 0.06))
     fin = np.interp(t, (0.1, 0.2, 0.75, 0.92, 1), (0, 0.16, 0.2, 0.2, 0.06))
     above = np.concatenate([ribbon(spine, width + fin)[:EEL_JOINTS], spine[::-1]])
     below = np.interp(t, (0.45, 0.65, 0.92, 1), (0, 0.19, 0.2, 0.06))

@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from detlab.boxes import xyxy_to_xywh
-from detlab.creatures import ANIMALS, PALETTES, POSES, SEE_THROUGH, TILT, pose, turn
+from detlab.creatures import ANIMALS, PALETTES, POSES, SEE_THROUGH, TILT, blend, pose, turn
 from detlab.seascape import Cutout, Sea, Stamp, paint_figure, paint_sea, plan_sea
 from detlab.types import Target
 
@@ -31,6 +31,7 @@ TRAIN_SEED = 1
 VAL_SEED = 20261122
 FROZEN_LENGTH = 300
 NOBODY = -1  # owns the pixels of sea and plants
+COVERED = 0.35  # of a pixel makes it the figure's; thin tips count as long as one sees them
 CUT_SHARE = 0.12  # of the animals may swim out of the picture by up to a quarter
 MIN_VISIBLE = 0.2  # of an animal's own area; what shows less is drawn but is no target
 
@@ -194,7 +195,10 @@ def _clash(
 def place_animal(rng: Generator, spot: Spot, classes: tuple[str, ...]) -> Placed:
     """Pick an animal, its colours and its pose, and bring it to its spot."""
     name = classes[rng.integers(len(classes))]
-    figure, palette = pose(name, int(rng.integers(POSES))), PALETTES[rng.integers(len(PALETTES))]
+    figure = pose(name, int(rng.integers(POSES)))
+    first, second = rng.integers(len(PALETTES), size=2)
+    share, light = float(rng.uniform(0, 0.35)), float(rng.uniform(-0.25, 0.25))
+    palette = blend(PALETTES[first], PALETTES[second], share, light)
     lean = TILT.get(name, np.pi)
     flip = np.array([rng.choice([-1.0, 1.0]), 1.0])
     figure = figure._replace(points=turn(figure.points, rng.uniform(-lean, lean)) * flip)
@@ -247,8 +251,8 @@ def _press(
     here = np.s_[max(0, -top) : max(0, height - top), max(0, -left) : max(0, width - left)]
     coverage, under = stamp.coverage[here], picture[there]
     under[:] = under + (stamp.colours[here] - under) * (opacity * coverage)[:, :, None]
-    owner[there][coverage >= 0.5] = row
-    return int((stamp.coverage >= 0.5).sum())
+    owner[there][coverage >= COVERED] = row
+    return int((stamp.coverage >= COVERED).sum())
 
 
 def _expose(picture: UInt8[np.ndarray, "H W 3"], contrast: float) -> UInt8[Tensor, "3 H W"]:
@@ -344,7 +348,8 @@ def coco_record(scenes: list[Scene]) -> dict[str, Any]:
     >>> coco_record([])["categories"][0]
     {'id': 1, 'name': 'fish'}
     """
-    images, annotations = [], []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     for index, scene in enumerate(scenes):
         height, width = scene.image.shape[1:]
         name = _file_name(index)
