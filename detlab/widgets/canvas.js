@@ -10,7 +10,8 @@ const SVG = "http://www.w3.org/2000/svg";
 const KEYS_STAY = "data-lm-suppress-shortcuts"; // on the focused element itself: Jupyter's keys do not fire
 const HALO = "rgba(4, 18, 26, .62)"; // the dark edge under every line
 const HANDLES = ["nw", "n", "ne", "e", "se", "s", "sw", "w"];
-const MANY = 600; // from here on boxes are drawn without edge and dashes, which cost time
+const SOME = 40; // more boxes of one role are drawn without the edge, which would hide the picture
+const MANY = 600; // from here on without dashes too, which cost time
 
 export default {
   render({ model, el }) {
@@ -106,7 +107,7 @@ function canvas(model, el) {
   const clip = `dl-clip-${Math.random().toString(36).slice(2)}`;
   const clipRect = draw("rect", {}, draw("clipPath", { id: clip }, draw("defs", {}, svg)));
   const stop = new AbortController();
-  const on = (node, type, act) => node.addEventListener(type, act, { signal: stop.signal });
+  const on = (node, type, act) => node.addEventListener(type, act, { signal: stop.signal, passive: false });
 
   const cursor = draw("g", { class: "dl-cursor", tabindex: 0, role: "application", [KEYS_STAY]: "true" }, layers.cursor);
   draw("path", { stroke: HALO, "stroke-width": 5.5 }, cursor);
@@ -170,7 +171,8 @@ function canvas(model, el) {
 
   function paintRole(pen, role, members) {
     const many = members.length > MANY;
-    const strokes = many ? [[role.colour, 1]] : [[HALO, role.width + 2], [role.colour, role.width]];
+    const strokes = [[role.colour, many ? 1 : role.width]];
+    if (members.length <= SOME) strokes.unshift([HALO, role.width + 2]);
     for (const [colour, width] of strokes) {
       pen.strokeStyle = colour;
       pen.lineWidth = width;
@@ -186,7 +188,7 @@ function canvas(model, el) {
         }
       }
     }
-    if (model.get("tags") && !many) for (const i of members) paintTag(pen, role, i);
+    if (members.length <= model.get("tags")) for (const i of members) paintTag(pen, role, i);
   }
 
   function paintTag(pen, role, i) {
@@ -208,10 +210,11 @@ function canvas(model, el) {
     for (let i = 0; i < kinds.length; i++) {
       if (!kinds[i]) continue;
       const [x, y] = [points[2 * i] * scale, points[2 * i + 1] * scale];
-      pen.fillStyle = HALO;
-      pen.fillRect(x - 2, y - 2, 4, 4);
-      pen.fillStyle = roles()[kinds[i]].colour;
-      pen.fillRect(x - 1.25, y - 1.25, 2.5, 2.5);
+      const role = roles()[kinds[i]];
+      const half = role.name === "negative" ? 0.8 : 1.5;
+      if (half > 1) pen.fillStyle = HALO, pen.fillRect(x - 2.3, y - 2.3, 4.6, 4.6);
+      pen.fillStyle = role.colour;
+      pen.fillRect(x - half, y - half, 2 * half, 2 * half);
     }
   }
 
@@ -335,6 +338,7 @@ function canvas(model, el) {
       }
       on(group, "keydown", (event) => pressed(event, i));
       on(group, "pointerdown", (event) => grabbed(event, i));
+      on(group, "touchstart", (event) => event.preventDefault()); // else the page scrolls instead
       return group;
     });
   }

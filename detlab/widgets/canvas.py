@@ -61,7 +61,7 @@ class BoxCanvas(anywidget.AnyWidget):
     _points = traitlets.Bytes().tag(sync=True)
     _point_states = traitlets.Bytes().tag(sync=True)
     texts = traitlets.List(traitlets.Unicode(), help="one per box, shown on hover").tag(sync=True)
-    tags = traitlets.Bool(False, help="write the texts on the boxes too").tag(sync=True)
+    tags = traitlets.Int(0, help="write the texts on up to so many boxes of a role").tag(sync=True)
     selectable = traitlets.Bool(False).tag(sync=True)
     selected = traitlets.Int(-1, help="the clicked box, -1 is none").tag(sync=True)
 

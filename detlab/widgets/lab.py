@@ -159,7 +159,7 @@ def classed(widget: widgets.DOMWidget, name: str) -> widgets.DOMWidget:
     return widget
 
 
-def buttons_row(buttons: Sequence[widgets.Button]) -> widgets.Widget:
+def buttons_row(buttons: Sequence[widgets.Widget]) -> widgets.Widget:
     """Buttons side by side, wrapping."""
     return classed(widgets.Box(list(buttons)), "dl-buttons")
 
@@ -168,9 +168,9 @@ def slider(
     lab: widgets.Widget,
     trait: str,
     label: str,
-    low: float = 0.0,
-    high: float = 1.0,
-    step: float = 0.01,
+    low: float | int = 0.0,
+    high: float | int = 1.0,
+    step: float | int = 0.01,
 ) -> widgets.Widget:
     """A slider that moves a trait of a lab, and follows it."""
     whole = isinstance(getattr(lab, trait), int)

@@ -133,7 +133,7 @@ def draw_states(axes: Axes, canvas: BoxCanvas) -> None:
     for state, look in enumerate(ROLES[1:], start=1):
         rows = (states == state).nonzero()[:, 0]
         if len(rows):
-            names = [canvas.texts[row] for row in rows] if canvas.tags else []
+            names = [canvas.texts[row] for row in rows] if len(rows) <= canvas.tags else []
             draw_boxes(axes, canvas.boxes[rows], look, 0, names)
     points = torch.frombuffer(bytearray(canvas._points or b"\0" * 8), dtype=torch.float32)
     for (x, y), state in zip(points.view(-1, 2).tolist(), canvas._point_states, strict=False):
@@ -147,7 +147,7 @@ def draw_boxes(
     """The boxes of one role, with its colour and its line style."""
     x1, y1, x2, y2 = boxes.float().cpu().unbind(dim=1)
     corners = torch.stack([x1, y1, x2, y1, x2, y2, x1, y2], dim=1).view(-1, 4, 2).numpy()
-    many = len(boxes) > 600
+    many, some = len(boxes) > 600, len(boxes) > 40
     points = 72 / DPI  # a line's width is told in points, the role's in pixels
     width = 0.7 if many else look.width * points
     solid = many or not look.dash
@@ -158,7 +158,7 @@ def draw_boxes(
     lines = PolyCollection(
         list(corners), facecolors="none", edgecolors=look.colour, linewidths=width, linestyles=style
     )
-    if not many:
+    if not some:
         edge = PolyCollection(
             list(corners), facecolors="none", edgecolors=EDGE, linewidths=width + 1.4
         )

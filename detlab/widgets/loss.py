@@ -1,0 +1,143 @@
+"""Every box loss by hand: its value, and where its gradient pushes each edge of the box."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import ipywidgets as widgets
+import torch
+import traitlets
+from torch import Tensor
+from torch.nn.functional import mse_loss
+
+from detlab.boxes import box_iou, clip_boxes
+from detlab.losses import giou_loss, l1_loss, smooth_l1_loss
+from detlab.widgets.canvas import BoxCanvas, check_box, check_image
+from detlab.widgets.iou import example_pairs
+from detlab.widgets.lab import Goal, Lab, buttons_row, choice, slider
+from detlab.widgets.readout import Item, Row, Table, Words
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+LOSSES: dict[str, Loss] = {  # predicted [1, 4], truth [1, 4] to a scalar; pixels
+    "L1": lambda box, truth: l1_loss(box, truth).sum(),
+    "Smooth L1": lambda box, truth: smooth_l1_loss(box, truth, beta=20.0).sum(),
+    "L2": lambda box, truth: mse_loss(box, truth, reduction="sum"),
+    "IoU": lambda box, truth: 1 - box_iou(box, truth)[0, 0],
+    "GIoU": lambda box, truth: giou_loss(box, truth)[0],
+}
+STEP = {"L1": 12.0, "Smooth L1": 12.0, "L2": 0.1, "IoU": 9000.0, "GIoU": 9000.0}
+"""The learning rate at step length 1: how many pixels an edge moves per unit of gradient."""
+
+
+class LossLab(Lab):
+    """Drag the prediction: five losses, and the step that the chosen one would take.
+
+    The arrows are that step: minus the learning rate times the gradient, edge by edge.
+    """
+
+    name: ClassVar[str] = "loss"
+    inputs: ClassVar[tuple[str, ...]] = ("truth", "prediction", "loss", "step_length")
+    headline: ClassVar[str] = "iou"
+
+    truth = traitlets.List(traitlets.Float())
+    prediction = traitlets.List(traitlets.Float())
+    loss = traitlets.Enum(tuple(LOSSES), "GIoU")
+    step_length = traitlets.Float(1.0)
+
+    def __init__(
+        self,
+        image: Tensor,
+        truth: Any,
+        prediction: Any,
+        loss: str = "GIoU",
+        task: str = "",
+        goal: Goal | None = None,
+    ) -> None:
+        """Boxes are x1 y1 x2 y2 in pixels of `image`, uint8 [3, H, W]."""
+        height, width = check_image(image).shape[1:]
+        self.truth = check_box(truth, "truth", (height, width))
+        self.prediction = check_box(prediction, "prediction", (height, width))
+        if loss not in LOSSES:
+            raise ValueError(f"loss: want one of {list(LOSSES)}, got {loss!r}")
+        self.loss = loss
+        canvas = BoxCanvas(image, "a picture under a true and a predicted box", snap=0.0)
+        canvas.editable = [
+            {"name": "truth", "role": "truth"},
+            {"name": "prediction", "role": "prediction"},
+        ]
+        canvas.edited = [self.truth, self.prediction]
+        canvas.observe(self._dragged, names="edited")
+        self.step_button = widgets.Button(description="take a step", button_style="primary")
+        self.step_button.on_click(lambda _: self.take_step())
+        controls = [
+            choice(self, "loss", "loss", tuple(LOSSES)),
+            slider(self, "step_length", "step length", 0.1, 4.0, 0.1),
+            buttons_row([self.step_button]),
+        ]
+        presets = example_pairs(width, height)
+        title = "Drag the prediction: where does each loss push it?"
+        super().__init__(title, canvas, controls, presets, task, goal)
+
+    def draw(self) -> tuple[str, list[Item]]:
+        """Every loss and its gradient by autograd, over the package's functions."""
+        self.canvas.edited = [self.truth, self.prediction]
+        truth = torch.tensor([self.truth])
+        self.losses, self.gradients = {}, {}
+        for name, loss in LOSSES.items():
+            box = torch.tensor([self.prediction], requires_grad=True)
+            value = loss(box, truth)
+            (gradient,) = torch.autograd.grad(value, box)
+            self.losses[name], self.gradients[name] = value.item(), gradient[0]
+        self.iou = box_iou(torch.tensor([self.prediction]), truth).item()
+        self.canvas.arrows = self._arrows()
+        rows = [
+            [
+                ("▸ " if name == self.loss else "") + name,
+                f"{self.losses[name]:,.3g}",
+                size_of(gradient),
+            ]
+            for name, gradient in self.gradients.items()
+        ]
+        items: list[Item] = [
+            Table(["loss", "value", "largest gradient"], rows),
+            Row("IoU", f"{self.iou:.3f}"),
+        ]
+        if not self.gradients[self.loss].any():
+            zero = "The gradient is zero: this loss does not say where to go."
+            items.append(Words(zero if self.losses[self.loss] > 0 else "The boxes are the same."))
+        return f"{self.loss} loss = {self.losses[self.loss]:.4g}, IoU = {self.iou:.3f}", items
+
+    def take_step(self) -> None:
+        """Move the prediction down the chosen gradient."""
+        image_size = self.canvas.image_size
+        moved = clip_boxes((torch.tensor(self.prediction) + self._step())[None], image_size)[0]
+        x1, y1, x2, y2 = moved.tolist()
+        self.prediction = [min(x1, x2 - 1), min(y1, y2 - 1), x2, y2]  # never inside out
+
+    def _step(self) -> Tensor:
+        return -self.step_length * STEP[self.loss] * self.gradients[self.loss]
+
+    def _arrows(self) -> list[dict[str, Any]]:
+        x1, y1, x2, y2 = self.prediction
+        dx1, dy1, dx2, dy2 = self._step().tolist()
+        across, down = (x1 + x2) / 2, (y1 + y2) / 2
+        pushes = [
+            ((x1, down), (dx1, 0.0)),
+            ((across, y1), (0.0, dy1)),
+            ((x2, down), (dx2, 0.0)),
+            ((across, y2), (0.0, dy2)),
+        ]
+        return [
+            {"from": [x, y], "to": [x + dx, y + dy], "role": "prediction"}
+            for (x, y), (dx, dy) in pushes
+        ]
+
+    def _dragged(self, change: Any) -> None:
+        with self.hold_trait_notifications():
+            self.truth, self.prediction = change["new"]
+
+
+def size_of(gradient: Tensor) -> str:
+    """The largest part of a gradient, in words where it is nothing."""
+    largest = gradient.abs().max().item()
+    return f"{largest:.2g}" if largest else "0, nothing"

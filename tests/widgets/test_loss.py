@@ -1,0 +1,62 @@
+"""The loss lab: values and gradients are autograd's over the package's losses."""
+
+import pytest
+import torch
+from torchvision.ops import generalized_box_iou_loss
+
+from detlab.widgets import LossLab
+
+TRUTH = [80, 40, 180, 120]
+
+
+def test_apart_the_iou_loss_is_silent_and_giou_pulls(picture):
+    lab = LossLab(picture, TRUTH, [10, 10, 50, 30], loss="IoU")
+    assert not lab.gradients["IoU"].any()
+    assert lab.canvas.arrows[0]["from"] == lab.canvas.arrows[0]["to"]
+    assert "does not say where to go" in lab.panel.value
+    lab.loss = "GIoU"
+    _, _, x2, y2 = lab.gradients["GIoU"].tolist()
+    assert x2 < 0
+    assert y2 < 0
+    assert "does not say" not in lab.panel.value
+
+
+def test_values_and_gradients_are_torchvisions(picture):
+    lab = LossLab(picture, TRUTH, [60, 30, 150, 130])
+    box = torch.tensor([[60.0, 30, 150, 130]], requires_grad=True)
+    loss = generalized_box_iou_loss(box, torch.tensor([TRUTH]).float())
+    loss.sum().backward()
+    assert lab.losses["GIoU"] == pytest.approx(loss.item(), abs=1e-5)
+    torch.testing.assert_close(lab.gradients["GIoU"], box.grad[0], atol=1e-6, rtol=1e-4)
+
+
+@pytest.mark.parametrize("loss", ["L1", "Smooth L1", "L2", "IoU", "GIoU"])
+def test_steps_lead_down(picture, loss):
+    lab = LossLab(picture, TRUTH, [60, 30, 150, 130], loss=loss)
+    before = lab.losses[loss]
+    lab.step_length = 0.1
+    for _ in range(5):
+        lab.step_button.click()
+    assert lab.losses[loss] < before
+
+
+def test_a_step_is_the_arrow(picture):
+    lab = LossLab(picture, TRUTH, [60, 30, 150, 130], loss="L2")
+    ends = [arrow["to"] for arrow in lab.canvas.arrows]
+    lab.take_step()
+    assert lab.prediction == pytest.approx([ends[0][0], ends[1][1], ends[2][0], ends[3][1]])
+
+
+def test_a_long_step_never_turns_the_box_inside_out(picture):
+    lab = LossLab(picture, TRUTH, [10, 10, 50, 30], loss="L2")
+    lab.step_length = 4.0
+    for _ in range(20):
+        lab.take_step()
+        x1, y1, x2, y2 = lab.prediction
+        assert x2 > x1
+        assert y2 > y1
+
+
+def test_an_unknown_loss_is_refused(picture):
+    with pytest.raises(ValueError, match="loss: want one of"):
+        LossLab(picture, TRUTH, TRUTH, loss="L3")

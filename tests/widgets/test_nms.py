@@ -1,0 +1,141 @@
+"""The NMS lab keeps what torchvision keeps, and tells why."""
+
+import pytest
+import torch
+from torchvision.ops import batched_nms, box_iou
+from torchvision.ops import nms as compiled_nms
+
+from detlab.widgets import NMSLab
+from detlab.widgets.nms import ALL
+from detlab.widgets.roles import STATE
+
+from .scenes import NAMES, crowd, jagged_boxes, raw_boxes
+
+
+@pytest.fixture
+def lab(picture):
+    return NMSLab(picture, jagged_boxes())
+
+
+def test_kept_boxes_are_torchvisions_at_every_slider_position(lab):
+    for score in (0.0, 0.05, 0.3, 0.5, 0.77, 0.99):
+        for iou in (0.0, 0.1, 0.3, 0.45, 0.5, 0.6, 0.75, 0.95, 1.0):
+            for per_class in (True, False):
+                with lab.hold_trait_notifications():
+                    lab.score_threshold, lab.iou_threshold, lab.per_class = score, iou, per_class
+                rows = (lab.scores >= score).nonzero()[:, 0]
+                boxes, scores, labels = lab.boxes[rows], lab.scores[rows], lab.labels[rows]
+                kept = (
+                    batched_nms(boxes, scores, labels, iou)
+                    if per_class
+                    else compiled_nms(boxes, scores, iou)
+                )
+                assert lab.kept.tolist() == rows[kept].tolist(), (score, iou, per_class)
+
+
+def test_a_loose_threshold_keeps_more(lab):
+    lab.iou_threshold = 0.3
+    strict = lab.num_kept
+    lab.iou_threshold = 0.95
+    assert lab.num_kept > strict
+
+
+def test_every_suppressed_box_names_a_better_one_that_overlaps_it(lab):
+    lab.score_threshold = 0.2
+    assert len(lab.suppressor) + lab.num_kept == len(lab.candidates)
+    for row, by in lab.suppressor.items():
+        assert box_iou(lab.boxes[[row]], lab.boxes[[by]]).item() > lab.iou_threshold
+        assert lab.scores[by] >= lab.scores[row]
+        assert lab.labels[by] == lab.labels[row]
+        assert by in lab.kept
+
+
+def test_forward_and_back_walk_one_decision_at_a_time(lab):
+    lab.forward()
+    assert lab.step == 1
+    first, victims = lab.decisions[0]
+    states = lab.canvas.states
+    assert states[first] == STATE["prediction"]
+    assert all(states[row] == STATE["suppressed"] for row in victims)
+    waiting = set(lab.candidates.tolist()) - {first, *victims}
+    assert all(states[row] == STATE["ignored"] for row in waiting)
+    assert f"Decision 1 of {lab.num_kept}" in lab.panel.value
+    lab.forward()
+    lab.back()
+    assert torch.equal(lab.canvas.states, states)
+    lab.back()
+    lab.back()
+    assert lab.step == 0
+    assert not (lab.canvas.states == STATE["prediction"]).any()
+    for _ in range(len(lab.decisions) + 3):
+        lab.forward()
+    ended = lab.canvas.states
+    lab.all()
+    assert lab.step == ALL
+    assert torch.equal(lab.canvas.states, ended)
+    assert int((ended == STATE["prediction"]).sum()) == lab.num_kept
+
+
+def test_the_slider_and_the_play_button_step_too(lab):
+    lab.all()
+    lab._play.value = 0
+    assert lab.step == 0
+    lab._position.value = 3
+    assert lab.step == 3
+    assert lab._play.value == 3
+
+
+def test_a_click_says_why_a_box_is_gone(lab):
+    row, by = next(iter(lab.suppressor.items()))
+    lab.canvas.selected = row
+    iou = box_iou(lab.boxes[[row]], lab.boxes[[by]]).item()
+    assert f"IoU {iou:.2f} &gt; 0.50" in lab.panel.value
+
+
+def test_missed_and_doubled_objects_are_counted():
+    scene = crowd()
+    lab = NMSLab(scene.image, raw_boxes(scene), scene.target, NAMES)
+    lab.iou_threshold = 1.0
+    assert int(lab.missed.sum()) == 0
+    assert lab.duplicates > 20
+    lab.score_threshold = 1.0
+    assert int(lab.missed.sum()) == len(scene.target["boxes"])
+    truth = lab.canvas.states[-len(scene.target["boxes"]) :]
+    assert (truth == STATE["missed"]).all()
+
+
+def test_soft_nms_keeps_boxes_behind_others(picture):
+    lab = NMSLab(picture, jagged_boxes(), score_threshold=0.3, iou_threshold=0.1)
+    greedy = lab.num_kept
+    lab.method = "soft"
+    assert lab.num_kept > greedy
+
+
+def test_no_candidate_is_fine(picture):
+    none = {key: value[:0] for key, value in jagged_boxes().items()}
+    lab = NMSLab(picture, none)
+    assert repr(lab) == "<NMS lab: 0 boxes kept of 0>"
+    lab.forward()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"scores": torch.full((120,), 1.5)}, "want a score from 0 to 1 per box"),
+        (
+            {"boxes": torch.zeros(120, 3)},
+            r"want boxes float \[N, 4\], got torch.float32 \[120, 3\]",
+        ),
+        ({"labels": torch.ones(7).long()}, r"want int64 labels, one per box, got \[7\]"),
+    ],
+)
+def test_wrong_candidates_are_refused(picture, change, message):
+    with pytest.raises(ValueError, match=message):
+        NMSLab(picture, {**jagged_boxes(), **change})
+
+
+def test_a_threshold_outside_0_to_1_is_refused(picture, lab):
+    with pytest.raises(ValueError, match=r"iou_threshold: want a number from 0 to 1, got 1\.5"):
+        NMSLab(picture, jagged_boxes(), iou_threshold=1.5)
+    with pytest.raises(ValueError, match=r"score_threshold: want a number from 0 to 1, got -0\.1"):
+        lab.score_threshold = -0.1
