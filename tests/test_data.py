@@ -15,7 +15,7 @@ from sample_folders import (
 from torch.utils.data import DataLoader
 
 from detlab import data
-from detlab.data import FolderDataset, collate, load_dataset
+from detlab.data import FolderDataset, check_data, collate, load_dataset
 from detlab.folders import read_split
 from detlab.records import DataError
 from detlab.transforms import Augmented, training_transforms
@@ -126,6 +126,17 @@ def test_the_frozen_reef_is_read_from_its_folder(tmp_path, monkeypatch):
     assert load_dataset("reef", "val").names == ("a.png", "b.png", "c.png")
     with pytest.raises(DataError, match="no test split"):
         load_dataset("reef", "test")
+
+
+def test_a_folder_or_a_set_by_name_is_checked(tmp_path, monkeypatch):
+    content = coco_content()
+    content["annotations"][0]["bbox"] = [5, 5, 0, 9]
+    folder = coco_folder(tmp_path / "aquarium", content=content)
+    monkeypatch.setenv("DETLAB_DATA", str(tmp_path))
+    monkeypatch.setattr(data, "REEF_VAL", coco_folder(tmp_path / "reef", "val"))
+    assert [defect.record for defect in check_data(folder)] == ["a annotation 100"]
+    assert check_data("aquarium") == check_data(str(folder))
+    assert check_data("reef") == []
 
 
 # Batches
