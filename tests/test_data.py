@@ -1,5 +1,6 @@
 import math
 import os
+from pathlib import Path
 
 import pytest
 import torch
@@ -20,8 +21,10 @@ from detlab.folders import read_split
 from detlab.records import DataError
 from detlab.transforms import Augmented, training_transforms
 
+REAL = Path(os.environ.get("DETLAB_DATA", "not set"))
 needs_data = pytest.mark.skipif(
-    "DETLAB_DATA" not in os.environ, reason="set DETLAB_DATA to a folder with bccd and aquarium"
+    not all((REAL / name).is_dir() for name in ("bccd/BCCD", "aquarium_512")),
+    reason="DETLAB_DATA names no folder with bccd and aquarium_512",
 )
 
 
