@@ -122,7 +122,8 @@ def train_by_command(seed: int, seconds: float | None) -> dict[str, float]:
         command = [sys.executable, "-m", "detlab", "train", "--out", folder, "--seed", str(seed)]
         if seconds is not None:
             command += ["--seconds", str(seconds)]
-        peak = watch_memory(subprocess.Popen(command))
+        with subprocess.Popen(command) as process:
+            peak = watch_memory(process)
         lines = (Path(folder) / "metrics.jsonl").read_text().splitlines()
         numbers: dict[str, float] = json.loads(lines[-1])
     return {**numbers, "seed": seed, "peak_mb": peak}
