@@ -67,6 +67,7 @@ def test_an_image_keeps_its_pixels_and_its_frame():
     image = torch.randint(0, 256, (3, 5, 7), dtype=torch.uint8)
     ax = axis(image)
     assert (ax.get_xlim(), ax.get_ylim()) == ((0, 7), (5, 0))
+    assert ax.images[0].get_extent() == [0, 7, 5, 0]  # pixel 0 reaches from 0 to 1
     shown = torch.from_numpy(ax.images[0].get_array().data.copy())
     torch.testing.assert_close(shown.permute(2, 0, 1), image)
 
