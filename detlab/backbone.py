@@ -47,7 +47,7 @@ class ResidualBlock(nn.Module):
 class TinyBody(nn.Module):
     """The course's own network, small enough to train from nothing in minutes on a laptop."""
 
-    def __init__(self, channels: Sequence[int] = (24, 48, 96, 128)) -> None:
+    def __init__(self, channels: Sequence[int] = (32, 64, 128, 160)) -> None:
         super().__init__()
         quarter, eighth, sixteenth, thirtysecond = channels
         self.stem = nn.Sequential(
@@ -105,8 +105,8 @@ def build_backbone(
     if name == "tiny":
         if pretrained:
             raise ValueError("the tiny body has no ImageNet weights; want pretrained=False")
-        widths = [48, 96, 128]
-        body: nn.Module = TinyBody((24, *widths))
+        widths = [64, 128, 160]
+        body: nn.Module = TinyBody((32, *widths))
     elif name in TORCHVISION_BODIES:
         nodes, widths = TORCHVISION_BODIES[name]
         weights = "IMAGENET1K_V1" if pretrained else None

@@ -50,8 +50,8 @@ class DetectorConfig:
     """Per level, finest first: square roots of the anchors' areas, in pixels. 3 levels or 5."""
     aspect_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
     """Height / width."""
-    activation: Activation = "sigmoid"
-    """sigmoid: a yes or no per class; softmax: one choice, background among them."""
+    activation: Activation = "softmax"
+    """softmax: one choice, background among them; sigmoid: a yes or no per class."""
     image_size: int = 128
     """Longest side, in pixels, to which pictures are brought before the network sees them."""
 

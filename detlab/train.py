@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,14 +27,15 @@ from torch.utils.data import Dataset
 from detlab.batches import Batches, load_batches, num_processes
 from detlab.checkpoint import CheckpointError, read_tensors, write_tensors
 from detlab.losses import detection_loss
+from detlab.matching import match_anchors
 from detlab.model import Detector
 from detlab.types import Predictions, Target
 
 DEFAULT_SECONDS = 300.0
 """Five minutes of training bring the course's detector to its goal on two processor cores."""
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
-Loss = Callable[[Predictions, list[Target], float], dict[str, Tensor]]
-"""predictions, targets, lambda to "class", "box" and "total"."""
+Loss = Callable[[Predictions, list[Target]], dict[str, Tensor]]
+"""predictions and targets to "class", "box" and "total"."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class TrainConfig:
     """Stop after so much time of training; 300 where neither this nor epochs is given."""
     epochs: float | None = None
     """Stop after so many rounds through the data; give this or seconds."""
-    batch_size: int = 32
+    batch_size: int = 16
     """Pictures a step, on each process."""
     learning_rate: float = 2e-3
     """At its highest, after the warm-up."""
@@ -54,9 +56,13 @@ class TrainConfig:
     """Pull of every weight towards 0."""
     box_weight: float = 2.0
     """The lambda in L = Lcls + lambda * Lbox."""
+    positive_iou: float = 0.4
+    """An anchor that overlaps an object so well learns it; lower means more who learn, sooner."""
+    negative_iou: float = 0.3
+    """An anchor that overlaps all objects less learns background."""
     clip_norm: float = 10.0
     """Longer gradients are shortened to this."""
-    average_decay: float = 0.99
+    average_decay: float = 0.995
     """Share of the past in the averaged weights, per step."""
     seed: int = 0
     """Decides the order of pictures and their augmentation."""
@@ -125,7 +131,7 @@ def fit(
     dataset: Dataset[Any],
     config: TrainConfig | None = None,
     run: Run | None = None,
-    loss: Loss = detection_loss,
+    loss: Loss | None = None,
 ) -> Iterator[dict[str, float]]:
     """Train a detector in place, a step at a time; at the end it holds the averaged weights.
 
@@ -134,7 +140,7 @@ def fit(
         dataset: items (image, target); the images of a batch are padded to one size.
         config: how long and how fast.
         run: where an interrupted run stood; None starts one.
-        loss: `losses.detection_loss`, or the same with parts of yours.
+        loss: `losses.detection_loss` as config says, or the same with parts of yours.
 
     Yields:
         step, seconds (of training, without what the caller does meanwhile), progress (0 to 1),
@@ -144,6 +150,7 @@ def fit(
         NonFiniteLoss: names the pictures of the step.
     """
     config = config or TrainConfig()
+    loss = loss or configured_loss(config)
     run = run or start_run(detector, config)
     device = next(detector.parameters()).device
     network = distribute(detector.train(), config)
@@ -178,13 +185,13 @@ def train_step(
     images: Tensor,
     targets: list[Target],
     config: TrainConfig,
-    loss: Loss = detection_loss,
+    loss: Loss,
 ) -> dict[str, float]:
     """Predict, compare, and move every weight a little; a loss that is no number moves nothing."""
     dtype = choose_dtype(config.precision, images.device)
     with torch.autocast(images.device.type, dtype, enabled=dtype != torch.float32):
         predictions = network(images)
-    losses = loss(predictions, targets, config.box_weight)
+    losses = loss(predictions, targets)
     numbers = dict(zip(losses, torch.stack(list(losses.values())).tolist(), strict=True))
     if math.isfinite(numbers["total"]):
         run.optimizer.zero_grad()
@@ -195,6 +202,14 @@ def train_step(
         run.scaler.update()
         run.average.update_parameters(run.detector)
     return numbers
+
+
+def configured_loss(config: TrainConfig) -> Loss:
+    """The detection loss with the settings' lambda and thresholds of matching."""
+    match = partial(
+        match_anchors, positive_iou=config.positive_iou, negative_iou=config.negative_iou
+    )
+    return partial(detection_loss, box_weight=config.box_weight, match=match)
 
 
 def set_learning_rate(
