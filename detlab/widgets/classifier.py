@@ -58,8 +58,8 @@ class ClassifierLab(Lab):
         controls = [choice(self, "mode", "the window", MODES)]
         presets = {
             "all of it": {"box": [0.0, 0.0, float(width), float(height)], "mode": "crop"},
-            "left half": {"box": shares(width, height, 0, 0, 0.5, 1), "mode": "crop"},
-            "right half": {"box": shares(width, height, 0.5, 0, 1, 1), "mode": "crop"},
+            "left half": {"box": shares(width, height, 0.0, 0.0, 0.5, 1.0), "mode": "crop"},
+            "right half": {"box": shares(width, height, 0.5, 0.0, 1.0, 1.0), "mode": "crop"},
             "cover the middle": {"box": shares(width, height, 0.3, 0.3, 0.7, 0.7), "mode": "cover"},
         }
         title = "Drag the window: what does the classifier say now?"

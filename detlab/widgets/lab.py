@@ -42,6 +42,8 @@ class Lab(widgets.VBox):
     """The traits that a hand or a lesson moves; each change draws anew."""
     headline: ClassVar[str] = ""
     """The attribute that a task's number is about: `iou` in an IoULab."""
+    result: str = "not drawn yet"
+    """The line under the picture."""
 
     def __init__(
         self,
@@ -63,7 +65,6 @@ class Lab(widgets.VBox):
             goal: says of this lab whether the task is reached.
         """
         self.canvas = canvas
-        self.result = ""
         self.items: list[Item] = []
         self._goal = check_goal(task, goal)
         self._start = {name: getattr(self, name) for name in self.inputs}

@@ -70,7 +70,9 @@ class ThresholdLab(Lab):
         sheet, places = contact_sheet(images)
         shown = range(len(images))
         canvas = BoxCanvas(sheet, "six pictures under detections", tags=0)
-        truths = [check_truth(targets[row], (images[row].shape[1], images[row].shape[2])) for row in shown]
+        truths = [
+            check_truth(targets[row], (images[row].shape[1], images[row].shape[2])) for row in shown
+        ]
         boxes = [found[row]["boxes"] for row in shown] + [truth["boxes"] for truth in truths]
         self._shown_scores = torch.cat([found[row]["scores"] for row in shown])
         self._shown_hits = torch.cat([pairs[row][0] >= 0 for row in shown])

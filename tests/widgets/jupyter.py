@@ -150,7 +150,7 @@ def open_jupyter() -> Iterator[Lab]:
 
 
 def wait_for(
-    address: str, server: "subprocess.Popen[bytes]", log: Path, seconds: float = 60
+    address: str, server: "subprocess.Popen[bytes]", log: Path, seconds: float = 300
 ) -> None:
     """Return once the server answers."""
     end = time.monotonic() + seconds

@@ -1,0 +1,36 @@
+"""The lambda lab shows runs as they are."""
+
+import pytest
+import torch
+
+from detlab.widgets import LambdaLab, LambdaRun
+
+from .scenes import NAMES, crowd
+
+
+def runs(pictures=2):
+    first = crowd().target["boxes"][:1]
+    labels = torch.ones(pictures, dtype=torch.int64)
+    return [
+        LambdaRun(weight, accuracy, iou, (first + shift).repeat(pictures, 1), labels)
+        for weight, accuracy, iou, shift in [(5.0, 0.7, 0.8, 1.0), (0.1, 0.9, 0.3, 40.0)]
+    ]
+
+
+def test_runs_stand_by_growing_lambda_and_show_their_boxes():
+    scene = crowd()
+    lab = LambdaLab([scene.image] * 2, [scene.target] * 2, runs(), NAMES)
+    lab.run = 0
+    assert repr(lab) == "<lambda lab: lambda 0.1: accuracy 0.90, mean IoU 0.30>"
+    far = lab.canvas.boxes[2:]
+    lab.run = 1
+    assert (lab.accuracy, lab.mean_iou) == (0.7, 0.8)
+    assert (lab.canvas.boxes[2:] - far).unique().tolist() == [-39.0]
+
+
+def test_too_few_runs_and_missing_boxes_are_refused():
+    scene = crowd()
+    with pytest.raises(ValueError, match="runs: want two at least, got 1"):
+        LambdaLab([scene.image] * 2, [scene.target] * 2, runs()[:1])
+    with pytest.raises(ValueError, match=r"want a box per picture \(3\)"):
+        LambdaLab([scene.image] * 3, [scene.target] * 3, runs())

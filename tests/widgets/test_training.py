@@ -1,0 +1,73 @@
+"""The training view passes steps through, looks seldom enough, and stops when told."""
+
+import time
+
+import pytest
+
+from detlab.widgets import TrainingView
+from detlab.widgets.roles import STATE
+
+from .scenes import NAMES, crowd, raw_boxes
+
+
+def steps(count, pause=0.0):
+    for number in range(1, count + 1):
+        time.sleep(pause)
+        share = number / count
+        parts = {"class": 1 / number, "box": 2 / number, "total": 3 / number}
+        yield {"step": number, "seconds": number * 0.1, "progress": share, **parts}
+
+
+def view(detect=None, **settings):
+    scene = crowd()
+    detect = detect or (lambda images: [raw_boxes(scene)] * len(images))
+    return TrainingView([scene.image] * 2, [scene.target] * 2, detect, NAMES, **settings)
+
+
+def test_every_step_comes_through_and_the_last_is_shown():
+    shown = view(measure=lambda: 0.25)
+    assert [step["step"] for step in shown.watch(steps(30))] == list(range(1, 31))
+    assert repr(shown) == "<training lab: step 30: loss 0.100>"
+    assert shown.ap_history[-1] == (30, 0.25)
+    assert "AP so far" in shown.panel.value
+
+
+def test_the_boxes_of_the_moment_are_drawn_over_the_truth():
+    shown = view()
+    list(shown.watch(steps(2)))
+    states = shown.canvas.states
+    sure = int((raw_boxes(crowd())["scores"] >= 0.4).sum())
+    assert int((states == STATE["truth"]).sum()) == 12
+    assert int((states == STATE["prediction"]).sum()) == 2 * sure
+    shown.score_threshold = 1.0
+    assert not (shown.canvas.states == STATE["prediction"]).any()
+
+
+def test_the_stop_button_ends_the_loop_after_the_step_in_hand():
+    shown = view()
+    seen = []
+    for step in shown.watch(steps(100)):
+        seen.append(step["step"])
+        if step["step"] == 7:
+            shown.stop_button.click()
+    assert seen[-1] == 7
+    assert "stopped" in shown.panel.value
+
+
+def test_a_slow_network_is_looked_at_seldom():
+    looks = []
+
+    def slow(images):
+        looks.append(time.perf_counter())
+        time.sleep(0.2)
+        return [raw_boxes(crowd())] * len(images)
+
+    shown = view(slow)
+    list(shown.watch(steps(60, pause=0.05)))  # three seconds: one look, and one at the end
+    assert len(looks) == 2
+
+
+def test_a_picture_without_target_is_refused():
+    scene = crowd()
+    with pytest.raises(ValueError, match="want a target per picture, got 2 and 1"):
+        TrainingView([scene.image] * 2, [scene.target], lambda images: [])

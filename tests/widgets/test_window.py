@@ -1,0 +1,38 @@
+"""The sliding window scores every place once, and counts what it does."""
+
+import pytest
+import torch
+
+from detlab.widgets import WindowLab
+
+
+def brightness(windows):
+    return windows.float().mean(dim=(1, 2, 3)) / 255
+
+
+def test_every_score_belongs_to_its_box(picture):
+    lab = WindowLab(picture, brightness, size=40, stride=15)
+    assert lab.num_windows == 11 * 8
+    for row in (0, 7, 30, lab.num_windows - 1):
+        x1, y1, x2, y2 = map(int, lab.boxes[row].tolist())
+        assert lab.scores[row] == pytest.approx(brightness(picture[None, :, y1:y2, x1:x2]).item())
+
+
+def test_half_the_stride_is_about_four_times_the_windows(picture):
+    lab = WindowLab(picture, brightness, size=40, stride=20)
+    few = lab.num_windows
+    lab.stride = 10
+    assert 3 < lab.num_windows / few < 5
+    assert f"{lab.num_windows:,} windows" in repr(lab)
+
+
+def test_the_best_window_is_marked(picture):
+    lab = WindowLab(picture, brightness, size=40, stride=20)
+    best = lab.boxes[lab.scores.argmax()].tolist()
+    assert lab.canvas.regions[1] == {"box": best, "role": "prediction"}
+
+
+def test_a_window_larger_than_the_picture_is_refused(picture):
+    with pytest.raises(ValueError, match="want 1 <= size <= 150"):
+        WindowLab(picture, brightness, size=151)
+    assert torch.is_tensor(picture)
