@@ -137,6 +137,17 @@ def test_a_peer_trains_and_detects(name):
     assert math.isnan(coco["AP_large"]) or 0 <= coco["AP"] <= 1
 
 
+def test_a_peers_background_is_no_detection():
+    found = {
+        "boxes": torch.tensor([[0.0, 0.0, 9.0, 9.0], [1.0, 0.0, 9.0, 9.0]]),
+        "labels": torch.tensor([0, 2]),
+        "scores": torch.tensor([0.9, 0.8]),
+    }
+    kept = peers.without_background(found)
+    assert kept["boxes"].tolist() == [[1.0, 0.0, 9.0, 9.0]]
+    assert kept["labels"].tolist() == [2]
+
+
 TINY = ["--batch-size", "2", "--image-size", "64", "--steps", "1", "--rounds", "1"]
 
 

@@ -44,11 +44,10 @@ from detlab.checkpoint import load_checkpoint
 from detlab.data import REEF_VAL, load_dataset
 from detlab.evaluate import COCO_NAMES, coco_metrics
 from detlab.inference import judge
-from detlab.losses import detection_loss
 from detlab.model import Detector, build_detector, named_config
 from detlab.postprocess import detect
 from detlab.reef import CLASS_NAMES, TRAIN_SEED, draw_scene
-from detlab.train import DEFAULT_SECONDS, TrainConfig, fit, start_run
+from detlab.train import DEFAULT_SECONDS, TrainConfig, configured_loss, fit, start_run
 from detlab.transforms import Augmented, training_transforms
 from detlab.types import Detection, Target
 
@@ -298,7 +297,8 @@ def timed_steps(dataset: Any) -> Iterator[dict[str, float]]:
     """Seconds of each part of each step of a default training; "other" is what no watch saw."""
     watch = Stopwatch()
     detector = build_detector(named_config("course", len(dataset.class_names)))
-    run = start_run(detector, TrainConfig())
+    config = TrainConfig(epochs=10_000.0)
+    run = start_run(detector, config)
     detector.forward = watch.time("forward", detector.forward)  # type: ignore[method-assign]
     run.optimizer.step = watch.time("optimiser", run.optimizer.step)  # type: ignore[method-assign]
     run.average.update_parameters = watch.time(  # type: ignore[method-assign]
@@ -310,8 +310,8 @@ def timed_steps(dataset: Any) -> Iterator[dict[str, float]]:
         patch.object(Tensor, "backward", watch.time("backward", Tensor.backward)),
     ):
         before = 0.0
-        loss = watch.time("loss", detection_loss)
-        for numbers in fit(detector, dataset, TrainConfig(epochs=10_000.0), run, loss):
+        loss = watch.time("loss", configured_loss(config))
+        for numbers in fit(detector, dataset, config, run, loss):
             lap = dict(watch.seconds)
             lap["loss"] -= lap["matching"]
             lap["other"] = numbers["seconds"] - before - sum(lap.values())

@@ -24,8 +24,15 @@ from torch import Tensor, nn
 from torchvision.models.detection import RetinaNet, retinanet_resnet50_fpn
 
 from detlab.model import Detector, build_detector, from_torchvision, named_config
-from detlab.postprocess import detect
-from detlab.train import TrainConfig, choose_dtype, set_learning_rate, start_run, train_step
+from detlab.postprocess import detect, to_scores
+from detlab.train import (
+    TrainConfig,
+    choose_dtype,
+    configured_loss,
+    set_learning_rate,
+    start_run,
+    train_step,
+)
 from detlab.types import Detection, Target
 
 OURS, THEIRS = "detlab", "torchvision"
@@ -106,11 +113,11 @@ def our_step(device: torch.device, images: Tensor, targets: list[Target]) -> Cal
     """A training step of detlab, all of it."""
     config = TrainConfig()
     detector = build_ours(device).train()
-    run = start_run(detector, config)
+    run, loss = start_run(detector, config), configured_loss(config)
 
     def step() -> None:
         set_learning_rate(run.optimizer, config, progress=0.01)
-        train_step(run, detector, images, targets, config)
+        train_step(run, detector, images, targets, config, loss)
 
     return step
 
@@ -285,7 +292,9 @@ def admitting_threshold(detector: Detector, images: Tensor) -> float:
 
     Random weights give every anchor nearly the same score, so no fixed threshold would do.
     """
-    scores = detector(images).logits.float().sigmoid().flatten()
+    predictions = detector(images)
+    logits = predictions.logits.float().flatten(0, 1)
+    scores = to_scores(logits, predictions.activation).flatten()
     rank = min(CANDIDATES * len(images), len(scores) - 1)
     return float(scores.topk(rank + 1).values[-1])
 
