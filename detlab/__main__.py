@@ -8,12 +8,23 @@ def main() -> None:
     try:
         from detlab.cli import main as run
     except ModuleNotFoundError as missing:
-        from detlab.doctor import examine
-
-        print(f"detlab: {missing}", file=sys.stderr)
-        print(*examine(), sep="\n")
+        if (missing.name or "").startswith("detlab"):
+            raise
+        tell_what_is_missing(missing)
         raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print("detlab: stopped", file=sys.stderr)
+        raise SystemExit(130) from None
     run()
+
+
+def tell_what_is_missing(missing: ModuleNotFoundError) -> None:
+    """Print what the doctor finds, which needs no package."""
+    from detlab.doctor import examine
+
+    print(f"detlab: {missing}", file=sys.stderr)
+    for finding in examine():
+        print(finding, file=sys.stderr)
 
 
 if __name__ == "__main__":

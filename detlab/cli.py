@@ -1,53 +1,87 @@
 """`detlab lab | train | evaluate | detect | data | doctor`.
 
-The words on the command line; the work is done elsewhere, and imported where it is needed, so that
-`detlab doctor` runs on a half-installed machine. A user's mistake gets one line and exit status 2,
-Ctrl-C gets 130.
+The words on the command line; the work is done elsewhere, and imported where it is needed.
+
+A user's mistake gets one or two lines and exit status 2, Ctrl-C gets 130. What counts as a mistake
+is the short list MISTAKES: errors that are raised for the user's eyes, with the file and record.
+Any other ValueError is a fault of the program, and keeps its traceback.
 """
 
+import functools
 import json
-import os
-import subprocess
+import shlex
 import sys
 from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal, ParamSpec, TypeVar, cast
 
+import torch
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 from tyro.extras import SubcommandApp
 
+from detlab.checkpoint import CheckpointError, load_checkpoint
+from detlab.evaluate import Metrics
+from detlab.files import finite
 from detlab.model import ConfigName
-from detlab.train import NonFiniteLoss, TrainConfig
-
-if TYPE_CHECKING:
-    from detlab.evaluate import Metrics
+from detlab.records import DataError
+from detlab.run import CHECKPOINT, CURVES, PREDICTIONS, SETTINGS, RunError, load_split, train_run
+from detlab.train import NonFiniteLoss, TrainConfig, choose_device, process_group
 
 START = Path(__file__).parents[1] / "notebooks" / "00_start_here.ipynb"
-LONGEST_LIST = 50
-"""Defects printed in full; the rest is counted."""
+
+
+class UsageError(ValueError):
+    """Words on the command line that do not fit, or not together."""
+
+
+MISTAKES = (
+    *(UsageError, DataError, CheckpointError, RunError, NonFiniteLoss),
+    torch.OutOfMemoryError,
+)
 
 app = SubcommandApp()
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Settings = Annotated[TrainConfig, arg(name="")]
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
-@app.command
+def command(work: Callable[P, R]) -> Callable[P, R]:
+    """Make a function a command whose words are read first and whose work is done after that.
+
+    So a setting that refuses its value (ValueError) is told from an error in the work.
+    """
+
+    @functools.wraps(work)
+    def prepare(*args: P.args, **kwargs: P.kwargs) -> Callable[[], R]:
+        return functools.partial(work, *args, **kwargs)
+
+    app.command(prepare)
+    return work
+
+
+@command
 def lab(arguments: Positional[tuple[str, ...]] = ()) -> None:
     """Open the course in JupyterLab, on this machine only.
 
     Args:
-        arguments: passed on to JupyterLab: `detlab lab -- --no-browser --port 8899`.
+        arguments: passed on to JupyterLab, as in `detlab lab --no-browser --port 8899`.
     """
-    command = [sys.executable, "-m", "jupyterlab", "--ip=127.0.0.1", str(START), *arguments]
-    raise SystemExit(subprocess.run(command, check=False).returncode)
+    from jupyterlab.labapp import LabApp  # type: ignore[import-untyped]
+
+    if not START.exists():
+        raise UsageError(f"{START}: no such notebook; the course is a clone of the repository")
+    sys.argv[0] = "jupyter-lab"
+    LabApp.launch_instance(["--ip=127.0.0.1", str(START), *arguments])
 
 
-@app.command
+@command
 def train(
     data: str = "reef",
     config: ConfigName = "course",
     device: Device = "auto",
-    out: Path | None = None,
+    out: Annotated[Path | None, arg(metavar="DIR")] = None,
     resume: bool = False,
     skip_bad: bool = False,
     settings: Settings = TrainConfig(),  # noqa: B008
@@ -56,26 +90,31 @@ def train(
 
     Args:
         data: reef, bccd, aquarium, or a folder in COCO, VOC or YOLO layout.
-        config: which detector.
+        config: which detector; all but course start from ImageNet weights.
         device: where to train; auto takes a GPU where there is one.
-        out: the folder; runs/DATA-CONFIG if not given.
+        out: the folder to write to; runs/DATA-CONFIG if not given.
         resume: go on with the interrupted run in that folder.
         skip_bad: leave out faulty boxes and pictures instead of stopping.
         settings: how long and how fast.
     """
-    from detlab.run import train_run
-    from detlab.train import choose_device, process_group
-
-    folder = out or Path("runs") / f"{Path(data).name}-{config}"
-    place = choose_device(device)
-    with process_group(place):
-        metrics = train_run(data, config, settings, place, folder, resume, skip_bad)
+    folder = out or Path("runs") / f"{Path(data).resolve().name}-{config}"
+    place = device_named(device)
+    try:
+        with process_group(place):
+            metrics = train_run(data, config, settings, place, folder, resume, skip_bad)
+    except KeyboardInterrupt as stop:
+        if not (folder / SETTINGS).exists():
+            raise
+        words = [word for word in sys.argv[1:] if word != "--resume"]
+        again = shlex.join(["detlab", *words, "--resume"])
+        raise KeyboardInterrupt(f"{stop or 'stopped'}\nto go on: {again}") from stop
     if metrics is not None:
         print_metrics(metrics)
-        print(f"written to {folder}")
+        print(f"\nLook at {folder / CURVES} and {folder / PREDICTIONS}. Then try")
+        print(f"    detlab detect {shlex.quote(str(folder / CHECKPOINT))} PICTURE_OR_FOLDER")
 
 
-@app.command
+@command
 def evaluate(
     checkpoint: Positional[Path],
     data: Positional[str],
@@ -94,37 +133,34 @@ def evaluate(
         skip_bad: leave out faulty boxes and pictures instead of stopping.
         as_json: print JSON, for programs.
     """
-    from detlab.checkpoint import load_checkpoint
-    from detlab.data import load_dataset
     from detlab.inference import judge
-    from detlab.train import choose_device
 
-    detector, info = load_checkpoint(checkpoint, choose_device(device))
-    dataset = load_dataset(data, split, skip_bad=skip_bad)
+    detector, info = load_checkpoint(checkpoint, device_named(device))
+    dataset = load_split(data, split, skip_bad)
     if tuple(dataset.class_names) != info.class_names:
-        raise ValueError(
-            f"{checkpoint} knows the classes {list(info.class_names[1:])}, "
-            f"{data} has {list(dataset.class_names[1:])}: want the same, in the same order"
+        raise UsageError(
+            f"{checkpoint} knows the classes {', '.join(info.class_names[1:])};\n"
+            f"{data} has {', '.join(dataset.class_names[1:])}: want the same in the same order"
         )
     metrics = judge(detector, dataset, info.config.image_size, info.class_names)
     if as_json:
-        print(json.dumps(metrics_row(metrics)))
+        print(json.dumps(metrics_row(metrics), indent=2))
     else:
         print_metrics(metrics)
 
 
-@app.command
+@command
 def detect(
     checkpoint: Positional[Path],
     pictures: Positional[Path],
-    out: Path = Path("detections"),
+    out: Annotated[Path, arg(metavar="DIR")] = Path("detections"),
     score_threshold: float = 0.4,
     iou_threshold: float = 0.5,
     device: Device = "auto",
 ) -> None:
     """Find objects in a picture, or in every picture of a folder.
 
-    Writes each picture with its boxes, and detections.json in COCO's results format.
+    Writes each picture with its boxes as PNG, and detections.json in COCO's results format.
 
     Args:
         checkpoint: written by `detlab train`.
@@ -134,51 +170,68 @@ def detect(
         iou_threshold: of two boxes of a class that overlap more, the better stays, 0 to 1.
         device: where to compute.
     """
-    from detlab.checkpoint import load_checkpoint
     from detlab.inference import detect_files, find_pictures
-    from detlab.train import choose_device
 
-    detector, info = load_checkpoint(checkpoint, choose_device(device))
     thresholds = {"score_threshold": score_threshold, "iou_threshold": iou_threshold}
-    for path, found in detect_files(detector, info, find_pictures(pictures), out, **thresholds):
-        names = Counter(info.class_names[label] for label in found["labels"].tolist())
-        print(f"{path}: " + (", ".join(f"{n} {name}" for name, n in names.items()) or "nothing"))
-    print(f"written to {out}")
+    for name, value in thresholds.items():
+        if not 0 <= value <= 1:
+            raise UsageError(f"--{name.replace('_', '-')} goes from 0 to 1, got {value}")
+    detector, info = load_checkpoint(checkpoint, device_named(device))
+    paths = find_pictures(pictures)
+    for path, found in detect_files(detector, info, paths, out, **thresholds):
+        counts = Counter(info.class_names[label] for label in found["labels"].tolist())
+        print(f"{path}: " + (", ".join(f"{n} {name}" for name, n in counts.items()) or "nothing"))
+    print(f"{len(paths)} with boxes, and detections.json, are in {out}")
 
 
-@app.command
+@command
 def data(
     action: Positional[Literal["list", "get", "check"]],
     what: Positional[str | None] = None,
 ) -> None:
-    """Public data sets by name, and the faults of any set.
+    """List the public data sets, get one, or check any set for faults.
+
+    `check` prints every fault with its file and record; exit status 1 says that there are some.
 
     Args:
-        action: list the public sets, get one by name, or check a set or folder for faults.
-        what: a name, or for check also a folder.
+        action: list the public sets, get one by name, or check one or a folder.
+        what: a name; for check also a folder.
     """
-    from detlab.data import check_data
     from detlab.download import get, list_sets
 
     if action == "list":
-        for row in list_sets():
-            print("  ".join(f"{key}: {value}" for key, value in row.items()))
-        return
-    if what is None:
-        raise ValueError(f"`detlab data {action}` wants a name; `detlab data list` shows them")
-    if action == "get":
+        print_table(list_sets())
+    elif what is None:
+        raise UsageError(f"`detlab data {action}` wants a name; `detlab data list` shows them")
+    elif action == "get":
         print(get(what))
-        return
-    defects = check_data(what)
-    for defect in defects[:LONGEST_LIST]:
+    else:
+        raise SystemExit(1 if print_defects(what) else 0)
+
+
+def print_defects(name_or_path: str) -> int:
+    """Print every fault of a set by name, or of a folder; gives their number."""
+    from detlab import download
+    from detlab.data import REEF_VAL
+    from detlab.defects import check_folder
+
+    if name_or_path in download.SETS:
+        folder = download.get(name_or_path)
+    else:
+        folder = REEF_VAL if name_or_path == "reef" else Path(name_or_path).expanduser()
+    defects = check_folder(folder)
+    for defect in defects:
         print(defect)
-    print(f"{len(defects)} defects" + (", the first shown" * (len(defects) > LONGEST_LIST)))
-    raise SystemExit(1 if defects else 0)
+    print(f"{folder}: {len(defects) or 'no'} fault{'s' * (len(defects) != 1)}")
+    return len(defects)
 
 
-@app.command
+@command
 def doctor() -> None:
-    """Tell what this machine has, what is missing, and how long training takes here."""
+    """Tell what this machine has, what is missing, and how long training takes here.
+
+    Exit status 1 says that something is to be mended.
+    """
     from detlab.doctor import examine
 
     healthy = True
@@ -188,35 +241,79 @@ def doctor() -> None:
     raise SystemExit(0 if healthy else 1)
 
 
-def metrics_row(metrics: "Metrics") -> dict[str, Any]:
-    """All numbers of an evaluation, as JSON has them."""
-    return {
-        **metrics.coco,
-        "class_ap": metrics.class_ap,
-        "images_per_second": metrics.images_per_second,
-    }
+def device_named(name: Device) -> torch.device:
+    """The device of a name, or of "auto".
+
+    Raises:
+        UsageError: this machine has none.
+    """
+    try:
+        return choose_device(name)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
-def print_metrics(metrics: "Metrics") -> None:
-    """The numbers for people."""
-    for name, value in metrics.coco.items():
-        print(f"{name:<10} {value:.3f}")
-    for name, value in metrics.class_ap.items():
-        print(f"AP {name:<14} {value:.3f}")
-    print(f"{metrics.images_per_second:.0f} pictures/s")
+def metrics_row(metrics: Metrics) -> dict[str, Any]:
+    """All numbers of an evaluation, as JSON has them: null where nothing was to be found."""
+    speed = metrics.images_per_second
+    row = {**metrics.coco, "class_ap": metrics.class_ap, "images_per_second": speed}
+    return dict(finite(row))
+
+
+def print_metrics(metrics: Metrics) -> None:
+    """The numbers for people: COCO's twelve, then the AP of each class."""
+    class_ap = {f"AP of {name}": value for name, value in metrics.class_ap.items()}
+    numbers = {**metrics.coco, **class_ap}
+    width = max(map(len, numbers))
+    for name, value in numbers.items():
+        print(f"{name:<{width}}  {'–' if value != value else f'{value:.3f}'}")
+    print(f"{'pictures/s':<{width}}  {metrics.images_per_second:.0f}")
+
+
+def print_table(rows: Sequence[dict[str, str]]) -> None:
+    """Rows under the names of their columns, aligned."""
+    table = [tuple(rows[0]), *(tuple(row.values()) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for row in table:
+        print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)))
+
+
+def read_words() -> Callable[[], Any]:
+    """The command that was typed, ready to be run; what `lab` is given goes to JupyterLab.
+
+    Raises:
+        UsageError: a setting refuses its value.
+        SystemExit: help was asked for (0), or the words make no command (2).
+    """
+    words = sys.argv[1:]
+    if words[:1] == ["lab"] and not {"--", "-h", "--help"} & set(words):
+        words.insert(1, "--")
+    about = "Train an object detector, judge it, use it, and learn how it works."
+    try:
+        work = app.cli(prog="detlab", description=about, args=words, config=(FlagCreatePairsOff,))
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return cast(Callable[[], Any], work)
 
 
 def main() -> None:
-    """Run a command; a mistake of the user's becomes one line."""
+    """Run a command; a user's mistake becomes one or two lines."""
     try:
-        app.cli(
-            prog="detlab", description="Build an object detector.", config=(FlagCreatePairsOff,)
-        )
+        read_words()()
     except KeyboardInterrupt as stop:
-        print(f"detlab: {stop or 'stopped'}", file=sys.stderr)
-        raise SystemExit(130) from None
-    except (ValueError, OSError, NonFiniteLoss) as error:
-        if os.environ.get("DETLAB_DEBUG"):
+        fail(str(stop) or "stopped", 130)
+    except BrokenPipeError:  # the reader, as in `detlab data check … | head`, has seen enough
+        sys.stdout = None  # nothing more can be written to it
+        raise SystemExit(1) from None
+    except MISTAKES as error:
+        fail(str(error))
+    except OSError as error:
+        if error.filename is None:
             raise
-        print(f"detlab: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+        fail(f"{error.filename}: {error.strerror}")
+
+
+def fail(message: str, status: int = 2) -> None:
+    """Say why, and leave."""
+    print(f"detlab: {message}", file=sys.stderr)
+    raise SystemExit(status) from None

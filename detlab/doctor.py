@@ -6,12 +6,14 @@ there, so that a half-installed machine is told what is missing.
 
 import importlib.metadata
 import platform
+import re
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
+INSTALL = "python -m pip install"
 OLDEST_PYTHON = (3, 11)
 WANTED_MEMORY = 2.0
 """GB that the default training needs."""
@@ -38,13 +40,9 @@ class Finding:
 def examine() -> Iterator[Finding]:
     """All findings, one after the other; what needs a package is asked only where it is there."""
     yield check_python(sys.version_info[:2])
-    missing = False
-    for requirement in importlib.metadata.requires("detlab") or []:
-        if "extra ==" not in requirement:
-            finding = check_package(requirement)
-            missing |= finding.remedy is not None
-            yield finding
-    if not missing:
+    packages = list(check_packages())
+    yield from packages
+    if all(finding.remedy is None for finding in packages):
         yield from check_devices()
         yield check_memory()
         yield expect_training()
@@ -61,22 +59,40 @@ def check_python(version: tuple[int, ...]) -> Finding:
     return Finding("Python", ".".join(map(str, version)), remedy)
 
 
-def check_package(requirement: str) -> Finding:
-    """One package that pyproject.toml asks for, there and new enough or not.
-
-    >>> check_package("no-such-package>=2")
-    Finding(name='no-such-package', value='missing', remedy='pip install "no-such-package>=2"')
-    """
-    from packaging.requirements import Requirement
-
-    wanted = Requirement(requirement)
-    remedy = f'pip install "{requirement}"'
+def check_packages() -> Iterator[Finding]:
+    """All that pyproject.toml asks for, as it was when detlab was installed."""
     try:
-        version = importlib.metadata.version(wanted.name)
+        requirements = importlib.metadata.requires("detlab") or []
     except importlib.metadata.PackageNotFoundError:
-        return Finding(wanted.name, "missing", remedy)
-    good = wanted.specifier.contains(version, prereleases=True)
-    return Finding(wanted.name, version, None if good else remedy)
+        yield Finding("detlab", "not installed", f"{INSTALL} --editable .")
+        return
+    for requirement in requirements:
+        if "extra ==" not in requirement:
+            yield check_package(requirement)
+
+
+def check_package(requirement: str) -> Finding:
+    """One package, there and new enough or not.
+
+    >>> print(check_package("no-such-package>=2"))
+    MEND no-such-package    missing   → python -m pip install "no-such-package>=2"
+    """
+    [name] = re.findall(r"^[\w.-]+", requirement)
+    remedy = f'{INSTALL} "{requirement}"'
+    try:
+        version = importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return Finding(name, "missing", remedy)
+    return Finding(name, version, None if is_new_enough(version, requirement) else remedy)
+
+
+def is_new_enough(version: str, requirement: str) -> bool:
+    """Whether an installed version is one that is asked for; yes, where nobody can tell."""
+    try:
+        from packaging.requirements import Requirement
+    except ModuleNotFoundError:
+        return True
+    return Requirement(requirement).specifier.contains(version, prereleases=True)
 
 
 def check_devices() -> Iterator[Finding]:

@@ -3,7 +3,7 @@
 Follows postprocess.py, evaluate.py and draw.py; serves run.py and the command line.
 """
 
-import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from torch import Tensor
 from detlab.checkpoint import CheckpointInfo
 from detlab.draw import Picture, draw_alone, save_figure
 from detlab.evaluate import Metrics, coco_results, evaluate
-from detlab.files import write_atomically
+from detlab.files import to_json, write_atomically
 from detlab.model import Detector
 from detlab.pictures import SUFFIXES, read_picture
 from detlab.postprocess import detect
@@ -57,25 +57,50 @@ def detect_files(
     """Detect in picture files one by one; draw each, and write all boxes as COCO results.
 
     Args:
-        detector: in evaluation mode.
+        detector: finds the boxes.
         info: its settings and class names.
-        paths: pictures.
-        folder: gets NAME.png for each picture, and detections.json at the end: COCO's results,
-            where each entry also has "file_name"; image ids count from 1.
+        paths: pictures; all are read once before the first result is written.
+        folder: gets a PNG for each picture (see `output_names`), and detections.json at the end:
+            COCO's results, where each entry also has "file_name"; image ids count from 1.
         options: thresholds, see `postprocess.select_detections`.
 
     Yields:
         Each path with what was found in it.
 
     Raises:
-        DataError: a file is no picture.
+        DataError: a file is no picture, or would be overwritten by a result; nothing is written.
     """
+    outputs = [folder / name for name in output_names(paths)]
+    check_inputs(paths, outputs)
     results = []
-    for image_id, path in enumerate(paths, start=1):
+    for image_id, (path, output) in enumerate(zip(paths, outputs, strict=True), start=1):
         image = read_picture(path)
         [found] = detect(detector, [image], info.config.image_size, **options)
         results += [{**row, "file_name": path.name} for row in coco_results([found], [image_id])]
-        picture = Picture(image, detection=found)
-        save_figure(draw_alone(picture, info.class_names), folder / f"{path.stem}.png")
+        save_figure(draw_alone(Picture(image, detection=found), info.class_names), output)
         yield path, found
-    write_atomically(folder / "detections.json", json.dumps(results, indent=1).encode())
+    write_atomically(folder / "detections.json", to_json(results, indent=1).encode())
+
+
+def output_names(paths: Sequence[Path]) -> list[str]:
+    """NAME.png for each picture; where two have one name, its ending stays in: NAME_jpg.png.
+
+    >>> output_names([Path("a.jpg"), Path("b.jpg"), Path("b.png")])
+    ['a.png', 'b_jpg.png', 'b_png.png']
+    """
+    times = Counter(path.stem for path in paths)
+    endings = [path.suffix.replace(".", "_") if times[path.stem] > 1 else "" for path in paths]
+    return [f"{path.stem}{end}.png" for path, end in zip(paths, endings, strict=True)]
+
+
+def check_inputs(paths: Sequence[Path], outputs: Sequence[Path]) -> None:
+    """Decode every picture once, so that a bad one stops the work before it begins.
+
+    Raises:
+        DataError: a file is no picture, or would be overwritten by a result.
+    """
+    for path in paths:
+        read_picture(path)
+    overwritten = {path.resolve() for path in paths} & {path.resolve() for path in outputs}
+    if overwritten:
+        raise DataError(f"{min(overwritten)} would be overwritten; name another --out")
