@@ -97,7 +97,7 @@ def test_targets_are_what_the_rest_of_the_package_wants():
 
 
 def test_an_animal_alone_in_open_water_is_all_visible():
-    alone = scenes(60, objects=(1, 1), object_size=(0.3, 0.3))
+    alone = scenes(30, objects=(1, 1), object_size=(0.3, 0.3))
     shares = torch.cat([scene.visible for scene in alone])
     assert (shares == 1).float().mean() > 0.7
     assert shares.max() == 1
@@ -227,10 +227,11 @@ def test_classes_chooses_who_lives_here():
 
 
 def test_by_default_every_class_is_as_likely():
-    labels = torch.cat([s.labels for s in scenes(220, image_size=(16, 16), objects=(4, 4))])
-    counts = labels.bincount(minlength=8)
+    config = ReefConfig(objects=(4, 4), empty_share=0.0)
+    plans = [plan_scene(2, index, config) for index in range(100)]
+    counts = np.bincount([a.label for plan in plans for a in plan.animals], minlength=8)
     assert counts[0] == 0
-    assert counts[1:].min() > 0.6 * counts[1:].float().mean()
+    assert counts[1:].min() > 0.6 * counts[1:].mean()
 
 
 def test_haze_pales_the_animals_and_contrast_the_picture():
@@ -304,7 +305,7 @@ def test_seed_and_index_count_from_0(seed, index):
 def portraits() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean colour and longest side, silhouette, and label of animals drawn one by one."""
     looks, forms, labels = [], [], []
-    for scene in scenes(700, seed=31, objects=(1, 1), crowding=0.0):
+    for scene in scenes(500, seed=31, objects=(1, 1), crowding=0.0):
         if not len(scene.labels) or scene.visible[0] < 0.95:
             continue
         mask, box = scene.masks[0], scene.boxes[0]
