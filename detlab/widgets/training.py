@@ -139,12 +139,12 @@ class TrainingView(Lab):
 
     def _chart(self) -> Chart:
         curves: dict[str, Sequence[tuple[float, float]]] = {
-            part: thin([(step["step"], step[part]) for step in self.history])
+            part: thin([(float(step["step"]), float(step[part])) for step in self.history])
             for part in ("total", "class", "box")
             if part in self.history[-1]
         }
         highest = max(value for points in curves.values() for _, value in points) or 1.0
-        end = max(self.history[-1]["step"], 1.0)
+        end = float(max(self.history[-1]["step"], 1))
         return Chart(curves, "step", "loss", None, (0.0, end), (0.0, highest))
 
     def _show_boxes(self) -> None:

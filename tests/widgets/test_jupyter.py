@@ -92,7 +92,7 @@ def test_both_themes_and_a_narrow_window(notebook):
     for theme in ("JupyterLab Dark", "JupyterLab Light"):
         page.evaluate(f"jupyterapp.commands.execute('apputils:change-theme', {{theme: '{theme}'}})")
         light = str("Light" in theme).lower()
-        page.wait_for_selector(f"body[data-jp-theme-light={light}]")
+        page.wait_for_selector(f"body[data-jp-theme-light={light}]", state="attached")
         page.wait_for_timeout(500)
         style = "node => getComputedStyle(node).color + getComputedStyle(node).backgroundColor"
         colours.add(page.locator(".detlab-lab").first.evaluate(style))
