@@ -89,8 +89,7 @@ def load_batches(
             {key: part.to(device, non_blocking=True) for key, part in target.items()}
             for target in targets
         ]
-        images = images.to(device, non_blocking=True, memory_format=torch.channels_last)
-        yield images, cast(list[Target], moved)
+        yield images.to(device, non_blocking=True), cast(list[Target], moved)
 
 
 def process_rank() -> int:

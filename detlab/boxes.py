@@ -79,10 +79,11 @@ def intersection_area(
     >>> intersection_area(a, b)
     tensor([[2.]])
     """
-    top_left = torch.maximum(boxes_a[:, None, :2], boxes_b[None, :, :2])  # [N, M, 2]
-    bottom_right = torch.minimum(boxes_a[:, None, 2:], boxes_b[None, :, 2:])
-    width, height = (bottom_right - top_left).clamp(min=0).unbind(dim=2)  # apart: no patch
-    return width * height
+    ax1, ay1, ax2, ay2 = boxes_a.T[:, :, None].unbind()  # each [N, 1]
+    bx1, by1, bx2, by2 = boxes_b.T.unbind()  # each [M]
+    width = torch.minimum(ax2, bx2) - torch.maximum(ax1, bx1)  # [N, M]
+    height = torch.minimum(ay2, by2) - torch.maximum(ay1, by1)
+    return width.clamp(min=0) * height.clamp(min=0)  # boxes apart share no patch
 
 
 def box_iou(boxes_a: Float[Tensor, "N 4"], boxes_b: Float[Tensor, "M 4"]) -> Float[Tensor, "N M"]:

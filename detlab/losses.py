@@ -22,7 +22,7 @@ from detlab.types import Predictions, Target
 Match = Callable[[Tensor, Tensor], Tensor]
 """anchors [A 4], gt_boxes [M 4] to matches [A]."""
 ClassLoss = Callable[[Tensor, Tensor], Tensor]
-"""logits [N K], labels [N] to the summed loss, a scalar."""
+"""logits [N K], labels [N] of one image to the summed loss, a scalar."""
 BoxLoss = Callable[[Tensor, Tensor, Tensor, Sequence[float]], Tensor]
 """deltas [P 4], anchors [P 4], gt_boxes [P 4], delta weights to the summed loss, a scalar."""
 
@@ -109,19 +109,24 @@ def focal_loss(
 
 
 def hard_negative_cross_entropy(
-    logits: Float[Tensor, "N K"], labels: Int64[Tensor, " N"], negatives_per_positive: float = 3.0
+    logits: Float[Tensor, "N K"],
+    labels: Int64[Tensor, " N"],
+    negatives_per_positive: float = 3.0,
+    fewest_negatives: int = 8,
 ) -> Float[Tensor, ""]:
-    """Cross-entropy of all positives and of the few negatives that look most like objects.
+    """Cross-entropy of one image's positives and of the few negatives most like objects.
 
-    Without objects, at least one negative still teaches.
+    An image without objects still teaches with its hardest few.
 
-    >>> hard_negative_cross_entropy(torch.tensor([[9.0, 0.0], [0.0, 0.0]]), torch.tensor([0, 0]))
+    >>> hard_negative_cross_entropy(
+    ...     torch.tensor([[9.0, 0.0], [0.0, 0.0]]), torch.tensor([0, 0]), fewest_negatives=1
+    ... )
     tensor(0.6931)
     """
     error = F.cross_entropy(logits, labels, reduction="none")
     positive = labels > 0
-    budget = max(1, int(negatives_per_positive * positive.sum()))
-    hardest = error[~positive].topk(min(budget, int((~positive).sum()))).values
+    wanted = max(fewest_negatives, int(negatives_per_positive * positive.sum()))
+    hardest = error[~positive].topk(min(wanted, int((~positive).sum()))).values
     return error[positive].sum() + hardest.sum()
 
 
@@ -180,19 +185,26 @@ def detection_loss(
 
     labels, gt_boxes, counted = match_batch(predictions.anchors, targets, match)
     positive = labels > 0
-    num_positive = mean_over_processes(positive.sum().float()).clamp(min=1)
+    num_positive = positives_to_divide_by(positive)
+
+    logits = predictions.logits.float()
+    rows = range(len(targets))
+    lcls = sum(class_loss(logits[row][counted[row]], labels[row][counted[row]]) for row in rows)
 
     anchors = predictions.anchors.expand_as(gt_boxes)[positive]
     deltas = predictions.deltas.float()[positive]
-    lcls = class_loss(predictions.logits.float()[counted], labels[counted]) / num_positive
-    lbox = box_loss(deltas, anchors, gt_boxes[positive], predictions.delta_weights) / num_positive
+    lbox = box_loss(deltas, anchors, gt_boxes[positive], predictions.delta_weights)
+    lcls, lbox = lcls / num_positive, lbox / num_positive
     return {"class": lcls, "box": lbox, "total": lcls + box_weight * lbox}
 
 
-def mean_over_processes(number: Float[Tensor, ""]) -> Float[Tensor, ""]:
-    """The mean of a number over all training processes, so that several train as one would."""
-    if dist.is_available() and dist.is_initialized():
-        number = number.clone()
-        dist.all_reduce(number)
-        number /= dist.get_world_size()
-    return number
+def positives_to_divide_by(positive: Bool[Tensor, "B A"]) -> Float[Tensor, ""]:
+    """How many anchors the batch's losses are averaged over; at least one.
+
+    Where several processes train together, their mean: they then learn as one with all images.
+    """
+    number = positive.sum().float()
+    if not (dist.is_available() and dist.is_initialized()):
+        return number.clamp(min=1)
+    dist.all_reduce(number)
+    return number.clamp(min=1) / dist.get_world_size()

@@ -56,19 +56,22 @@ def match_anchors(
     return matches
 
 
-def free_best_anchors(
-    iou: Float[Tensor, "A M"],
-) -> Iterator[tuple[Int64[Tensor, ""], Int64[Tensor, ""]]]:
+def free_best_anchors(iou: Float[Tensor, "A M"]) -> Iterator[tuple[int, int]]:
     """Each object's best anchor that no better pair has taken: (row, anchor), best pairs first.
 
     Only an object's M best anchors can be its answer, since M - 1 others can take one each.
+
+    >>> iou = torch.tensor([[0.9, 0.8], [0.1, 0.5]])  # both objects like anchor 0 best
+    >>> list(free_best_anchors(iou))
+    [(0, 0), (1, 1)]
     """
     num_anchors, num_objects = iou.shape
     best_iou, best_anchors = iou.topk(min(num_objects, num_anchors), dim=0)  # [M, M]
-    for _ in range(min(num_objects, num_anchors)):
-        pair = best_iou.argmax()
-        row = pair % num_objects
-        anchor = best_anchors.flatten()[pair]
-        yield row, anchor
-        best_iou = best_iou.masked_fill(best_anchors == anchor, -1.0)
-        best_iou[:, row] = -1.0
+    anchors = best_anchors.flatten().tolist()
+    served, taken = set(), set()
+    for pair in best_iou.flatten().argsort(descending=True, stable=True).tolist():
+        row, anchor = pair % num_objects, anchors[pair]
+        if row not in served and anchor not in taken:
+            served.add(row)
+            taken.add(anchor)
+            yield row, anchor

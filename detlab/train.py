@@ -120,7 +120,7 @@ def start_run(detector: Detector, config: TrainConfig) -> Run:
         detector, multi_avg_fn=get_ema_multi_avg_fn(config.average_decay), use_buffers=True
     )
     optimizer = torch.optim.AdamW(
-        detector.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        detector.parameters(), config.learning_rate, weight_decay=config.weight_decay
     )
     half = choose_dtype(config.precision, device) == torch.float16
     return Run(detector, average, optimizer, torch.amp.GradScaler(device.type, enabled=half))

@@ -21,7 +21,7 @@ from detlab.losses import (
     l1_box_loss,
     l1_loss,
     match_batch,
-    mean_over_processes,
+    positives_to_divide_by,
     smooth_l1_box_loss,
     smooth_l1_loss,
 )
@@ -166,7 +166,7 @@ def test_only_the_hardest_negatives_count():
     background = torch.tensor([9.0, 3.0, -1.0, -2.0, 5.0, 0.0])  # the less, the harder
     logits = torch.stack([background, torch.zeros(6)], dim=1).requires_grad_()
     labels = torch.tensor([1, 0, 0, 0, 0, 0])
-    hard_negative_cross_entropy(logits, labels, negatives_per_positive=3.0).backward()
+    hard_negative_cross_entropy(logits, labels, 3.0, fewest_negatives=1).backward()
     taught = logits.grad.abs().sum(dim=1) > 0
     assert taught.tolist() == [True, False, True, True, False, True]
 
@@ -178,12 +178,12 @@ def test_with_negatives_to_spare_it_is_torchs_cross_entropy():
 
 
 @pytest.mark.parametrize(
-    ("ratio", "negatives"),
-    [(0.0, 1), (1.0, 2), (1.5, 3), (99.0, 6)],  # of 6 negatives, beside 2 positives
-)
-def test_the_budget_of_negatives_goes_by_the_positives(ratio, negatives):
+    ("ratio", "fewest", "negatives"),
+    [(0.0, 1, 1), (1.0, 1, 2), (1.5, 1, 3), (99.0, 1, 6), (0.0, 4, 4), (0.0, 8, 6)],
+)  # of 6 negatives, beside 2 positives
+def test_the_budget_of_negatives_goes_by_the_positives(ratio, fewest, negatives):
     labels = torch.tensor([1, 1, 0, 0, 0, 0, 0, 0])
-    loss = hard_negative_cross_entropy(torch.zeros(8, 2), labels, ratio)
+    loss = hard_negative_cross_entropy(torch.zeros(8, 2), labels, ratio, fewest)
     assert_close(loss, torch.tensor((2 + negatives) * math.log(2)))
 
 
@@ -265,7 +265,7 @@ def test_your_own_parts_really_are_used():
 
     def my_class_loss(logits, labels):
         seen.append(labels.tolist())
-        return logits.sum() * 0 + 60.0
+        return logits.sum() * 0 + 30.0  # for each of two images
 
     def my_box_loss(deltas, anchors, gt_boxes, weights):
         seen.append(tuple(weights))
@@ -273,7 +273,7 @@ def test_your_own_parts_really_are_used():
         return deltas.sum() * 0 + 12.0
 
     losses = detection_loss(said, targets, 2.0, my_match, my_class_loss, my_box_loss)
-    assert seen == ["match", "match", [1] * 6, (1.0, 1.0, 1.0, 1.0)]
+    assert seen == ["match", "match", [1] * 3, [1] * 3, (1.0, 1.0, 1.0, 1.0)]
     numbers = {name: loss.item() for name, loss in losses.items()}
     assert numbers == {"class": 10.0, "box": 2.0, "total": 14.0}  # over 6 positives
 
@@ -317,6 +317,7 @@ def test_images_and_targets_come_in_equal_numbers(count):
         detection_loss(predictions(), [NO_OBJECTS] * count)
 
 
-def test_alone_a_process_is_its_own_mean():
-    number = torch.tensor(7.0)
-    assert_close(mean_over_processes(number), torch.tensor(7.0))
+@pytest.mark.parametrize(("count", "expected"), [(0, 1.0), (1, 1.0), (3, 3.0)])
+def test_alone_a_process_divides_by_its_own_positives_and_never_by_0(count, expected):
+    positive = torch.arange(6).reshape(2, 3) < count
+    assert positives_to_divide_by(positive) == expected
