@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float, Float32, Int16, Int64, UInt8
 from numpy.random import Generator, SeedSequence, default_rng
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
 from detlab.boxes import xyxy_to_xywh
 from detlab.creatures import ANIMALS, PALETTES, POSES, SEE_THROUGH, TILT, blend, pose, turn
@@ -304,6 +304,14 @@ class Reef(Dataset[tuple[Tensor, dict[str, Tensor]]]):
     def __len__(self) -> int:
         """The number of pictures."""
         return self.length
+
+    def draw(self, workers: int) -> None:
+        """Draw all pictures now, with so many processes, instead of each at its first visit."""
+        for index, (image, target) in enumerate(
+            DataLoader(self, batch_size=None, num_workers=workers)
+        ):
+            boxes, labels = target["boxes"].clone(), target["labels"].clone()
+            self._drawn[index] = image.clone(), {"boxes": boxes, "labels": labels}
 
     def __getitem__(self, index: int) -> tuple[Tensor, dict[str, Tensor]]:
         """The picture as uint8 [3, H, W] and its boxes, labels and image_id."""

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from torchvision.ops import box_iou, masks_to_boxes
 
+from detlab import reef
 from detlab.creatures import PALETTES, Part, assemble
 from detlab.reef import (
     CLASS_NAMES,
