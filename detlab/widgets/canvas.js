@@ -330,7 +330,7 @@ function canvas(model, el) {
       const back = draw("rect", { height: 18, rx: 3, fill: roleNamed(role).colour }, tag);
       const text = draw("text", { x: 6, y: 13 }, tag);
       text.textContent = name;
-      back.setAttribute("width", 12 + (text.getComputedTextLength?.() || 7 * name.length));
+      back.setAttribute("width", 12 + (text.getComputedTextLength?.() || 8 * name.length));
       for (const edge of HANDLES) {
         const knob = draw("g", { class: "dl-handle", "data-edge": edge, style: `cursor:${edge}-resize` }, group);
         draw("circle", { class: "dl-reach" }, knob);

@@ -97,6 +97,7 @@ def test_both_themes_and_a_narrow_window(notebook):
         style = "node => getComputedStyle(node).color + getComputedStyle(node).backgroundColor"
         colours.add(page.locator(".detlab-lab").first.evaluate(style))
     assert len(colours) == 2
+    page.evaluate("jupyterapp.shell.collapseLeft()")
     page.set_viewport_size({"width": 420, "height": 900})
     page.wait_for_timeout(500)
     for selector in (".dl-stage", ".dl-formula", ".dl-buttons"):
