@@ -19,11 +19,11 @@ def main() -> None:
 
 
 def tell_what_is_missing(missing: ModuleNotFoundError) -> None:
-    """Print what the doctor finds, which needs no package."""
-    from detlab.doctor import examine
+    """Print what the doctor says of Python and its packages, for which it needs none."""
+    from detlab.doctor import check_packages, check_python
 
     print(f"detlab: {missing}", file=sys.stderr)
-    for finding in examine():
+    for finding in (check_python(sys.version_info[:2]), *check_packages()):
         print(finding, file=sys.stderr)
 
 

@@ -72,8 +72,8 @@ def lab(arguments: Positional[tuple[str, ...]] = ()) -> None:
 
     if not START.exists():
         raise UsageError(f"{START}: no such notebook; the course is a clone of the repository")
-    sys.argv[0] = "jupyter-lab"
-    LabApp.launch_instance(["--ip=127.0.0.1", str(START), *arguments])
+    place = [f"--ServerApp.root_dir={START.parent}", f"--LabApp.default_url=/lab/tree/{START.name}"]
+    LabApp.launch_instance(["--ip=127.0.0.1", *place, *arguments])
 
 
 @command
@@ -180,7 +180,10 @@ def detect(
     paths = find_pictures(pictures)
     for path, found in detect_files(detector, info, paths, out, **thresholds):
         counts = Counter(info.class_names[label] for label in found["labels"].tolist())
-        print(f"{path}: " + (", ".join(f"{n} {name}" for name, n in counts.items()) or "nothing"))
+        print(
+            f"{path}: "
+            + (", ".join(f"{n} {name}" for name, n in counts.most_common()) or "nothing")
+        )
     print(f"{len(paths)} with boxes, and detections.json, are in {out}")
 
 
@@ -275,7 +278,8 @@ def print_table(rows: Sequence[dict[str, str]]) -> None:
     table = [tuple(rows[0]), *(tuple(row.values()) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for row in table:
-        print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)))
+        cells = [f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)]
+        print("  ".join(cells).rstrip())
 
 
 def read_words() -> Callable[[], Any]:

@@ -15,7 +15,7 @@ from detlab.draw import Picture, draw_alone, save_figure
 from detlab.evaluate import Metrics, coco_results, evaluate
 from detlab.files import to_json, write_atomically
 from detlab.model import Detector
-from detlab.pictures import SUFFIXES, read_picture
+from detlab.pictures import SUFFIXES, list_pictures, read_picture
 from detlab.postprocess import detect
 from detlab.records import DataError
 from detlab.types import Detection
@@ -45,7 +45,7 @@ def find_pictures(place: Path) -> list[Path]:
         return [place]
     if not place.is_dir():
         raise DataError(f"{place}: no such file or folder")
-    found = sorted(path for path in place.iterdir() if path.suffix.lower() in SUFFIXES)
+    found = [path for path in list_pictures(place) if path.is_file()]
     if not found:
         raise DataError(f"{place}: no picture in it; want names ending in {', '.join(SUFFIXES)}")
     return found

@@ -1,0 +1,127 @@
+"""The doctor sees what is there and what is not, and names the command that mends it."""
+
+import importlib.metadata
+import sys
+import tomllib
+from pathlib import Path
+from types import SimpleNamespace
+
+import psutil
+import pytest
+import torch
+
+from detlab import doctor
+from detlab.doctor import (
+    Finding,
+    check_devices,
+    check_memory,
+    check_package,
+    check_packages,
+    check_python,
+    examine,
+    expect_training,
+    is_new_enough,
+    training_speed,
+)
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """More would take turns on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_a_whole_machine_is_told_from_python_to_pictures_per_second(monkeypatch):
+    monkeypatch.setattr(doctor, "training_speed", lambda: 100.0)
+    findings = list(examine())
+    names = [finding.name for finding in findings]
+    assert (names[0], names[-2:]) == ("Python", ["free memory", "default training"])
+    assert {"torch", "torchvision", "jupyterlab", "processor", "trains on"} <= set(names)
+    versions = {finding.name: finding.value for finding in findings}
+    assert torch.__version__.startswith(versions["torch"])
+
+
+def test_every_dependency_is_looked_at_and_no_other(monkeypatch):
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    for_developers = 'no-such-tool>=2; extra == "dev"'
+    monkeypatch.setattr(importlib.metadata, "requires", lambda _: [*listed, for_developers])
+    findings = list(check_packages())
+    assert len(findings) == len(listed)
+    assert all(finding.remedy is None for finding in findings)
+
+
+def test_nothing_more_is_asked_where_a_package_is_missing(monkeypatch):
+    monkeypatch.setattr(importlib.metadata, "requires", lambda _: ["no-such-package>=2"])
+    python, package = examine()
+    assert (python.name, package.name) == ("Python", "no-such-package")
+    assert package.remedy == 'python -m pip install "no-such-package>=2"'
+
+
+def test_a_clone_that_is_not_installed_is_told(monkeypatch):
+    def unknown(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "requires", unknown)
+    assert [finding.remedy for finding in check_packages()] == [
+        "python -m pip install --editable ."
+    ]
+
+
+@pytest.mark.parametrize(("version", "good"), [((3, 10), False), ((3, 11), True), ((4, 0), True)])
+def test_python_is_new_enough_or_not(version, good):
+    assert (check_python(version).remedy is None) == good
+
+
+@pytest.mark.parametrize(
+    ("requirement", "good"),
+    [("numpy>=1", True), ("numpy", True), ("numpy>=999", False), ("numpy<1,>=0.1", False)],
+)
+def test_a_package_is_new_enough_or_not(requirement, good):
+    finding = check_package(requirement)
+    assert (finding.name, finding.value) == ("numpy", importlib.metadata.version("numpy"))
+    assert finding.remedy == (None if good else f'python -m pip install "{requirement}"')
+
+
+def test_a_version_before_a_release_counts(monkeypatch):
+    assert is_new_enough("2.14.1+cu130", "torch>=2.5")
+    assert is_new_enough("3.0.0rc1", "torch>=2.5")
+    monkeypatch.setitem(sys.modules, "packaging.requirements", None)
+    assert is_new_enough("1.0", "torch>=2.5")  # nobody can tell
+
+
+@pytest.mark.parametrize(("free", "good"), [(1.9e9, False), (2.0e9, True)])
+def test_memory_is_enough_or_not(monkeypatch, free, good):
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=free))
+    assert (check_memory().remedy is None) == good
+    assert check_memory().value == f"{free / 1e9:.1f} GB"
+
+
+def test_devices_are_those_of_torch():
+    findings = list(check_devices())
+    assert f"{torch.get_num_threads()} threads" in findings[0].value
+    assert len(findings) == 2 + torch.cuda.device_count()
+    assert findings[-1].value.startswith("cuda" if torch.cuda.is_available() else ("cpu", "mps"))
+
+
+def test_the_expected_training_is_minutes_and_pictures(monkeypatch):
+    monkeypatch.setattr(doctor, "training_speed", lambda: 100.0)
+    finding = expect_training()
+    assert finding.value.startswith("5 minutes, ")
+    assert "100 pictures/s, so 30000 pictures" in finding.value
+    assert finding.remedy is None
+
+
+def test_the_speed_is_measured_on_the_default_training():
+    assert 0.1 < training_speed() < 1e6
+
+
+def test_what_is_wrong_stands_out():
+    assert str(Finding("torch", "2.5")) == "ok   torch              2.5"
+    assert str(Finding("torch", "missing", "get it")) == (
+        "MEND torch              missing   → get it"
+    )

@@ -1,0 +1,154 @@
+"""A detector judges a data set and finds objects in files; a bad file stops it in time."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from sample_folders import coco_folder, write_picture
+from torch.testing import assert_close
+
+from detlab import inference
+from detlab.checkpoint import CheckpointInfo
+from detlab.data import load_dataset
+from detlab.inference import check_inputs, detect_files, find_pictures, judge, output_names
+from detlab.model import build_detector, named_config
+from detlab.records import DataError
+
+NAMES = ("background", "cat", "dog")
+CONFIG = named_config("course", 3)
+INFO = CheckpointInfo(CONFIG, NAMES)
+
+
+@pytest.fixture
+def finds_one(monkeypatch):
+    """Put in place of the network something that finds a dog in the left half of any picture."""
+
+    def detect(detector, images, longest_side, score_threshold, **_):
+        seen.append((longest_side, score_threshold))
+        halves = [image.shape[2] / 2 for image in images]
+        return [
+            {
+                "boxes": torch.tensor([[0.0, 0.0, half, 10.0]]),
+                "labels": torch.tensor([2]),
+                "scores": torch.tensor([0.75]),
+            }
+            for half in halves
+        ]
+
+    seen = []
+    monkeypatch.setattr(inference, "detect", detect)
+    return seen
+
+
+@pytest.fixture(scope="module")
+def detector():
+    return build_detector(CONFIG)
+
+
+def test_judging_keeps_all_but_the_lowest_scores(tmp_path, detector, finds_one):
+    dataset = load_dataset(coco_folder(tmp_path, "val"), "val")
+    metrics = judge(detector, dataset, 128, NAMES)
+    assert finds_one == [(128, inference.LOWEST_SCORE)]
+    # Three pictures, two cats and a dog elsewhere: nothing is found, which is 0 and not NaN.
+    assert (metrics.coco["AP"], metrics.class_ap) == (0.0, {"cat": 0.0, "dog": 0.0})
+
+
+def test_a_perfect_detector_is_judged_perfect(tmp_path, detector, monkeypatch):
+    dataset = load_dataset(coco_folder(tmp_path, "val"), "val")
+    targets = iter([dataset[row][1] for row in range(len(dataset))])
+
+    def know(_, images, *__, **___):
+        return [
+            {
+                "boxes": target["boxes"],
+                "labels": target["labels"],
+                "scores": torch.ones(len(target["labels"])),
+            }
+            for target in (next(targets) for _ in images)
+        ]
+
+    monkeypatch.setattr(inference, "detect", know)
+    assert judge(detector, dataset, 128, NAMES).coco["AP"] == pytest.approx(1.0)
+
+
+def test_results_are_pictures_and_coco_json(tmp_path, detector, finds_one):
+    paths = [
+        write_picture(tmp_path / name, size)
+        for name, size in (("a.png", (60, 40)), ("b.jpg", (30, 80)))
+    ]
+    found = list(detect_files(detector, INFO, paths, tmp_path / "out", score_threshold=0.4))
+    assert [path for path, _ in found] == paths
+    assert_close(found[1][1]["boxes"], torch.tensor([[0.0, 0.0, 15.0, 10.0]]))
+    assert finds_one == [(128, 0.4)] * 2
+    assert json.loads((tmp_path / "out" / "detections.json").read_text()) == [
+        {
+            "image_id": k,
+            "category_id": 2,
+            "bbox": [0.0, 0.0, width, 10.0],
+            "score": 0.75,
+            "file_name": name,
+        }
+        for k, width, name in ((1, 30.0, "a.png"), (2, 15.0, "b.jpg"))
+    ]
+    with Image.open(tmp_path / "out" / "b.png") as picture:
+        assert picture.width / picture.height == pytest.approx(30 / 80, abs=0.01)
+        assert max(picture.size) >= 512
+
+
+def test_a_real_detector_finds_what_it_would_in_memory(tmp_path, detector):
+    from detlab.pictures import read_picture
+    from detlab.postprocess import detect
+
+    path = write_picture(tmp_path / "a.png", (60, 40))
+    [(_, found)] = detect_files(detector, INFO, [path], tmp_path / "out", score_threshold=0.0)
+    [expected] = detect(detector, [read_picture(path)], 128, score_threshold=0.0)
+    assert len(found["boxes"]) > 0
+    assert_close(found, expected)
+
+
+def test_nothing_found_is_an_empty_list(tmp_path, detector):
+    path = write_picture(tmp_path / "a.png")
+    [(_, found)] = detect_files(detector, INFO, [path], tmp_path / "out", score_threshold=1.0)
+    assert found["boxes"].shape == (0, 4)
+    assert json.loads((tmp_path / "out" / "detections.json").read_text()) == []
+
+
+def test_a_bad_picture_stops_before_the_first_result(tmp_path, detector):
+    paths = [write_picture(tmp_path / "a.png"), write_picture(tmp_path / "b.png")]
+    paths[1].write_bytes(paths[1].read_bytes()[:-200])
+    with pytest.raises(DataError, match=r"b\.png: truncated"):
+        next(detect_files(detector, INFO, paths, tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_result_never_replaces_its_picture(tmp_path):
+    path = write_picture(tmp_path / "a.png")
+    (tmp_path / "sub").mkdir()
+    with pytest.raises(DataError, match=r"a\.png would be overwritten"):
+        check_inputs([path], [tmp_path / "sub" / ".." / "a.png"])
+    check_inputs([path], [tmp_path / "sub" / "a.png"])
+
+
+def test_results_have_names_of_their_own():
+    names = output_names([Path("x/a.jpg"), Path("y/a.png"), Path("b.c.jpg"), Path("A.jpg")])
+    assert names == ["a_jpg.png", "a_png.png", "b.c.png", "A.png"]
+    assert output_names([]) == []
+
+
+def test_pictures_are_found_by_their_endings(tmp_path):
+    for name in ("b.JPG", "a.png", ".hidden.txt", "notes.txt"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "folder.png").mkdir()
+    assert [path.name for path in find_pictures(tmp_path)] == ["a.png", "b.JPG"]
+    assert find_pictures(tmp_path / "notes.txt") == [tmp_path / "notes.txt"]  # read_picture judges
+
+
+def test_a_place_without_pictures_is_named(tmp_path):
+    with pytest.raises(DataError, match=f"{tmp_path}: no picture in it"):
+        find_pictures(tmp_path)
+    with pytest.raises(DataError, match="x: no such file or folder"):
+        find_pictures(tmp_path / "x")
+    assert os.listdir(tmp_path) == []
