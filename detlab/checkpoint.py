@@ -96,7 +96,10 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             f"{path}: wants format {FORMAT!r}, has {metadata.get('format')!r}; "
             "not a detlab checkpoint, or one of another version"
         )
-    return tensors, json.loads(metadata["said"])
+    try:
+        return tensors, dict(json.loads(metadata["said"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: its settings cannot be read ({error!r})") from error
 
 
 def _tuples(value: Any) -> Any:
