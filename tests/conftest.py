@@ -12,6 +12,7 @@ from jaxtyping import config
 configuration.set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "detlab-hypothesis")
 settings.register_profile("detlab", deadline=None, max_examples=50, database=None)
 settings.load_profile("detlab")
+torch.set_num_threads(1)  # the tensors are small: threads would only wait for each other
 
 
 @pytest.fixture(autouse=True)

@@ -234,6 +234,20 @@ def test_the_order_of_the_images_does_not_matter():
 
 
 @pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
+def test_a_batch_teaches_what_its_images_teach_apart(activation):
+    anchors = squares(*[20.0 * row for row in range(20)])
+    said = predictions(3, anchors, activation)
+    targets = [target(1.0, 22.0), target(40.0), NO_OBJECTS]
+    together = detection_loss(said, targets)
+    apart = []
+    for row, positives in enumerate((2, 1, 1)):  # without objects, the sum is divided by 1
+        one = said._replace(logits=said.logits[row, None], deltas=said.deltas[row, None])
+        losses = detection_loss(one, [targets[row]])
+        apart.append(torch.stack([losses["class"], losses["box"]]) * positives)
+    assert_close(torch.stack([together["class"], together["box"]]), sum(apart) / 3)
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
 def test_a_batch_without_objects_is_finite_and_silences_the_detector(activation):
     said = predictions(activation=activation)
     losses = detection_loss(said, [NO_OBJECTS, NO_OBJECTS])

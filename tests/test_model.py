@@ -25,7 +25,7 @@ from detlab.model import (
 )
 from detlab.postprocess import detect, select_detections
 
-SMALL = DetectorConfig(num_classes=3, channels=16)
+SMALL = DetectorConfig(num_classes=3, channels=16, activation="sigmoid")
 
 
 def small_detector(**settings):

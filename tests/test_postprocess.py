@@ -334,6 +334,12 @@ def test_scaling_there_and_back_gives_the_boxes_back(pair, size, wanted):
     assert_close(scale_boxes(scale_boxes(boxes, size, wanted), wanted, size), boxes)
 
 
+def test_boxes_scale_with_the_sides_of_their_picture():
+    whole = torch.tensor([[0.0, 0.0, 20.0, 10.0]])  # width 20, height 10
+    assert_close(scale_boxes(whole, (10, 20), (70, 40)), torch.tensor([[0.0, 0.0, 40.0, 70.0]]))
+    assert scale_boxes(NO_BOXES, (10, 20), (70, 40)).shape == (0, 4)
+
+
 def stand_in(box, score=0.9):
     """A detector that says the same box of every image, in pixels of the batch."""
 

@@ -1,0 +1,419 @@
+"""Training: it learns, repeats itself and resumes exactly, and several processes act as one."""
+
+import math
+import os
+import socket
+from dataclasses import replace
+from itertools import product
+
+import pytest
+import torch
+import torch.multiprocessing
+from torch import nn
+from torch.testing import assert_close
+from torch.utils.data import Dataset
+
+from detlab import train
+from detlab.checkpoint import CheckpointError, CheckpointInfo, save_checkpoint
+from detlab.losses import detection_loss, l1_box_loss
+from detlab.model import DetectorConfig, build_detector
+from detlab.postprocess import detect
+from detlab.train import (
+    NonFiniteLoss,
+    TrainConfig,
+    choose_device,
+    choose_dtype,
+    configured_loss,
+    distribute,
+    fit,
+    load_run,
+    process_group,
+    save_run,
+    set_learning_rate,
+    start_run,
+    train_step,
+)
+
+SMALL = DetectorConfig(
+    num_classes=3,
+    channels=8,
+    anchor_sizes=((16.0,), (32.0,), (48.0,)),
+    activation="sigmoid",
+    image_size=64,
+)
+SHORT = TrainConfig(epochs=3.0, batch_size=4, precision="float32", workers=0)
+
+
+class Rectangles(Dataset):
+    """Red and blue rectangles on grey, at most three a picture; every fourth picture is empty."""
+
+    def __init__(self, length=8, empty=False, flip=False):
+        self.length, self.empty, self.flip = length, empty, flip
+
+    def __len__(self):
+        return self.length
+
+    def __getitem__(self, index):
+        generator = torch.Generator().manual_seed(index)
+        image = torch.full((3, 64, 64), 90, dtype=torch.uint8)
+        count = 0 if self.empty else index % 4
+        corners = torch.randint(0, 36, (count, 2), generator=generator)
+        sizes = torch.randint(10, 28, (count, 2), generator=generator)
+        labels = torch.randint(1, 3, (count,), generator=generator)
+        boxes = torch.cat([corners, corners + sizes], dim=1)
+        for (x1, y1, x2, y2), label in zip(boxes.tolist(), labels.tolist(), strict=True):
+            image[:, y1:y2, x1:x2] = 0
+            image[0 if label == 1 else 2, y1:y2, x1:x2] = 255
+        boxes = boxes.float()
+        if self.flip and torch.rand(()) < 0.5:  # as an augmentation would
+            x1, y1, x2, y2 = boxes.unbind(dim=1)
+            image, boxes = image.flip(dims=[2]), torch.stack([64 - x2, y1, 64 - x1, y2], dim=1)
+        return image, {"boxes": boxes, "labels": labels}
+
+
+def small_detector(seed=0, **settings):
+    torch.manual_seed(seed)
+    return build_detector(replace(SMALL, **settings))
+
+
+def batch(device=None):
+    images, targets = zip(*[Rectangles()[row] for row in range(8)], strict=True)
+    moved = [{key: part.to(device) for key, part in target.items()} for target in targets]
+    return torch.stack(images).to(device), moved
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
+def test_a_dozen_steps_on_one_batch_cut_the_loss_by_half(activation, device):
+    detector = small_detector(activation=activation).to(device)
+    config = replace(SHORT, learning_rate=4e-3)
+    run, (images, targets) = start_run(detector, config), batch(device=device)
+    args = run, detector.train(), images, targets, config, configured_loss(config)
+    totals = [train_step(*args)["total"] for _ in range(13)]
+    assert totals[-1] < totals[0] / 2
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
+def test_pictures_without_objects_train_and_silence_the_detector(activation):
+    detector, dataset = small_detector(activation=activation), Rectangles(4, empty=True)
+    steps = list(fit(detector, dataset, replace(SHORT, epochs=6.0, warmup=0.0)))
+    assert all(math.isfinite(step["loss_total"]) and step["loss_box"] == 0 for step in steps)
+    assert steps[-1]["loss_class"] < steps[0]["loss_class"]
+    assert all(parameter.isfinite().all() for parameter in detector.parameters())
+
+
+def test_a_trained_detector_finds_a_rectangle():
+    detector, dataset = small_detector(channels=16), Rectangles(8)
+    config = replace(SHORT, epochs=60.0, batch_size=8, learning_rate=5e-3, average_decay=0.9)
+    for _ in fit(detector, dataset, config):
+        pass
+    image, target = dataset[1]
+    (found,) = detect(detector, [image])
+    assert found["labels"][0] == target["labels"][0]
+    assert_close(found["boxes"][0], target["boxes"][0], atol=4.0, rtol=0)
+
+
+def test_a_run_is_as_long_as_its_epochs():
+    steps = list(fit(small_detector(), Rectangles(8), replace(SHORT, epochs=1.5)))
+    assert [step["step"] for step in steps] == [1, 2, 3]
+    assert [step["progress"] for step in steps] == pytest.approx([0, 1 / 3, 2 / 3])
+
+
+def test_a_run_is_as_long_as_its_seconds_and_the_caller_costs_none(monkeypatch):
+    clock = [0.0]
+
+    def tick():
+        clock[0] += 1.0
+        return clock[0]
+
+    monkeypatch.setattr(train.time, "perf_counter", tick)
+    config, seconds = replace(SHORT, seconds=3.0, epochs=None), []
+    for step in fit(small_detector(), Rectangles(), config):
+        seconds.append(step["seconds"])
+        assert step["images_per_second"] == 4.0
+        clock[0] += 1000.0
+    assert seconds == [1.0, 2.0, 3.0]
+
+
+def test_a_step_reports_the_parts_of_its_loss():
+    step = next(fit(small_detector(), Rectangles(), SHORT))
+    total = step["loss_class"] + SHORT.box_weight * step["loss_box"]
+    assert step["loss_total"] == pytest.approx(total, rel=1e-5)
+
+
+def test_the_same_seed_gives_the_same_result_and_another_another():
+    def trained(seed):
+        detector = small_detector()
+        list(fit(detector, Rectangles(flip=True), replace(SHORT, epochs=1.0, seed=seed)))
+        return detector.state_dict()
+
+    first, again, other = trained(0), trained(0), trained(1)
+    assert_close(first, again, rtol=0, atol=0)
+    assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+@pytest.mark.parametrize("stop", [0, 1, 4])
+def test_an_interrupted_run_ends_bit_equal_to_an_uninterrupted_one(stop, tmp_path):
+    dataset, path = Rectangles(flip=True), tmp_path / "run"
+    whole = small_detector()
+    expected = list(fit(whole, dataset, SHORT))
+
+    detector = small_detector()
+    run = start_run(detector, SHORT)
+    if stop == 0:
+        save_run(path, run, {})
+    for step in fit(detector, dataset, SHORT, run):
+        if step["step"] == stop:
+            save_run(path, run, {"name": "rectangles"})
+        if step["step"] > stop:  # the process is killed a step later
+            break
+
+    resumed = small_detector(seed=99)
+    run, said = load_run(path, resumed, SHORT)
+    assert said.get("name", "rectangles") == "rectangles"
+    rest = list(fit(resumed, dataset, SHORT, run))
+    assert [step["step"] for step in rest] == list(range(stop + 1, 7))
+    for there, here in zip(expected[stop:], rest, strict=True):
+        assert there["loss_total"] == here["loss_total"]
+        assert there["learning_rate"] == here["learning_rate"]
+    assert_close(resumed.state_dict(), whole.state_dict(), rtol=0, atol=0)
+
+
+def test_a_run_in_half_precision_resumes_with_its_loss_scale(tmp_path):
+    config = replace(SHORT, precision="float16")
+    run = start_run(small_detector(), config)
+    run.scaler.load_state_dict(run.scaler.state_dict() | {"scale": 128.0})
+    save_run(tmp_path / "run", run, {})
+    resumed, _ = load_run(tmp_path / "run", small_detector(), config)
+    assert resumed.scaler.get_scale() == 128.0
+
+
+def test_a_run_of_another_detector_is_refused(tmp_path):
+    path = tmp_path / "run"
+    save_run(path, start_run(small_detector(), SHORT), {})
+    for other in (small_detector(channels=16), small_detector(num_classes=5)):
+        with pytest.raises(CheckpointError, match="run: does not fit this detector"):
+            load_run(path, other, SHORT)
+
+
+def test_what_is_no_run_is_refused(tmp_path):
+    detector, path = small_detector(), tmp_path / "finished"
+    save_checkpoint(path, detector, CheckpointInfo(SMALL, ("background", "red", "blue")))
+    with pytest.raises(CheckpointError, match="finished: does not fit"):
+        load_run(path, detector, SHORT)
+    path.write_bytes(path.read_bytes()[:-99])
+    with pytest.raises(CheckpointError, match="finished: not a whole"):
+        load_run(path, detector, SHORT)
+    with pytest.raises(CheckpointError, match="none: no such file"):
+        load_run(tmp_path / "none", detector, SHORT)
+
+
+def test_at_the_end_the_detector_holds_its_averaged_weights():
+    detector, expected = small_detector(), None
+    config = replace(SHORT, epochs=2.0, average_decay=0.75)
+    for _ in fit(detector, Rectangles(), config):
+        weights = [parameter.detach().clone() for parameter in detector.parameters()]
+        if expected is None:
+            expected = weights
+        expected = [0.75 * old + 0.25 * new for old, new in zip(expected, weights, strict=True)]
+    for found, wanted in zip(detector.parameters(), expected, strict=True):
+        assert_close(found.detach(), wanted, atol=1e-6, rtol=1e-4)
+
+
+def test_your_own_loss_really_trains():
+    detector, seen = small_detector(), []
+
+    def my_loss(predictions, targets):
+        seen.append(len(targets))
+        return detection_loss(predictions, targets, box_loss=l1_box_loss)
+
+    before = {name: part.clone() for name, part in detector.state_dict().items()}
+    (mine, plain) = (
+        next(fit(detector, Rectangles(), SHORT, loss=loss)) for loss in (my_loss, None)
+    )
+    assert seen == [4]
+    assert mine["loss_box"] != plain["loss_box"]
+    assert any(not torch.equal(part, before[name]) for name, part in detector.state_dict().items())
+
+
+def test_the_settings_reach_the_loss():
+    predictions = small_detector()(batch()[0])
+    targets = batch()[1]
+    plain = configured_loss(SHORT)(predictions, targets)
+    heavy = configured_loss(replace(SHORT, box_weight=7.0))(predictions, targets)
+    assert_close(heavy["total"], plain["class"] + 7.0 * plain["box"])
+    for thresholds in ({"positive_iou": 0.9}, {"negative_iou": 0.0}):
+        other = configured_loss(replace(SHORT, **thresholds))(predictions, targets)
+        assert other["class"] != plain["class"]
+
+
+def test_a_loss_that_is_no_number_names_its_pictures_and_moves_nothing():
+    class Named(Rectangles):
+        names = tuple(f"{row}.png" for row in range(8))
+
+    def broken(predictions, targets):
+        losses = detection_loss(predictions, targets)
+        return losses | {"total": losses["total"] * math.nan}
+
+    detector = small_detector()
+    before = [parameter.detach().clone() for parameter in detector.parameters()]
+    with pytest.raises(NonFiniteLoss, match=r"step 0: .*nan.*\.png.*\.png"):
+        list(fit(detector, Named(), SHORT, loss=broken))
+    assert_close([parameter.detach() for parameter in detector.parameters()], before)
+
+
+def test_long_gradients_are_shortened():
+    detector, (images, targets) = small_detector().train(), batch()
+    config = replace(SHORT, clip_norm=0.01)
+    train_step(start_run(detector, config), detector, images, targets, config, detection_loss)
+    gradients = [parameter.grad for parameter in detector.parameters()]
+    assert_close(nn.utils.get_total_norm(gradients), torch.tensor(0.01), rtol=1e-3, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype"), [("float32", torch.float32), ("bfloat16", torch.bfloat16)]
+)
+def test_the_network_computes_in_the_precision_asked_for(precision, dtype, device):
+    detector, (images, targets) = small_detector().to(device).train(), batch(device=device)
+    config, seen = replace(SHORT, precision=precision), []
+    detector.register_forward_hook(lambda *call: seen.append(call[2].logits.dtype))
+    run = start_run(detector, config)
+    losses = train_step(run, detector, images, targets, config, detection_loss)
+    assert seen == [dtype]
+    assert math.isfinite(losses["total"])
+    assert all(parameter.dtype == torch.float32 for parameter in detector.parameters())
+
+
+def test_auto_takes_what_the_processor_has(monkeypatch):
+    cpu = torch.device("cpu")
+    for has_it, dtype in ((True, torch.bfloat16), (False, torch.float32)):
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda has_it=has_it: has_it)
+        assert choose_dtype("auto", cpu) == dtype
+    assert choose_dtype("float16", cpu) == torch.float16
+
+
+@pytest.mark.parametrize(
+    ("progress", "share"),
+    [(0.0, 0.0), (0.05, 0.5), (0.1, 1.0), (0.55, 0.5), (1.0, 0.0)],
+)
+def test_the_learning_rate_warms_up_and_falls_along_a_cosine(progress, share):
+    config = TrainConfig(epochs=1.0, learning_rate=0.5, warmup=0.1)
+    optimizer = torch.optim.AdamW([nn.Parameter(torch.ones(1))])
+    set_learning_rate(optimizer, config, progress)
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.5 * share, abs=1e-12)
+
+
+def test_the_learning_rate_of_a_run_never_rises_after_the_warm_up():
+    config = replace(SHORT, epochs=5.0, warmup=0.3)
+    rates = [step["learning_rate"] for step in fit(small_detector(), Rectangles(4), config)]
+    assert rates[0] == 0
+    peak = rates.index(max(rates))
+    assert rates[: peak + 1] == sorted(rates[: peak + 1])
+    assert rates[peak:] == sorted(rates[peak:], reverse=True)
+
+
+def test_no_warm_up_begins_at_the_top():
+    config = TrainConfig(epochs=1.0, learning_rate=0.5, warmup=0.0)
+    optimizer = torch.optim.AdamW([nn.Parameter(torch.ones(1))])
+    set_learning_rate(optimizer, config, 0.0)
+    assert optimizer.param_groups[0]["lr"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"seconds": 5.0, "epochs": 2.0}, "seconds or epochs"),
+        ({"seconds": 0.0}, "above 0"),
+        ({"epochs": -1.0}, "above 0"),
+        ({"epochs": 1.0, "batch_size": 0}, "above 0"),
+        ({"epochs": 1.0, "learning_rate": 0.0}, "above 0"),
+        ({"box_weight": -1.0}, "cannot be negative: -1.0"),
+    ],
+)
+def test_settings_that_train_nothing_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        TrainConfig(**settings)
+
+
+def test_compile_reaches_the_two_halves_of_the_network(monkeypatch):
+    compiled = []
+    monkeypatch.setattr(nn.Module, "compile", lambda module: compiled.append(module))
+    detector = small_detector()
+    assert distribute(detector, SHORT) is detector
+    assert compiled == []
+    distribute(detector, replace(SHORT, compile=True))
+    assert compiled == [detector.backbone, detector.head]
+
+
+def test_a_device_that_is_not_here_is_refused_with_those_that_are(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert choose_device() == choose_device("cpu") == torch.device("cpu")
+    for name in ("cuda", "mps", "tpu"):
+        with pytest.raises(ValueError, match=rf"device '{name}' .*here are \['cpu'\]"):
+            choose_device(name)
+
+
+def test_auto_takes_the_gpu_of_this_process(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    assert choose_device() == choose_device("cuda") == torch.device("cuda:2")
+
+
+def test_alone_there_is_no_group_to_join(monkeypatch):
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    with process_group(torch.device("cpu")):
+        assert not torch.distributed.is_initialized()
+
+
+def gradients_of_one_step(activation, dataset, batch_size):
+    """All gradients of one step of `fit`, with batch norms that keep their statistics."""
+    detector = small_detector(activation=activation)
+    for norm in (part for part in detector.modules() if isinstance(part, nn.BatchNorm2d)):
+        norm.eval()
+        norm.train = lambda mode=True, norm=norm: norm  # deaf to train(): it keeps its statistics
+    config = replace(SHORT, batch_size=batch_size, clip_norm=1e9)
+    next(fit(detector, dataset, config))
+    return torch.cat([parameter.grad.flatten() for parameter in detector.parameters()])
+
+
+def one_of_two(rank, port, folder):
+    """What each process does: join the other, take a step, write down what it saw."""
+    torch.set_num_threads(1)
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2"}
+    with process_group(torch.device("cpu")):
+        seen = {}
+        for case in CASES:
+            seen[" ".join(case)] = gradients_of_one_step(case[0], DATASETS[case[1]], batch_size=2)
+        run = start_run(small_detector(), SHORT)
+        run.seconds = 10.0 + 20.0 * rank
+        clock = replace(SHORT, seconds=100.0, epochs=None)
+        seen["progress"] = torch.tensor(run.progress(clock, 1.0))
+    torch.save(seen, f"{folder}/{rank}.pt")
+
+
+DATASETS = {"objects": Rectangles(), "no objects": Rectangles(empty=True)}
+CASES = list(product(["sigmoid", "softmax"], DATASETS))
+
+
+@pytest.fixture(scope="module")
+def two_processes(tmp_path_factory):
+    """What two processes saw that trained together, by rank."""
+    folder = tmp_path_factory.mktemp("two")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    torch.multiprocessing.spawn(one_of_two, (port, str(folder)), nprocs=2)
+    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_two_processes_have_the_gradients_of_one_with_the_double_batch(two_processes, case):
+    expected = gradients_of_one_step(case[0], DATASETS[case[1]], batch_size=4)
+    for seen in two_processes:
+        error = (seen[" ".join(case)] - expected).norm() / expected.norm()
+        assert error < 1e-4
+
+
+def test_all_processes_go_by_the_clock_of_the_first(two_processes):
+    assert [seen["progress"].item() for seen in two_processes] == pytest.approx([0.1, 0.1])
