@@ -22,8 +22,8 @@ def notebook(jupyter, page: Page):
     jupyter.write("labs.ipynb", IOU, OTHERS, "'the last cell'")
     jupyter.open(page, "labs.ipynb")
     jupyter.run_all(page)
-    page.wait_for_selector(".dl-box", timeout=60_000)
-    page.wait_for_selector(".dl-question button", timeout=60_000)
+    page.wait_for_selector(".dl-box", timeout=240_000)
+    page.wait_for_selector(".dl-question button", timeout=240_000)
     return page
 
 
