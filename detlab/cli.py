@@ -9,6 +9,7 @@ Any other ValueError is a fault of the program, and keeps its traceback.
 
 import functools
 import json
+import os
 import shlex
 import sys
 from collections import Counter
@@ -105,9 +106,7 @@ def train(
     except KeyboardInterrupt as stop:
         if not (folder / SETTINGS).exists():
             raise
-        words = [word for word in sys.argv[1:] if word != "--resume"]
-        again = shlex.join(["detlab", *words, "--resume"])
-        raise KeyboardInterrupt(f"{stop or 'stopped'}\nto go on: {again}") from stop
+        raise KeyboardInterrupt(f"{stop or 'stopped'}\nto go on: {command_to_resume()}") from stop
     if metrics is not None:
         print_metrics(metrics)
         print(f"\nLook at {folder / CURVES} and {folder / PREDICTIONS}. Then try")
@@ -242,6 +241,13 @@ def doctor() -> None:
         print(finding, flush=True)
         healthy &= finding.remedy is None
     raise SystemExit(0 if healthy else 1)
+
+
+def command_to_resume() -> str:
+    """What was typed, with --resume; what torchrun was told is not known here."""
+    start = "torchrun … -m detlab" if "TORCHELASTIC_RUN_ID" in os.environ else "detlab"
+    words = [word for word in sys.argv[1:] if word != "--resume"]
+    return f"{start} {shlex.join([*words, '--resume'])}"
 
 
 def device_named(name: Device) -> torch.device:
