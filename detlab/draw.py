@@ -1,4 +1,3 @@
-# ruff: noqa: TID251  (matplotlib has its place here)
 """Boxes on a picture, pictures in a grid, and the curves of a training.
 
 Follows evaluate.py; takes colours and line styles from roles.py. Every function draws on the axis

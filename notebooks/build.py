@@ -36,7 +36,9 @@ def read_source(path: Path) -> NotebookNode:
 
 def run(notebook: NotebookNode) -> None:
     """Run all cells in the folder of the notebooks; the first error that is not wanted stops."""
-    NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(NOTEBOOKS)}}).execute()
+    NotebookClient(
+        notebook, timeout=600, resources={"metadata": {"path": str(NOTEBOOKS)}}
+    ).execute()
 
 
 def strip(notebook: NotebookNode) -> None:

@@ -1,4 +1,3 @@
-# ruff: noqa: TID251  (it looks at what was drawn)
 import math
 import subprocess
 import sys
