@@ -606,6 +606,14 @@ def test_ctrl_c_says_how_to_go_on(detlab, tmp_path, monkeypatch):
     assert detlab("train", "--data", folder, *TINY, "--resume")[0] == 0
 
 
+def test_the_command_that_goes_on_says_resume_once_and_knows_torchrun(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/bin/detlab", "train", "--resume", "--out", "my run"])
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
+    assert cli.command_to_resume() == "detlab train --out 'my run' --resume"
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
+    assert cli.command_to_resume() == "torchrun … -m detlab train --out 'my run' --resume"
+
+
 def test_ctrl_c_before_anything_was_saved_is_short(detlab, monkeypatch, checkpoint):
     def press(*_, **__):
         raise KeyboardInterrupt
