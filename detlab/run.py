@@ -104,9 +104,6 @@ def train_run(
     with one_after_the_other():
         train_set = load_split(data, "train", skip_bad, image_size=image_size, cache=True)
         val_set = load_split(data, "val", skip_bad)
-        if isinstance(train_set, Reef):
-            announce(f"drawing {len(train_set)} pictures of the reef …")
-            train_set.draw(workers=os.cpu_count() or 1)
         class_names = shared_classes(data, train_set, val_set)
         if data != "reef" and data not in SETS:
             look_at_all(train_set, val_set)
@@ -116,6 +113,9 @@ def train_run(
         )
         torch.manual_seed(training.seed)
         detector = build(config).to(device)
+    if isinstance(train_set, Reef):
+        announce(f"drawing {len(train_set)} pictures of the reef …")
+        train_set.draw(workers=max(1, (os.cpu_count() or 1) // num_processes()))
     run = open_run(folder, detector, settings, resume)
     announce(
         f"{config_name} on {device.type}: {len(train_set)} pictures of {data} to learn from, "

@@ -27,17 +27,18 @@ for finding in doctor.examine():
 # like. Which animals do you see?
 
 # %%
+# %matplotlib inline
 from detlab import reef
-from detlab.draw import Picture, draw_grid
+from detlab.draw import Picture, draw_alone
 
 scene = reef.draw_scene(reef.VAL_SEED, index=3, image_size=(512, 512))
-draw_grid([Picture(scene.image)], reef.CLASS_NAMES)
+draw_alone(Picture(scene.image), reef.CLASS_NAMES)
 
 # %% [markdown]
 # ## What the detector says
 #
-# Each box is a guess: a class, a place, and a score from 0 to 1. Here are the guesses that score
-# at least 0.4. Dashed lines are what is really there.
+# Each dashed box is a guess: a class, a place, and a score from 0 to 1. Here are the guesses that
+# score at least 0.4. Solid boxes are what is really there.
 
 # %%
 from pathlib import Path
@@ -47,7 +48,7 @@ from detlab.postprocess import detect
 
 detector, info = load_checkpoint(Path("../data/checkpoints/course.safetensors"))
 [found] = detect(detector, [scene.image], info.config.image_size, score_threshold=0.4)
-draw_grid([Picture(scene.image, scene.target, found)], info.class_names)
+draw_alone(Picture(scene.image, scene.target, found), info.class_names)
 
 # %% [markdown]
 # In words:
