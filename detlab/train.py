@@ -48,13 +48,13 @@ class TrainConfig:
     """Stop after so many rounds through the data; give this or seconds."""
     batch_size: int = 16
     """Pictures a step, on each process."""
-    learning_rate: float = 2e-3
+    learning_rate: float = 3e-3
     """At its highest, after the warm-up."""
     warmup: float = 0.05
     """Share of the run in which the learning rate grows from 0."""
     weight_decay: float = 0.05
     """Pull of every weight towards 0."""
-    box_weight: float = 2.0
+    box_weight: float = 5.0
     """The lambda in L = Lcls + lambda * Lbox."""
     positive_iou: float = 0.4
     """An anchor that overlaps an object so well learns it; lower means more who learn, sooner."""
