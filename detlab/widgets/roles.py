@@ -1,12 +1,12 @@
-"""What a box can be in a picture: each role has one colour and one line style, in every lesson.
+"""The roles of detlab.roles as a canvas draws them, and those that only a canvas has.
 
-The styles alone tell the roles apart, so they are read without colour vision too. Every line
-has a dark edge, so it shows on light sand and on deep water, in a light and in a dark theme.
 A canvas gets one uint8 of state per box: the row of its role in ROLES, 0 is not drawn at all.
 """
 
 from dataclasses import asdict, dataclass
 from typing import Any
+
+from detlab.roles import find_role
 
 
 @dataclass(frozen=True)
@@ -23,16 +23,22 @@ class Role:
     """How much of the colour covers the inside, 0 to 1."""
 
 
+def drawn_as_in_figures(name: str) -> Role:
+    """A role that matplotlib's figures have too, with the look that it has there."""
+    look = find_role(name)
+    return Role(name, look.colour, look.dash, look.width)
+
+
 ROLES = (  # drawn in this order: what matters most lies on top
     Role("hidden", "#000000"),
-    Role("negative", "#d5dde5", (2.0, 7.0), 1.2),
-    Role("ignored", "#ffe45c", (2.0, 4.0), 2.2),
-    Role("suppressed", "#ff7ac0", (9.0, 4.0, 2.0, 4.0), 1.6),
-    Role("positive", "#5cc8ff", (14.0, 3.0), 2.0),
-    Role("prediction", "#ffb02e", (8.0, 4.0), 2.6),
+    drawn_as_in_figures("negative"),
+    drawn_as_in_figures("ignored"),
+    drawn_as_in_figures("suppressed"),
+    drawn_as_in_figures("positive"),
+    drawn_as_in_figures("prediction"),
     Role("wrong", "#ff6242", (4.0, 3.0), 2.6),
     Role("missed", "#ffffff", (12.0, 4.0, 2.0, 4.0, 2.0, 4.0), 3.0),
-    Role("truth", "#35e0a1", (), 3.0),
+    drawn_as_in_figures("truth"),
     Role("shared", "#ffffff", (), 1.2, 0.45),
     Role("focus", "#ffffff", (), 4.0, 0.12),
 )

@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import io
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -46,9 +47,10 @@ from detlab.evaluate import COCO_NAMES, coco_metrics
 from detlab.inference import judge
 from detlab.model import Detector, build_detector, named_config
 from detlab.postprocess import detect
-from detlab.reef import CLASS_NAMES, TRAIN_SEED, draw_scene
+from detlab.reef import CLASS_NAMES, TRAIN_SEED, Reef, draw_scene
+from detlab.run import REEF_PICTURES, augmentation
 from detlab.train import DEFAULT_SECONDS, TrainConfig, configured_loss, fit, start_run
-from detlab.transforms import Augmented, training_transforms
+from detlab.transforms import Augmented
 from detlab.types import Detection, Target
 
 OURS = "detlab"
@@ -151,10 +153,9 @@ def watch_memory(process: subprocess.Popen[bytes], every: float = 0.1) -> float:
 
 def measure_race(options: argparse.Namespace) -> list[Row]:
     """AP after the same seconds. The pictures are drawn before, so nobody waits for them."""
-    reef, val = load_dataset("reef", "train"), load_dataset("reef", "val", cache=True)
-    for index in range(len(reef)):
-        reef[index]
-    dataset = Augmented(reef, training_transforms())
+    reef, val = Reef(TRAIN_SEED, REEF_PICTURES), load_dataset("reef", "val", cache=True)
+    reef.draw(workers=os.cpu_count() or 1)
+    dataset = Augmented(reef, augmentation("reef"))
     return [race(dataset, val, seconds, options.runs) for seconds in options.seconds]
 
 
@@ -273,10 +274,9 @@ class Stopwatch:
 
 def measure_share(_: argparse.Namespace, steps: int = 40, warm_up: int = 10) -> list[Row]:
     """What a training step spends its time on; `fit` itself runs, with a watch on its parts."""
-    reef = load_dataset("reef", "train", length=400)
-    for index in range(len(reef)):
-        reef[index]
-    laps = list(islice(timed_steps(Augmented(reef, training_transforms())), warm_up + steps))
+    reef = Reef(TRAIN_SEED, length=400)
+    reef.draw(workers=0)
+    laps = list(islice(timed_steps(Augmented(reef, augmentation("reef"))), warm_up + steps))
     laps = laps[warm_up:]
     parts = {name: [lap[name] / lap["step"] for lap in laps] for name in laps[0] if name != "step"}
     outside = [sum(lap[name] for name in OUTSIDE) / lap["step"] for lap in laps]
