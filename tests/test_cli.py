@@ -231,17 +231,19 @@ def test_help_is_there(detlab, words):
 @pytest.mark.parametrize(
     "words", [["--no-browser", "--port", "8899"], ["--", "--no-browser", "--port", "8899"], []]
 )
-def test_lab_hands_its_words_to_jupyter(detlab, monkeypatch, tmp_path, words):
+@pytest.mark.parametrize(("user", "root"), [(0, ["--allow-root"]), (1000, [])])
+def test_lab_hands_its_words_to_jupyter(detlab, monkeypatch, tmp_path, words, user, root):
     from jupyterlab.labapp import LabApp
 
     (tmp_path / "00.ipynb").write_text("{}")
     monkeypatch.setattr(cli, "START", tmp_path / "00.ipynb")
     given = []
     monkeypatch.setattr(LabApp, "launch_instance", given.extend)
+    monkeypatch.setattr(cli.os, "geteuid", lambda: user, raising=False)
     assert detlab("lab", *words)[0] == 0
     wanted = [word for word in words if word != "--"]
     assert given[0] == "--ip=127.0.0.1"
-    assert given[3:] == wanted
+    assert given[3:] == root + wanted
 
 
 def test_lab_without_the_notebook_says_so(detlab, monkeypatch, tmp_path):
@@ -715,7 +717,7 @@ def test_lab_serves_on_this_machine_only_and_wants_the_token(tmp_path):
         "import sys; from pathlib import Path; from detlab import cli; "
         f"cli.START = Path({str(tmp_path / '00_start_here.ipynb')!r}); cli.main()"
     )
-    program = start("-c", script, "lab", "--no-browser", "--port", "0", "--allow-root")
+    program = start("-c", script, "lab", "--no-browser", "--port", "0")
     try:
         said = ""
         while "token=" not in said:
