@@ -215,14 +215,10 @@ def data(
 
 def print_defects(name_or_path: str) -> int:
     """Print every fault of a set by name, or of a folder; gives their number."""
-    from detlab import download
-    from detlab.data import REEF_VAL
+    from detlab.data import find_data
     from detlab.defects import check_folder
 
-    if name_or_path in download.SETS:
-        folder = download.get(name_or_path)
-    else:
-        folder = REEF_VAL if name_or_path == "reef" else Path(name_or_path).expanduser()
+    folder = find_data(name_or_path)
     defects = check_folder(folder)
     for defect in defects:
         print(defect)

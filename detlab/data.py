@@ -17,12 +17,12 @@ from torch.utils.data import Dataset
 from torchvision.datasets import CocoDetection, VOCDetection
 
 from detlab import download
-from detlab.defects import check_folder, sound_part
+from detlab.defects import sound_part
 from detlab.folders import read_share
 from detlab.formats import coco_annotations, voc_annotations
 from detlab.images import batch_images
 from detlab.pictures import read_picture
-from detlab.records import Annotations, DataError, Defect, Record
+from detlab.records import Annotations, DataError, Record
 from detlab.reef import TRAIN_SEED, Reef, ReefConfig
 from detlab.types import check_target
 
@@ -149,26 +149,22 @@ def load_dataset(
     return FolderDataset(sound, image_size, cache)
 
 
+def find_data(name_or_path: str | Path) -> Path:
+    """Where a set by name lies, downloaded if need be; anything else is taken for a folder."""
+    name = str(name_or_path)
+    if name == "reef":
+        return REEF_VAL
+    return download.get(name) if name in download.SETS else Path(name).expanduser()
+
+
 def read_named(name_or_path: str, split: str) -> Annotations:
     """Find a set by name, or a folder, and read one split of it."""
-    if name_or_path == "reef":
-        return read_share(REEF_VAL, split)
-    if name_or_path not in download.SETS:
-        return read_share(Path(name_or_path).expanduser(), split)
-    folder = download.get(name_or_path)
+    folder = find_data(name_or_path)
     if name_or_path == "voc2007":
         return from_torchvision_voc(VOCDetection(folder.parents[1], "2007", split))
     if name_or_path == "coco":
         return from_torchvision_coco(folder, split)
     return read_share(folder, split)
-
-
-def check_data(name_or_path: str | Path) -> list[Defect]:
-    """Every fault of a public set, of the frozen reef, or of a folder; see `check_folder`."""
-    name = str(name_or_path)
-    if name == "reef":
-        return check_folder(REEF_VAL)
-    return check_folder(download.get(name) if name in download.SETS else Path(name).expanduser())
 
 
 def from_torchvision_voc(reader: VOCDetection) -> Annotations:

@@ -16,7 +16,8 @@ from sample_folders import (
 from torch.utils.data import DataLoader
 
 from detlab import data
-from detlab.data import FolderDataset, check_data, collate, load_dataset
+from detlab.data import FolderDataset, collate, find_data, load_dataset
+from detlab.defects import check_folder
 from detlab.folders import read_split
 from detlab.records import DataError
 from detlab.transforms import Augmented, training_transforms
@@ -137,9 +138,9 @@ def test_a_folder_or_a_set_by_name_is_checked(tmp_path, monkeypatch):
     folder = coco_folder(tmp_path / "aquarium", content=content)
     monkeypatch.setenv("DETLAB_DATA", str(tmp_path))
     monkeypatch.setattr(data, "REEF_VAL", coco_folder(tmp_path / "reef", "val"))
-    assert [defect.record for defect in check_data(folder)] == ["a annotation 100"]
-    assert check_data("aquarium") == check_data(str(folder))
-    assert check_data("reef") == []
+    assert [defect.record for defect in check_folder(find_data(folder))] == ["a annotation 100"]
+    assert check_folder(find_data("aquarium")) == check_folder(find_data(str(folder)))
+    assert check_folder(find_data("reef")) == []
 
 
 # Batches
