@@ -73,6 +73,36 @@ def anchor_grid(
     return cxcywh_to_xyxy(torch.cat([centres, sizes], dim=2).flatten(0, 1))
 
 
+def window_boxes(
+    image_size: tuple[int, int], window: tuple[int, int], stride: int
+) -> Float[Tensor, "N 4"]:
+    """Every place of a window that slides over an image, row by row, in pixels.
+
+    The older way to guess: one shape, and only places where the whole window lies in the image.
+
+    Args:
+        image_size: height, width.
+        window: height, width; at most the image's.
+        stride: pixels from one place to the next, to the right and down.
+
+    Raises:
+        ValueError: a window that does not fit into the image, or a stride below 1.
+
+    >>> window_boxes((8, 12), window=(8, 8), stride=4)
+    tensor([[ 0.,  0.,  8.,  8.],
+            [ 4.,  0., 12.,  8.]])
+    """
+    (height, width), (window_height, window_width) = image_size, window
+    if not (1 <= window_height <= height and 1 <= window_width <= width):
+        raise ValueError(f"want a window of 1 x 1 to {image_size} pixels (height, width): {window}")
+    if stride < 1:
+        raise ValueError(f"want a stride of 1 pixel or more: {stride}")
+    y = torch.arange(0, height - window_height + 1, stride)
+    x = torch.arange(0, width - window_width + 1, stride)
+    corners = torch.cartesian_prod(y, x).flip(dims=[1]).float()  # x1 y1
+    return torch.cat([corners, corners + corners.new_tensor([window_width, window_height])], dim=1)
+
+
 @lru_cache(maxsize=32)
 def pyramid_anchors(
     feature_sizes: tuple[tuple[int, int], ...],

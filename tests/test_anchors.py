@@ -22,6 +22,7 @@ from detlab.anchors import (
     grid_centres,
     pyramid_anchors,
     shape_iou,
+    window_boxes,
 )
 from detlab.boxes import box_area, xywh_to_xyxy, xyxy_to_cxcywh
 
@@ -101,6 +102,37 @@ def test_the_pyramid_has_a_size_list_for_each_map():
 
 def test_pyramid_anchors_lie_on_the_device_asked_for(device):
     assert pyramid_anchors(((2, 2),), ((8.0,),), (1.0,), device).device.type == device.type
+
+
+@pytest.mark.parametrize(
+    ("image_size", "window", "stride"), [((20, 30), (8, 6), 5), ((9, 7), (9, 7), 3)]
+)
+def test_windows_are_the_crops_that_unfold_takes(image_size, window, stride):
+    height, width = image_size
+    image = torch.arange(height * width).view(height, width)
+    crops = image.unfold(0, window[0], stride).unfold(1, window[1], stride).reshape(-1, *window)
+    boxes = window_boxes(image_size, window, stride)
+    assert len(boxes) == len(crops)
+    for (x1, y1, x2, y2), crop in zip(boxes.long().tolist(), crops, strict=True):
+        assert torch.equal(image[y1:y2, x1:x2], crop)
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 50), st.integers(1, 12))
+def test_every_window_lies_in_the_image_and_one_more_would_not(height, width, side, stride):
+    if side > min(height, width):
+        with pytest.raises(ValueError, match=f"want a window .*: \\({side}, {side}\\)"):
+            window_boxes((height, width), (side, side), stride)
+        return
+    boxes = window_boxes((height, width), (side, side), stride)
+    x2, y2 = boxes[:, 2].max(), boxes[:, 3].max()
+    assert x2 <= width < x2 + stride
+    assert y2 <= height < y2 + stride
+
+
+@pytest.mark.parametrize(("window", "stride"), [((0, 4), 1), ((4, 4), 0)])
+def test_a_window_without_size_or_step_is_refused(window, stride):
+    with pytest.raises(ValueError, match="want a"):
+        window_boxes((8, 8), window, stride)
 
 
 @pytest.mark.parametrize("weights", [(1.0, 1.0, 1.0, 1.0), WEIGHTS])
