@@ -86,6 +86,19 @@ def intersection_area(
     return width.clamp(min=0) * height.clamp(min=0)  # boxes apart share no patch
 
 
+def union_area(
+    boxes_a: Float[Tensor, "N 4"], boxes_b: Float[Tensor, "M 4"]
+) -> Float[Tensor, "N M"]:
+    """What each pair of boxes covers together, in square pixels: the shared patch counts once.
+
+    >>> a, b = torch.tensor([[0.0, 0.0, 4.0, 2.0]]), torch.tensor([[2.0, 1.0, 6.0, 3.0]])
+    >>> union_area(a, b)  # 8 + 8 - 2
+    tensor([[14.]])
+    """
+    areas = box_area(boxes_a)[:, None] + box_area(boxes_b)[None, :]
+    return areas - intersection_area(boxes_a, boxes_b)
+
+
 def box_iou(boxes_a: Float[Tensor, "N 4"], boxes_b: Float[Tensor, "M 4"]) -> Float[Tensor, "N M"]:
     """Intersection over union of every pair: 0 apart, 1 the same.
 
@@ -97,6 +110,17 @@ def box_iou(boxes_a: Float[Tensor, "N 4"], boxes_b: Float[Tensor, "M 4"]) -> Flo
     """
     shared = intersection_area(boxes_a, boxes_b)
     union = box_area(boxes_a)[:, None] + box_area(boxes_b)[None, :] - shared
+    return shared / union.clamp(min=torch.finfo(union.dtype).tiny)
+
+
+def paired_iou(boxes_a: Float[Tensor, "N 4"], boxes_b: Float[Tensor, "N 4"]) -> Float[Tensor, " N"]:
+    """Intersection over union of row with row.
+
+    >>> a, b = torch.tensor([[0.0, 0.0, 4.0, 2.0]]), torch.tensor([[2.0, 1.0, 6.0, 3.0]])
+    >>> paired_iou(a, b)
+    tensor([0.1429])
+    """
+    shared, union = _paired_areas(boxes_a, boxes_b)
     return shared / union.clamp(min=torch.finfo(union.dtype).tiny)
 
 
@@ -112,11 +136,7 @@ def paired_giou(
     >>> paired_giou(a, b)  # IoU 0; a gap of 4 in an enclosing 16
     tensor([-0.2500])
     """
-    top_left = torch.maximum(boxes_a[:, :2], boxes_b[:, :2])
-    bottom_right = torch.minimum(boxes_a[:, 2:], boxes_b[:, 2:])
-    shared = (bottom_right - top_left).clamp(min=0).prod(dim=1)
-    union = box_area(boxes_a) + box_area(boxes_b) - shared
-
+    shared, union = _paired_areas(boxes_a, boxes_b)
     around_both = torch.cat(
         [
             torch.minimum(boxes_a[:, :2], boxes_b[:, :2]),
@@ -127,6 +147,16 @@ def paired_giou(
     enclosing = box_area(around_both)
     tiny = torch.finfo(union.dtype).tiny
     return shared / union.clamp(min=tiny) - (enclosing - union) / enclosing.clamp(min=tiny)
+
+
+def _paired_areas(
+    boxes_a: Float[Tensor, "N 4"], boxes_b: Float[Tensor, "N 4"]
+) -> tuple[Float[Tensor, " N"], Float[Tensor, " N"]]:
+    """What row and row share, and what they cover together."""
+    top_left = torch.maximum(boxes_a[:, :2], boxes_b[:, :2])
+    bottom_right = torch.minimum(boxes_a[:, 2:], boxes_b[:, 2:])
+    shared = (bottom_right - top_left).clamp(min=0).prod(dim=1)
+    return shared, box_area(boxes_a) + box_area(boxes_b) - shared
 
 
 def clip_boxes(boxes: Float[Tensor, "N 4"], image_size: tuple[int, int]) -> Float[Tensor, "N 4"]:

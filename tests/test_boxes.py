@@ -15,6 +15,8 @@ from detlab.boxes import (
     intersection_area,
     normalise_boxes,
     paired_giou,
+    paired_iou,
+    union_area,
     xywh_to_xyxy,
     xyxy_to_cxcywh,
     xyxy_to_xywh,
@@ -104,6 +106,31 @@ def test_iou_does_not_change_when_the_picture_moves_or_grows(boxes_a, boxes_b, s
     iou = box_iou(boxes_a.double(), boxes_b.double())
     moved = box_iou(boxes_a.double() * scale + shift, boxes_b.double() * scale + shift)
     assert_close(moved, iou)
+
+
+@given(box_lists, box_lists)
+def test_union_is_what_iou_divides_by(boxes_a, boxes_b):
+    union = union_area(boxes_a, boxes_b)
+    assert_close(box_iou(boxes_a, boxes_b), intersection_area(boxes_a, boxes_b) / union)
+    assert (union >= box_area(boxes_a)[:, None]).all()
+    assert (union >= box_area(boxes_b)[None]).all()
+
+
+def test_a_pixel_that_either_box_covers_counts_once():
+    boxes = torch.tensor([[0.0, 0.0, 6.0, 4.0], [2.0, 1.0, 9.0, 3.0], [7.0, 5.0, 9.0, 9.0]])
+    covered = torch.zeros(3, 10, 10, dtype=torch.bool)
+    for row, (x1, y1, x2, y2) in enumerate(boxes.int().tolist()):
+        covered[row, y1:y2, x1:x2] = True
+    together = covered[:, None] | covered[None]
+    assert_close(union_area(boxes, boxes), together.sum(dim=(2, 3)).float())
+    assert union_area(NO_BOXES, boxes).shape == (0, 3)
+
+
+def test_paired_iou_is_the_diagonal():
+    a, b = random_boxes(40), random_boxes(40)
+    assert_close(paired_iou(a, b), torchvision.ops.box_iou(a, b).diagonal())
+    assert paired_iou(NO_BOXES, NO_BOXES).shape == (0,)
+    assert paired_iou(torch.zeros(1, 4), torch.zeros(1, 4)).item() == 0
 
 
 def test_iou_of_empty_lists_keeps_its_shape():
