@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from detlab.anchors import decode_deltas, encode_boxes
-from detlab.boxes import paired_giou
+from detlab.boxes import paired_giou, paired_iou
 from detlab.matching import IGNORED, match_anchors
 from detlab.types import Predictions, Target
 
@@ -36,6 +36,17 @@ def l1_loss(predicted: Float[Tensor, "*n"], wanted: Float[Tensor, "*n"]) -> Floa
     return (predicted - wanted).abs()
 
 
+def squared_loss(
+    predicted: Float[Tensor, "*n"], wanted: Float[Tensor, "*n"]
+) -> Float[Tensor, "*n"]:
+    """The distance squared (L2): an error twice as large pulls twice as hard.
+
+    >>> squared_loss(torch.tensor([3.0]), torch.tensor([1.0]))
+    tensor([4.])
+    """
+    return (predicted - wanted) ** 2
+
+
 def smooth_l1_loss(
     predicted: Float[Tensor, "*n"], wanted: Float[Tensor, "*n"], beta: float = 1.0
 ) -> Float[Tensor, "*n"]:
@@ -46,6 +57,15 @@ def smooth_l1_loss(
     """
     distance = (predicted - wanted).abs()
     return torch.where(distance < beta, distance**2 / (2 * beta), distance - beta / 2)
+
+
+def iou_loss(boxes: Float[Tensor, "P 4"], gt_boxes: Float[Tensor, "P 4"]) -> Float[Tensor, " P"]:
+    """1 − IoU of each pair: 0 the same, 1 apart, and there without a gradient.
+
+    >>> iou_loss(torch.tensor([[0.0, 0.0, 4.0, 2.0]]), torch.tensor([[2.0, 0.0, 4.0, 2.0]]))
+    tensor([0.5000])
+    """
+    return 1 - paired_iou(boxes, gt_boxes)
 
 
 def giou_loss(boxes: Float[Tensor, "P 4"], gt_boxes: Float[Tensor, "P 4"]) -> Float[Tensor, " P"]:

@@ -18,12 +18,14 @@ from detlab.losses import (
     giou_box_loss,
     giou_loss,
     hard_negative_cross_entropy,
+    iou_loss,
     l1_box_loss,
     l1_loss,
     match_batch,
     positives_to_divide_by,
     smooth_l1_box_loss,
     smooth_l1_loss,
+    squared_loss,
 )
 from detlab.matching import IGNORED, NEGATIVE, match_anchors
 from detlab.types import Predictions
@@ -59,6 +61,7 @@ def predictions(images=2, anchors=None, activation="sigmoid", weights=(1.0, 1.0,
 def test_regression_losses_are_torchs(predicted, wanted, beta):
     pair = torch.tensor([predicted]), torch.tensor([wanted])
     assert_close(l1_loss(*pair), F.l1_loss(*pair, reduction="none"))
+    assert_close(squared_loss(*pair), F.mse_loss(*pair, reduction="none"))
     expected = F.smooth_l1_loss(*pair, beta=beta, reduction="none")
     assert_close(smooth_l1_loss(*pair, beta), expected)
 
@@ -129,6 +132,18 @@ def test_focal_loss_is_torchvisions(alpha, gamma, device):
     wanted[:, 0] = 0
     expected = torchvision.ops.sigmoid_focal_loss(logits, wanted, alpha, gamma, reduction="sum")
     assert_close(focal_loss(logits, labels, alpha, gamma), expected)
+
+
+def test_iou_loss_is_torchvisions_and_silent_where_boxes_are_apart():
+    boxes, gt_boxes = random_boxes(30), random_boxes(30)
+    iou = torchvision.ops.box_iou(boxes, gt_boxes).diagonal()
+    assert_close(iou_loss(boxes, gt_boxes), 1 - iou)
+    apart, touching = squares(0.0, 0.0).requires_grad_(), squares(30.0, 5.0)
+    losses = iou_loss(apart, touching)
+    assert_close(losses.detach(), torch.tensor([1.0, 2 / 3]))
+    losses.sum().backward()
+    assert not apart.grad[0].any()
+    assert apart.grad[1].any()
 
 
 def test_focal_loss_plays_easy_answers_down():
