@@ -60,6 +60,27 @@ def nms(
     return torch.stack(kept) if kept else waiting
 
 
+def suppressed_by(
+    boxes: Float[Tensor, "N 4"], scores: Float[Tensor, " N"], iou_threshold: float
+) -> Int64[Tensor, " N"]:
+    """Whom NMS blames: of each box the row that suppressed it, of a kept box its own row.
+
+    The first box taken that overlaps it too much was it, so the blame never falls on a box that
+    was suppressed itself.
+
+    >>> boxes = torch.tensor([[0.0, 0.0, 9.0, 9.0], [0.0, 0.0, 9.0, 8.0], [20.0, 0.0, 30.0, 5.0]])
+    >>> suppressed_by(boxes, torch.tensor([0.9, 0.8, 0.7]), iou_threshold=0.5)
+    tensor([0, 0, 2])
+    """
+    kept = nms(boxes, scores, iou_threshold)
+    if len(kept) == 0:
+        return kept
+    too_close = box_iou(boxes[kept], boxes) > iou_threshold  # [K, N]
+    suppressor = kept[too_close.int().argmax(dim=0)]  # the first in the order of taking
+    suppressor[kept] = kept
+    return suppressor
+
+
 def separate_classes(
     boxes: Float[Tensor, "N 4"], labels: Int64[Tensor, " N"]
 ) -> Float[Tensor, "N 4"]:
@@ -87,16 +108,29 @@ def soft_nms(
     >>> soft_nms(boxes, torch.tensor([1.0, 0.8]))  # 0.8 · exp(−0.5² / 0.5)
     tensor([1.0000, 0.4852])
     """
+    for _, lowered in soft_nms_steps(boxes, scores, sigma):
+        scores = lowered
+    return scores.clone()
+
+
+def soft_nms_steps(
+    boxes: Float[Tensor, "N 4"], scores: Float[Tensor, " N"], sigma: float = 0.5
+) -> Iterator[tuple[int, Float[Tensor, " N"]]]:
+    """The decisions of Soft-NMS one by one: the row that was taken, and all scores after that.
+
+    >>> boxes = torch.tensor([[0.0, 0.0, 10.0, 10.0], [0.0, 0.0, 10.0, 5.0]])
+    >>> [row for row, _ in soft_nms_steps(boxes, torch.tensor([0.8, 1.0]))]
+    [1, 0]
+    """
     if sigma <= 0:
         raise ValueError(f"soft_nms: want sigma > 0, got {sigma}")
-    scores = scores.clone()
     waiting = torch.ones_like(scores, dtype=torch.bool)
     iou = box_iou(boxes, boxes)
     for _ in range(len(boxes)):
-        best = scores.masked_fill(~waiting, -1.0).argmax()
+        best = int(scores.masked_fill(~waiting, -1.0).argmax())
         waiting[best] = False
-        scores[waiting] *= torch.exp(-(iou[best, waiting] ** 2) / sigma)
-    return scores
+        scores = torch.where(waiting, scores * torch.exp(-(iou[best] ** 2) / sigma), scores)
+        yield best, scores
 
 
 def select_detections(

@@ -20,6 +20,8 @@ from detlab.postprocess import (
     select_detections,
     separate_classes,
     soft_nms,
+    soft_nms_steps,
+    suppressed_by,
     to_scores,
 )
 from detlab.types import Predictions
@@ -106,6 +108,27 @@ def test_a_suppressed_box_suppresses_nobody():
     assert torchvision.ops.nms(chain, scores, 0.4).tolist() == [0, 2]
 
 
+@given(scored_boxes, st.sampled_from(THRESHOLDS))
+def test_the_blame_falls_on_the_first_kept_box_that_overlaps(pair, iou_threshold):
+    boxes, scores = pair
+    suppressor = suppressed_by(boxes, scores, iou_threshold)
+    kept = torchvision.ops.nms(boxes, scores, iou_threshold).tolist()
+    iou = torchvision.ops.box_iou(boxes, boxes)
+    for row, by in enumerate(suppressor.tolist()):
+        if row in kept:
+            assert by == row
+        else:
+            assert by == next(k for k in kept if iou[k, row] > iou_threshold)
+
+
+def test_a_suppressed_box_is_never_blamed():
+    chain = bars((0, 10), (4, 14), (8, 18))  # each overlaps the next, the first not the last
+    assert suppressed_by(chain, torch.tensor([0.9, 0.8, 0.7]), 0.3).tolist() == [0, 0, 2]
+    assert suppressed_by(NO_BOXES, NO_SCORES, 0.5).tolist() == []
+    same = bars((0, 10), (0, 10))
+    assert suppressed_by(same, torch.tensor([0.5, 0.5]), 1.0).tolist() == [0, 1]
+
+
 @pytest.mark.parametrize(("iou_threshold", "kept"), [(0.5, [0, 1]), (0.499, [0]), (0.75, [0, 1])])
 def test_an_overlap_of_exactly_the_threshold_is_allowed(iou_threshold, kept):
     boxes, scores = bars((0, 16), (0, 8)), torch.tensor([0.9, 0.8])  # IoU 1/2
@@ -189,6 +212,21 @@ def test_soft_nms_leaves_apart_boxes_and_its_argument_alone():
     assert_close(softened, torch.tensor([0.5, 0.4, 0.3 * math.exp(-2)]))
     assert_close(scores, torch.tensor([0.5, 0.4, 0.3]))
     assert soft_nms(NO_BOXES, NO_SCORES).shape == (0,)
+
+
+@given(scored_boxes)
+def test_soft_nms_takes_every_box_once_best_first(pair):
+    boxes, scores = pair
+    steps = list(soft_nms_steps(boxes, scores))
+    assert sorted(row for row, _ in steps) == list(range(len(boxes)))
+    before = scores
+    for number, (row, after) in enumerate(steps):
+        taken = [earlier for earlier, _ in steps[: number + 1]]
+        waiting = [other for other in range(len(boxes)) if other not in taken]
+        assert all(before[row] >= before[other] for other in waiting)
+        assert_close(after[taken], before[taken])
+        before = after
+    assert_close(before, soft_nms(boxes, scores))
 
 
 @pytest.mark.parametrize("sigma", [0.0, -1.0])
