@@ -78,6 +78,65 @@ def match_detections(
     return matches
 
 
+def match_image(
+    detection: Detection, target: Target, iou_threshold: float = 0.5
+) -> Int64[Tensor, " N"]:
+    """Say which object of one image each detection has found, every class by itself.
+
+    Returns:
+        A row of the target's boxes per detection, or UNMATCHED.
+
+    >>> box = torch.tensor([[0.0, 0.0, 10.0, 10.0]])
+    >>> target = {"boxes": box, "labels": torch.tensor([2])}
+    >>> found = {"boxes": box.repeat(2, 1), "labels": torch.tensor([1, 2]), "scores": torch.ones(2)}
+    >>> match_image(found, target)
+    tensor([-1,  0])
+    """
+    matches = torch.full_like(detection["labels"], UNMATCHED)
+    for label in target["labels"].unique():
+        rows = (detection["labels"] == label).nonzero()[:, 0]
+        objects = (target["labels"] == label).nonzero()[:, 0]
+        found = match_detections(
+            detection["boxes"][rows],
+            detection["scores"][rows],
+            target["boxes"][objects],
+            iou_threshold,
+        )
+        hits = found >= 0
+        matches[rows[hits]] = objects[found[hits]]
+    return matches
+
+
+def find_duplicates(
+    detection: Detection,
+    target: Target,
+    matches: Int64[Tensor, " N"],
+    iou_threshold: float = 0.5,
+) -> Bool[Tensor, " N"]:
+    """Which detections lie well on an object of their class that a better one has found already.
+
+    >>> box = torch.tensor([[0.0, 0.0, 10.0, 10.0]])
+    >>> target = {"boxes": box, "labels": torch.tensor([1])}
+    >>> found = {"boxes": box.repeat(2, 1), "labels": torch.tensor([1, 1]), "scores": torch.ones(2)}
+    >>> find_duplicates(found, target, match_image(found, target))
+    tensor([False,  True])
+    """
+    same_class = detection["labels"][:, None] == target["labels"]  # [N, M]
+    well_placed = box_iou(detection["boxes"], target["boxes"]) >= iou_threshold
+    return (same_class & well_placed).any(dim=1) & (matches == UNMATCHED)
+
+
+def find_missed(matches: Int64[Tensor, " N"], num_objects: int) -> Bool[Tensor, " M"]:
+    """Which objects of one image no detection has found.
+
+    >>> find_missed(torch.tensor([2, UNMATCHED]), num_objects=3)
+    tensor([ True,  True, False])
+    """
+    missed = torch.ones(num_objects, dtype=torch.bool, device=matches.device)
+    missed[matches[matches >= 0]] = False
+    return missed
+
+
 def precision_recall(
     scores: Float[Tensor, " N"], is_hit: Bool[Tensor, " N"], num_objects: int
 ) -> tuple[Float64[Tensor, " N"], Float64[Tensor, " N"]]:

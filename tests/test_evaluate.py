@@ -7,6 +7,7 @@ import sys
 
 import pytest
 import torch
+import torchvision
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools.coco import COCO
@@ -20,7 +21,10 @@ from detlab.evaluate import (
     coco_metrics,
     coco_results,
     evaluate,
+    find_duplicates,
+    find_missed,
     match_detections,
+    match_image,
     precision_recall,
 )
 
@@ -159,6 +163,45 @@ def test_no_object_answers_twice_and_every_answer_overlaps_enough(seed, threshol
 
 
 # ---------------------------------------------------------------- precision, recall, AP
+
+
+@pytest.mark.parametrize("seed", [2, 3])
+def test_hits_duplicates_and_misses_of_an_image_are_those_of_its_classes(seed):
+    for found, there in zip(*random_scenes(seed, num_images=6), strict=True):
+        matches = match_image(found, there)
+        hits = matches >= 0
+        assert torch.equal(there["labels"][matches[hits]], found["labels"][hits])
+        assert int(find_missed(matches, len(there["labels"])).sum() + hits.sum()) == len(
+            there["labels"]
+        )
+        again = find_duplicates(found, there, matches)
+        for label in (1, 2, 3):
+            rows, objects = found["labels"] == label, there["labels"] == label
+            gt_boxes = there["boxes"][objects]
+            alone = match_detections(found["boxes"][rows], found["scores"][rows], gt_boxes)
+            assert torch.equal(alone >= 0, hits[rows])
+            overlaps = torchvision.ops.box_iou(found["boxes"][rows], gt_boxes) >= 0.5
+            assert torch.equal(again[rows], overlaps.any(dim=1) & (alone == UNMATCHED))
+
+
+def test_a_duplicate_is_of_the_same_class_and_well_placed():
+    there = target(squares(0.0, 50.0), [1, 2])
+    found = detection(squares(0.0, 1.0, 8.0, 0.0), [1, 1, 1, 2], [0.9, 0.8, 0.7, 0.6])
+    matches = match_image(found, there)
+    assert matches.tolist() == [0, UNMATCHED, UNMATCHED, UNMATCHED]
+    assert find_duplicates(found, there, matches).tolist() == [False, True, False, False]
+    assert find_missed(matches, 2).tolist() == [False, True]
+
+
+def test_nothing_found_misses_all_and_nothing_there_misses_nothing():
+    nothing = detection(squares(), [], [])
+    there = target(squares(0.0), [1])
+    assert find_missed(match_image(nothing, there), 1).tolist() == [True]
+    found = detection(squares(0.0), [1], [0.5])
+    matches = match_image(found, target(squares(), []))
+    assert matches.tolist() == [UNMATCHED]
+    assert find_missed(matches, 0).tolist() == []
+    assert find_duplicates(found, target(squares(), []), matches).tolist() == [False]
 
 
 def test_no_detections_give_empty_curves_and_ap_zero():
