@@ -26,6 +26,8 @@ class Role:
     """Screen pixels."""
     meaning: str
     """What a legend says."""
+    fill: float = 0.0
+    """How much of the colour covers the inside, 0 to 1."""
 
 
 ROLES: Mapping[str, Role] = MappingProxyType(
@@ -40,7 +42,7 @@ ROLES: Mapping[str, Role] = MappingProxyType(
 )
 
 
-def find_role(name: str) -> Role:
+def find_role(name: str, roles: Mapping[str, Role] = ROLES) -> Role:
     """Look a role up by its name.
 
     Raises:
@@ -49,6 +51,6 @@ def find_role(name: str) -> Role:
     >>> find_role("truth").colour, find_role("truth").dash
     ('#35e0a1', ())
     """
-    if name not in ROLES:
-        raise ValueError(f"no role {name!r}; there are {', '.join(ROLES)}")
-    return ROLES[name]
+    if name not in roles:
+        raise ValueError(f"no role {name!r}; there are {', '.join(roles)}")
+    return roles[name]

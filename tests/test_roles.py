@@ -59,6 +59,10 @@ def test_an_unknown_role_is_refused_with_the_known_ones():
         find_role("guess")
 
 
+def test_another_table_can_be_asked():
+    assert find_role("truth", {"truth": ROLES["prediction"]}) is ROLES["prediction"]
+
+
 def test_the_table_needs_no_drawing_library():
     code = "import sys, detlab.roles; print({'matplotlib', 'torch'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
