@@ -5,6 +5,7 @@ canvas    the drawing surface (canvas.js, canvas.css) and its Python side
 readout   the numbers beside a picture
 picture   the same as a PNG, for readers without a kernel
 checks    what labs refuse
+decisions what NMS decides, step by step
 sheet     several pictures as one
 lab       what all labs share: headline, presets, task, numbers
 

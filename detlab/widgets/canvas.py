@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from detlab.types import check_boxes
-from detlab.widgets.roles import ROLES, role, role_table
+from detlab.widgets.roles import ROLES, STATE, role, role_table
 
 HERE = Path(__file__).parent
 
@@ -100,7 +100,8 @@ class BoxCanvas(anywidget.AnyWidget):
         if texts and len(texts) != len(boxes):
             raise ValueError(f"want a text per box ({len(boxes)}), got {len(texts)}")
         if isinstance(states, str):
-            states = torch.full((len(boxes),), ROLES.index(role(states)), dtype=torch.uint8)
+            role(states)  # refuses one that is not there
+            states = torch.full((len(boxes),), STATE[states], dtype=torch.uint8)
         self.boxes = boxes
         with self.hold_sync():
             self.selected = -1

@@ -6,7 +6,7 @@ import torch
 import traitlets
 from torch import Tensor
 
-from detlab.boxes import box_area, box_iou, intersection_area, paired_giou
+from detlab.boxes import box_area, box_iou, intersection_area, paired_giou, union_area
 from detlab.widgets.canvas import BoxCanvas, check_box, check_image
 from detlab.widgets.lab import Goal, Lab
 from detlab.widgets.readout import Formula, Item, Row
@@ -50,7 +50,7 @@ class IoULab(Lab):
         truth, prediction = torch.tensor([self.truth]), torch.tensor([self.prediction])
         self.intersection = intersection_area(truth, prediction).item()
         areas = box_area(truth).item(), box_area(prediction).item()
-        self.union = sum(areas) - self.intersection
+        self.union = union_area(truth, prediction).item()
         self.iou = box_iou(truth, prediction).item()
         self.giou = paired_giou(truth, prediction).item()
         shared, covered = f"{self.intersection:,.0f}", f"{self.union:,.0f}"

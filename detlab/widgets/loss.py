@@ -7,10 +7,9 @@ import ipywidgets as widgets
 import torch
 import traitlets
 from torch import Tensor
-from torch.nn.functional import mse_loss
 
 from detlab.boxes import box_iou, clip_boxes
-from detlab.losses import giou_loss, l1_loss, smooth_l1_loss
+from detlab.losses import giou_loss, iou_loss, l1_loss, smooth_l1_loss, squared_loss
 from detlab.widgets.canvas import BoxCanvas, check_box, check_image
 from detlab.widgets.iou import example_pairs
 from detlab.widgets.lab import Goal, Lab, buttons_row, choice, slider
@@ -21,8 +20,8 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 LOSSES: dict[str, Loss] = {  # predicted [1, 4], truth [1, 4] to a scalar; pixels
     "L1": lambda box, truth: l1_loss(box, truth).sum(),
     "Smooth L1": lambda box, truth: smooth_l1_loss(box, truth, beta=20.0).sum(),
-    "L2": lambda box, truth: mse_loss(box, truth, reduction="sum"),
-    "IoU": lambda box, truth: 1 - box_iou(box, truth)[0, 0],
+    "L2": lambda box, truth: squared_loss(box, truth).sum(),
+    "IoU": lambda box, truth: iou_loss(box, truth)[0],
     "GIoU": lambda box, truth: giou_loss(box, truth)[0],
 }
 STEP = {"L1": 12.0, "Smooth L1": 12.0, "L2": 0.1, "IoU": 9000.0, "GIoU": 9000.0}

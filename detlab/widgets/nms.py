@@ -6,14 +6,15 @@ from typing import Any, ClassVar
 import ipywidgets as widgets
 import torch
 import traitlets
-from jaxtyping import Float, Int64
 from torch import Tensor
 
 from detlab.boxes import box_iou
-from detlab.evaluate import match_detections
-from detlab.postprocess import nms, separate_classes, soft_nms
+from detlab.evaluate import find_duplicates, find_missed, match_image
+from detlab.postprocess import separate_classes
+from detlab.types import Detection
 from detlab.widgets.canvas import BoxCanvas, check_image
 from detlab.widgets.checks import check_detection, check_truth, names_of
+from detlab.widgets.decisions import Decision, greedy_decisions, soft_decisions
 from detlab.widgets.lab import Goal, Lab, Share, buttons_row, choice, slider, switch
 from detlab.widgets.readout import Item, Row, Table, Words
 from detlab.widgets.roles import STATE
@@ -25,9 +26,9 @@ ALL = -1  # every decision is made
 class NMSLab(Lab):
     """Slide the thresholds over raw boxes, then step through the decisions.
 
-    `kept` are the rows of `candidates` that remain, best first; `decisions` says of each decision
-    which row was taken and which rows it suppressed. A slider in greedy NMS moves the IoU
-    threshold, in soft NMS the same slider is not used: scores fall instead of boxes.
+    Boxes are numbered by their row in `boxes`, best score first. `kept` are the rows that remain,
+    `decisions` how it came to that. Greedy NMS looks at the IoU threshold; Soft-NMS lowers scores
+    instead, and what falls below the score threshold is gone.
     """
 
     name: ClassVar[str] = "NMS"
@@ -142,110 +143,118 @@ class NMSLab(Lab):
         self._colour(made)
         plural = "box" if self.num_kept == 1 else "boxes"
         result = f"{self.num_kept} {plural} kept of {len(self.candidates)}"
-        return result, [*self._counts(), *self._decision(made), *self._why()]
+        return result, [*self._counts(made), *self._decision(made), *self._why()]
 
     def _suppress(self) -> None:
-        """Who is kept, and who suppressed whom: rows of the candidates, best first."""
-        self.candidates = (self.scores >= self.score_threshold).nonzero()[:, 0]
+        """Decide: the rows that are looked at, how each of them went, and which are kept."""
+        self.candidates = (self.scores > self.score_threshold).nonzero()[:, 0]
         boxes, scores = self.boxes[self.candidates], self.scores[self.candidates]
         if self.per_class:
             boxes = separate_classes(boxes, self.labels[self.candidates])
         if self.method == "soft":
-            lowered = soft_nms(boxes, scores)
-            order = lowered.argsort(descending=True, stable=True)
-            kept = order[lowered[order] >= self.score_threshold]
-            self.now_scores = lowered
-            suppressor = torch.full_like(self.candidates, -1)
+            decisions = soft_decisions(boxes, scores, self.score_threshold)
         else:
-            kept = nms(boxes, scores, self.iou_threshold)
-            self.now_scores = scores
-            suppressor = who_suppressed(boxes, kept, self.iou_threshold)
-        self.kept = self.candidates[kept]
-        self.num_kept = len(kept)
-        rows = {int(row): place for place, row in enumerate(kept)}
-        self.suppressor = {
-            int(self.candidates[place]): int(self.kept[rows[int(by)]])
-            for place, by in enumerate(suppressor)
-            if by >= 0
-        }
+            decisions = greedy_decisions(boxes, scores, self.iou_threshold)
+        rows = self.candidates.tolist()
         self.decisions = [
-            (int(row), [victim for victim, by in self.suppressor.items() if by == row])
-            for row in self.kept
+            Decision(rows[taken], [rows[row] for row in suppressed], self._all_scores(after))
+            for taken, suppressed, after in decisions
         ]
+        self.kept = torch.tensor([each.taken for each in self.decisions], dtype=torch.int64)
+        self.num_kept = len(self.kept)
+        self.suppressor = {row: each.taken for each in self.decisions for row in each.suppressed}
+
+    def _all_scores(self, of_candidates: Tensor) -> Tensor:
+        scores = self.scores.clone()
+        scores[self.candidates] = of_candidates
+        return scores
 
     def _colour(self, made: int) -> None:
+        stepping = made < len(self.decisions)
         states = torch.zeros(len(self.boxes), dtype=torch.uint8)
-        states[self.candidates] = STATE["ignored" if made < len(self.decisions) else "suppressed"]
-        for place, (row, victims) in enumerate(self.decisions[:made]):
-            states[row] = STATE["prediction"]
-            stepping = made < len(self.decisions) and place < made - 1
-            states[victims] = STATE["hidden" if stepping else "suppressed"]
-        self.missed, self.duplicates = self._against_truth()
-        truth = torch.zeros(0, dtype=torch.uint8)
-        if self.target is not None:
-            truth = self.missed.to(torch.uint8) * STATE["missed"]
-        self.canvas.show_states(torch.cat([states, truth]))
-        now = self.decisions[made - 1][0] if 0 < made < len(self.decisions) else None
-        box = [] if now is None else [{"box": self.boxes[now].tolist(), "role": "focus"}]
-        self.canvas.regions = box
+        states[self.candidates] = STATE["ignored" if stepping else "suppressed"]
+        for place, each in enumerate(self.decisions[:made]):
+            states[each.taken] = STATE["prediction"]
+            past = stepping and place < made - 1
+            states[each.suppressed] = STATE["hidden" if past else "suppressed"]
+        self._against_truth()
+        self.canvas.show_states(torch.cat([states, self.missed.to(torch.uint8) * STATE["missed"]]))
+        now = self.boxes[self.decisions[made - 1].taken] if stepping and made else None
+        self.canvas.regions = [] if now is None else [{"box": now.tolist(), "role": "focus"}]
 
-    def _against_truth(self) -> tuple[Tensor, int]:
+    def _against_truth(self) -> None:
         """Which objects no kept box has found, and how many kept boxes found one again."""
+        self.missed, self.duplicates = torch.zeros(0, dtype=torch.bool), 0
         if self.target is None:
-            return torch.zeros(0, dtype=torch.bool), 0
-        gt_boxes, gt_labels = self.target["boxes"], self.target["labels"]
-        missed = torch.ones(len(gt_boxes), dtype=torch.bool)
-        duplicates = 0
-        for label in gt_labels.unique():
-            rows = self.kept[self.labels[self.kept] == label]
-            objects = (gt_labels == label).nonzero()[:, 0]
-            matches = match_detections(self.boxes[rows], self.scores[rows], gt_boxes[objects])
-            missed[objects[matches[matches >= 0]]] = False
-            again = box_iou(self.boxes[rows], gt_boxes[objects]).amax(dim=1) >= 0.5
-            duplicates += int((again & (matches < 0)).sum())
-        return missed, duplicates
+            return
+        boxes, labels = self.boxes[self.kept], self.labels[self.kept]
+        found: Detection = {"boxes": boxes, "labels": labels, "scores": self.scores[self.kept]}
+        matches = match_image(found, self.target)
+        self.missed = find_missed(matches, len(self.target["boxes"]))
+        self.duplicates = int(find_duplicates(found, self.target, matches).sum())
 
     # .. words ..
 
-    def _counts(self) -> list[Item]:
-        suppressed = len(self.candidates) - self.num_kept
+    def _counts(self, made: int) -> list[Item]:
+        if made < len(self.decisions):
+            gone = sum(len(each.suppressed) for each in self.decisions[:made])
+            waiting = len(self.candidates) - made - gone
+            return [
+                Row("taken", str(made), "prediction", strong=True),
+                Row("suppressed", str(gone), "suppressed"),
+                Row("waiting", str(waiting), "ignored"),
+            ]
         rows: list[Item] = [
             Row("kept", str(self.num_kept), "prediction", strong=True),
-            Row("suppressed", str(suppressed), "suppressed"),
+            Row("suppressed", str(len(self.candidates) - self.num_kept), "suppressed"),
         ]
         if self.target is not None:
             of = len(self.target["boxes"])
             rows.append(Row("objects missed", f"{int(self.missed.sum())} of {of}", "missed"))
-            rows.append(Row("objects found twice or more", str(self.duplicates)))
+            rows.append(Row("kept, but found before (duplicates)", str(self.duplicates)))
         return rows
 
     def _decision(self, made: int) -> list[Item]:
         if not 0 < made < len(self.decisions):
             return []
-        row, victims = self.decisions[made - 1]
-        head = f"Decision {made} of {len(self.decisions)}: {self._text(row)} is taken."
-        if not victims:
-            return [Words(f"{head} It suppresses nobody.")]
-        iou = box_iou(self.boxes[[row]], self.boxes[victims])[0].tolist()
-        listed = sorted(zip(iou, victims, strict=True), reverse=True)
-        table = [[self._text(victim), f"{value:.2f}"] for value, victim in listed[:5]]
-        if len(listed) > 5:
-            table.append([f"and {len(listed) - 5} more", ""])
-        return [Words(head), Table([f"suppresses {len(victims)}", "IoU"], table)]
+        before = self.decisions[made - 2].scores if made > 1 else self.scores
+        taken, suppressed, after = self.decisions[made - 1]
+        name = f"{self.names[taken]} {before[taken]:.2f}"
+        head = Words(f"Decision {made} of {len(self.decisions)}: {name} is taken.")
+        moved = (before - after > 0.005).nonzero()[:, 0].tolist()
+        touched = sorted({*suppressed, *moved}, key=lambda row: -float(self._iou(taken, row)))
+        if not touched:
+            return [head, Words("It suppresses nobody.")]
+        table = [
+            [
+                f"{self.names[row]} {before[row]:.2f}" + (f" → {after[row]:.2f}" if moved else ""),
+                f"{self._iou(taken, row):.2f}",
+            ]
+            for row in touched[:5]
+        ]
+        if len(touched) > 5:
+            table.append([f"and {len(touched) - 5} more", ""])
+        what = f"suppresses {len(suppressed)}" + (f", lowers {len(moved)}" if moved else "")
+        return [head, Table([what, "IoU"], table)]
 
     def _why(self) -> list[Item]:
         row = self.canvas.selected
         if not 0 <= row < len(self.boxes):
             return []
         by = self.suppressor.get(row)
-        if by is not None:
-            iou = box_iou(self.boxes[[row]], self.boxes[[by]]).item()
-            why = f"suppressed by {self._text(by)}: IoU {iou:.2f} > {self.iou_threshold:.2f}"
-        elif row in self.kept.tolist():
-            why = "kept"
+        if by is None:
+            kept = row in self.kept.tolist()
+            why = "kept" if kept else f"score not above {self.score_threshold:.2f}"
         else:
-            why = f"score below {self.score_threshold:.2f}"
+            iou = self._iou(by, row)
+            cause = f"IoU {iou:.2f} > {self.iou_threshold:.2f}"
+            if self.method == "soft":
+                cause = f"IoU {iou:.2f} lowered its score below {self.score_threshold:.2f}"
+            why = f"suppressed by {self._text(by)}: {cause}"
         return [Words(f"Clicked: {self._text(row)}, {why}.")]
+
+    def _iou(self, row: int, other: int) -> float:
+        return box_iou(self.boxes[[row]], self.boxes[[other]]).item()
 
     def _text(self, row: int) -> str:
         return f"{self.names[row]} {self.scores[row]:.2f}"
@@ -257,20 +266,3 @@ class NMSLab(Lab):
             boxes = torch.cat([boxes, self.target["boxes"]])
             texts += [f"{name}, missed" for name in names_of(self.target["labels"], class_names)]
         canvas.show_boxes(boxes, "hidden", texts)
-
-
-def who_suppressed(
-    boxes: Float[Tensor, "N 4"], kept: Int64[Tensor, " K"], iou_threshold: float
-) -> Int64[Tensor, " N"]:
-    """Of each box the row that suppressed it, −1 for the kept: the first taken that overlaps it.
-
-    >>> boxes = torch.tensor([[0.0, 0.0, 9.0, 9.0], [0.0, 0.0, 9.0, 8.0], [20.0, 0.0, 30.0, 5.0]])
-    >>> who_suppressed(boxes, kept=torch.tensor([0, 2]), iou_threshold=0.5)
-    tensor([-1,  0, -1])
-    """
-    if len(kept) == 0:
-        return torch.full((len(boxes),), -1)
-    first = (box_iou(boxes[kept], boxes) > iou_threshold).int().argmax(dim=0)
-    suppressor = kept[first]
-    suppressor[kept] = -1
-    return suppressor

@@ -16,9 +16,10 @@ from matplotlib.lines import Line2D
 from PIL import Image
 from torch import Tensor
 
+from detlab.roles import Role
 from detlab.widgets.canvas import BoxCanvas
 from detlab.widgets.readout import Bar, Chart, Formula, Item, Row
-from detlab.widgets.roles import ROLES, Role, role
+from detlab.widgets.roles import ROLES, STATE, role
 
 DPI = 110
 WIDTH, PICTURE = 8.6, 4.6  # inches: the whole, and the picture's part
@@ -130,15 +131,16 @@ def draw_canvas(axes: Axes, canvas: BoxCanvas) -> None:
 def draw_states(axes: Axes, canvas: BoxCanvas) -> None:
     """The read-only boxes and points, role by role."""
     states = canvas.states
-    for state, look in enumerate(ROLES[1:], start=1):
-        rows = (states == state).nonzero()[:, 0]
-        if len(rows):
+    for name, look in ROLES.items():
+        rows = (states == STATE[name]).nonzero()[:, 0]
+        if len(rows) and name != "hidden":
             names = [canvas.texts[row] for row in rows] if len(rows) <= canvas.tags else []
             draw_boxes(axes, canvas.boxes[rows], look, 0, names)
+    looks = list(ROLES.values())
     points = torch.frombuffer(bytearray(canvas._points or b"\0" * 8), dtype=torch.float32)
     for (x, y), state in zip(points.view(-1, 2).tolist(), canvas._point_states, strict=False):
         if state:
-            axes.plot(x, y, ".", color=ROLES[state].colour, markersize=3)
+            axes.plot(x, y, ".", color=looks[state].colour, markersize=3)
 
 
 def draw_boxes(

@@ -1,69 +1,37 @@
-"""The roles of detlab.roles as a canvas draws them, and those that only a canvas has.
+"""The roles of detlab.roles, and those that only a canvas has.
 
-A canvas gets one uint8 of state per box: the row of its role in ROLES, 0 is not drawn at all.
+A canvas gets one uint8 of state per box: the place of its role in ROLES, 0 is not drawn at all.
 """
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import partial
+from types import MappingProxyType
 from typing import Any
 
-from detlab.roles import find_role
+from detlab import roles
+from detlab.roles import Role
 
-
-@dataclass(frozen=True)
-class Role:
-    """How the boxes of one kind are drawn."""
-
-    name: str
-    colour: str
-    dash: tuple[float, ...] = ()
-    """Line and gap in screen pixels; empty is a solid line."""
-    width: float = 2.0
-    """Screen pixels."""
-    fill: float = 0.0
-    """How much of the colour covers the inside, 0 to 1."""
-
-
-def drawn_as_in_figures(name: str) -> Role:
-    """A role that matplotlib's figures have too, with the look that it has there."""
-    look = find_role(name)
-    return Role(name, look.colour, look.dash, look.width)
-
-
-ROLES = (  # drawn in this order: what matters most lies on top
-    Role("hidden", "#000000"),
-    drawn_as_in_figures("negative"),
-    drawn_as_in_figures("ignored"),
-    drawn_as_in_figures("suppressed"),
-    drawn_as_in_figures("positive"),
-    drawn_as_in_figures("prediction"),
-    Role("wrong", "#ff6242", (4.0, 3.0), 2.6),
-    Role("missed", "#ffffff", (12.0, 4.0, 2.0, 4.0, 2.0, 4.0), 3.0),
-    drawn_as_in_figures("truth"),
-    Role("shared", "#ffffff", (), 1.2, 0.45),
-    Role("focus", "#ffffff", (), 4.0, 0.12),
+ROLES: Mapping[str, Role] = MappingProxyType(
+    {  # drawn in this order: what matters most lies on top
+        "hidden": Role("#000000", (), 0.0, "not drawn"),
+        **roles.ROLES,
+        "wrong": Role("#ff6242", (4.0, 3.0), 2.6, "false alarm"),
+        "missed": Role("#ffffff", (12.0, 4.0, 2.0, 4.0, 2.0, 4.0), 3.0, "missed object"),
+        "shared": Role("#ffffff", (), 1.2, "in both boxes", 0.45),
+        "focus": Role("#ffffff", (), 4.0, "looked at", 0.12),
+    }
 )
 
-STATE = {role.name: state for state, role in enumerate(ROLES)}
+STATE = {name: state for state, name in enumerate(ROLES)}
 """The number that a canvas is sent for each role: `STATE["truth"]`."""
 
-
-def role(name: str) -> Role:
-    """Look a role up by its name.
-
-    Raises:
-        ValueError: there is no such role.
-
-    >>> role("truth").dash
-    ()
-    """
-    if name not in STATE:
-        raise ValueError(f"no role {name!r}; there are {sorted(STATE)}")
-    return ROLES[STATE[name]]
+role = partial(roles.find_role, roles=ROLES)
 
 
 def role_table() -> list[dict[str, Any]]:
     """All roles as the browser gets them."""
-    return [asdict(each) for each in ROLES]
+    return [{"name": name, **asdict(each)} for name, each in ROLES.items()]
 
 
 def swatch(name: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from detlab.evaluate import match_detections, precision_recall
+from detlab.evaluate import match_image, precision_recall
 from detlab.types import Detection, Target
 from detlab.widgets.canvas import BoxCanvas
 from detlab.widgets.checks import check_detection, check_truth, names_of
@@ -59,12 +59,12 @@ class ThresholdLab(Lab):
             )
         found = [check_detection(each, "detections") for each in detections]
         self.score_threshold = score_threshold
-        pairs = [
+        matches = [
             match_image(each, truth, iou_threshold)
             for each, truth in zip(found, targets, strict=True)
         ]
         self._scores = torch.cat([each["scores"] for each in found])
-        self._hits = torch.cat([matches >= 0 for matches, _ in pairs])
+        self._hits = torch.cat(matches) >= 0
         self.num_objects = sum(len(truth["boxes"]) for truth in targets)
         self._curve = curve(self._scores, self._hits, self.num_objects)
         sheet, places = contact_sheet(images)
@@ -75,8 +75,13 @@ class ThresholdLab(Lab):
         ]
         boxes = [found[row]["boxes"] for row in shown] + [truth["boxes"] for truth in truths]
         self._shown_scores = torch.cat([found[row]["scores"] for row in shown])
-        self._shown_hits = torch.cat([pairs[row][0] >= 0 for row in shown])
-        self._found_at = torch.cat([pairs[row][1] for row in shown])  # [objects shown]
+        self._shown_hits = torch.cat([matches[row] for row in shown]) >= 0
+        self._found_at = torch.cat(
+            [
+                found_at(matches[row], found[row]["scores"], len(truths[row]["boxes"]))
+                for row in shown
+            ]
+        )
         texts = [
             f"{name} {score:.2f}"
             for row in shown
@@ -126,29 +131,15 @@ class ThresholdLab(Lab):
         self.canvas.show_states(torch.cat([kind, missed]).to(torch.uint8))
 
 
-def match_image(
-    detection: Detection, target: Target, iou_threshold: float
-) -> tuple[Tensor, Tensor]:
-    """Class by class: the object each detection found, and the score at which each object was.
+def found_at(matches: Tensor, scores: Tensor, num_objects: int) -> Tensor:
+    """The score at which each object of a picture is found, −1 for an object that never is.
 
     A lower threshold only adds detections at the end of the line, so it changes no match before.
-    An object that nothing finds has the score −1.
     """
-    matches = torch.full_like(detection["labels"], -1)
-    found_at = torch.full((len(target["boxes"]),), -1.0)
-    for label in target["labels"].unique():
-        rows = (detection["labels"] == label).nonzero()[:, 0]
-        objects = (target["labels"] == label).nonzero()[:, 0]
-        found = match_detections(
-            detection["boxes"][rows],
-            detection["scores"][rows],
-            target["boxes"][objects],
-            iou_threshold,
-        )
-        hits = found >= 0
-        matches[rows[hits]] = objects[found[hits]]
-        found_at[objects[found[hits]]] = detection["scores"][rows[hits]]
-    return matches, found_at
+    found = torch.full((num_objects,), -1.0)
+    hits = matches >= 0
+    found[matches[hits]] = scores[hits]
+    return found
 
 
 def curve(scores: Tensor, hits: Tensor, num_objects: int) -> list[tuple[float, float]]:

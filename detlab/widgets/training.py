@@ -126,22 +126,18 @@ class TrainingView(Lab):
         items: list[Item] = [
             Bar("progress", progress, f"{progress:.0%}"),
             Row("time", f"{last['seconds']:,.0f} s, {ending}"),
-            *(
-                Row(f"{part} loss", f"{last[part]:.3f}")
-                for part in ("class", "box")
-                if part in last
-            ),
+            Row("class loss", f"{last['loss_class']:.3f}"),
+            Row("box loss", f"{last['loss_box']:.3f}"),
         ]
         if self.ap_history:
             items.append(Row("AP so far", f"{self.ap_history[-1][1]:.2f}", strong=True))
         items.append(self._chart())
-        return f"step {last['step']:,.0f}: loss {last['total']:.3f}", items
+        return f"step {last['step']:,.0f}: loss {last['loss_total']:.3f}", items
 
     def _chart(self) -> Chart:
         curves: dict[str, Sequence[tuple[float, float]]] = {
-            part: thin([(float(step["step"]), float(step[part])) for step in self.history])
+            part: thin([(step["step"], step[f"loss_{part}"]) for step in self.history])
             for part in ("total", "class", "box")
-            if part in self.history[-1]
         }
         highest = max(value for points in curves.values() for _, value in points) or 1.0
         end = float(max(self.history[-1]["step"], 1))

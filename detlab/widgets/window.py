@@ -9,6 +9,7 @@ import traitlets
 from jaxtyping import Float
 from torch import Tensor
 
+from detlab.anchors import window_boxes
 from detlab.widgets.canvas import BoxCanvas, check_image
 from detlab.widgets.lab import Goal, Lab, slider
 from detlab.widgets.readout import Item, Row, Words
@@ -81,7 +82,8 @@ class WindowLab(Lab):
             self.scores = torch.cat([self.score(part) for part in crops.split(BATCH)])
         self.seconds = time.perf_counter() - began
         self.num_windows = len(crops)
-        self.boxes = window_boxes(rows, columns, self.size, self.stride)
+        height, width = self.canvas.image_size
+        self.boxes = window_boxes((height, width), (self.size, self.size), self.stride)
         texts = [f"score {value:.2f}" for value in self.scores.tolist()]
         self.canvas.show_boxes(self.boxes, torch.zeros(len(self.boxes), dtype=torch.uint8), texts)
         best = int(self.scores.argmax())
@@ -116,15 +118,3 @@ class WindowLab(Lab):
             if value <= 0.05:
                 rgba[:3, top : y + half, left : x + half] = 0
         return rgba
-
-
-def window_boxes(rows: int, columns: int, size: int, stride: int) -> Float[Tensor, "N 4"]:
-    """The windows' boxes in pixels, row by row.
-
-    >>> window_boxes(1, 2, size=8, stride=4)
-    tensor([[ 0.,  0.,  8.,  8.],
-            [ 4.,  0., 12.,  8.]])
-    """
-    y, x = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
-    corners = torch.stack([x, y], dim=2).view(-1, 2).float() * stride
-    return torch.cat([corners, corners + size], dim=1)

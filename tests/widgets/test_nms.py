@@ -5,6 +5,7 @@ import torch
 from torchvision.ops import batched_nms, box_iou
 from torchvision.ops import nms as compiled_nms
 
+from detlab.postprocess import separate_classes, soft_nms
 from detlab.widgets import NMSLab
 from detlab.widgets.nms import ALL
 from detlab.widgets.roles import STATE
@@ -23,7 +24,7 @@ def test_kept_boxes_are_torchvisions_at_every_slider_position(lab):
             for per_class in (True, False):
                 with lab.hold_trait_notifications():
                     lab.score_threshold, lab.iou_threshold, lab.per_class = score, iou, per_class
-                rows = (lab.scores >= score).nonzero()[:, 0]
+                rows = (lab.scores > score).nonzero()[:, 0]
                 boxes, scores, labels = lab.boxes[rows], lab.scores[rows], lab.labels[rows]
                 kept = (
                     batched_nms(boxes, scores, labels, iou)
@@ -53,7 +54,7 @@ def test_every_suppressed_box_names_a_better_one_that_overlaps_it(lab):
 def test_forward_and_back_walk_one_decision_at_a_time(lab):
     lab.forward()
     assert lab.step == 1
-    first, victims = lab.decisions[0]
+    first, victims, _ = lab.decisions[0]
     states = lab.canvas.states
     assert states[first] == STATE["prediction"]
     assert all(states[row] == STATE["suppressed"] for row in victims)
@@ -109,6 +110,26 @@ def test_soft_nms_keeps_boxes_behind_others(picture):
     greedy = lab.num_kept
     lab.method = "soft"
     assert lab.num_kept > greedy
+
+
+def test_soft_nms_names_who_lowered_a_score_too_far(picture):
+    lab = NMSLab(picture, jagged_boxes(), score_threshold=0.3, method="soft")
+    apart = separate_classes(lab.boxes, lab.labels)
+    rows = lab.candidates
+    scores = soft_nms(apart[rows], lab.scores[rows])
+    assert sorted(lab.kept.tolist()) == rows[scores > 0.3].tolist()
+    assert lab.num_kept + len(lab.suppressor) == len(rows)
+    assert lab.suppressor
+    for row, by in lab.suppressor.items():
+        assert box_iou(lab.boxes[[row]], lab.boxes[[by]]).item() > 0
+        assert by in lab.kept
+    number, step = next((n, d) for n, d in enumerate(lab.decisions, 1) if d.suppressed)
+    lab.step = number
+    victim = step.suppressed[0]
+    assert f"→ {step.scores[victim]:.2f}" in lab.panel.value
+    assert lab.canvas.states[victim] == STATE["suppressed"]
+    lab.canvas.selected = victim
+    assert "lowered its score below 0.30" in lab.panel.value
 
 
 def test_no_candidate_is_fine(picture):

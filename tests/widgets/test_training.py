@@ -14,7 +14,7 @@ def steps(count, pause=0.0):
     for number in range(1, count + 1):
         time.sleep(pause)
         share = number / count
-        parts = {"class": 1 / number, "box": 2 / number, "total": 3 / number}
+        parts = {"loss_class": 1 / number, "loss_box": 2 / number, "loss_total": 3 / number}
         yield {"step": number, "seconds": number * 0.1, "progress": share, **parts}
 
 
