@@ -136,7 +136,7 @@ class TrainingView(Lab):
 
     def _chart(self) -> Chart:
         curves: dict[str, Sequence[tuple[float, float]]] = {
-            part: thin([(step["step"], step[f"loss_{part}"]) for step in self.history])
+            part: thin([(float(step["step"]), step[f"loss_{part}"]) for step in self.history])
             for part in ("total", "class", "box")
         }
         highest = max(value for points in curves.values() for _, value in points) or 1.0
