@@ -41,5 +41,13 @@ What a person sees
     draw         boxes on a matplotlib axis
     widgets      boxes to drag, thresholds to slide
     doctor       what this machine has and lacks
+
+A learner's way
+    course       the lessons in their order
+    progress     what was answered, solved and finished
+    exercises    what a learner writes, and the mistakes that are known
+    lesson       what notebooks need beside the package
+
+All of it from the command line
     cli          detlab lab | train | evaluate | detect | data | doctor
 """

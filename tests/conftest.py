@@ -8,6 +8,8 @@ import torch
 from hypothesis import configuration, settings
 from jaxtyping import config
 
+from detlab import progress
+
 # Nothing of hypothesis stays behind: no examples, no constants that it reads from the source.
 configuration.set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "detlab-hypothesis")
 settings.register_profile("detlab", deadline=None, max_examples=50, database=None)
@@ -18,6 +20,15 @@ torch.set_num_threads(1)  # the tensors are small: threads would only wait for e
 @pytest.fixture(autouse=True)
 def _seeded():
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def progress_path(monkeypatch, tmp_path):
+    """Where a learner's progress goes in a test: never into the user's own file."""
+    path = tmp_path / "progress" / "progress.json"
+    monkeypatch.setenv("DETLAB_PROGRESS", str(path))
+    monkeypatch.setattr(progress, "UNSAVED", {kind: {} for kind in progress.KINDS})
+    return path
 
 
 @pytest.fixture(params=["cpu", "cuda"])

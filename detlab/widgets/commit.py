@@ -2,16 +2,14 @@
 
 # mypy: disable-error-code="no-untyped-call"
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from typing import Any
 
 import ipywidgets as widgets
 
+from detlab.progress import read_progress, remember
 from detlab.widgets.canvas import Header
 from detlab.widgets.lab import classed
-
-ANSWERS: dict[str, str] = {}
-"""Where answers stay while the kernel lives, unless a lab is given a store that lasts."""
 
 
 class Commit(widgets.VBox):
@@ -29,7 +27,6 @@ class Commit(widgets.VBox):
         options: Mapping[str, str],
         answer: str,
         key: str = "",
-        answers: MutableMapping[str, str] | None = None,
     ) -> None:
         """Ask.
 
@@ -37,15 +34,13 @@ class Commit(widgets.VBox):
             question: one sentence.
             options: each option with the reply that it gets.
             answer: the option that is right.
-            key: under which the answer is remembered; without one it is not.
-            answers: where it is remembered; anything like a dict.
+            key: under which the learner's progress remembers it; without one it is forgotten.
         """
         if len(options) < 2:
             raise ValueError(f"options: want at least two, got {list(options)}")
         if answer not in options:
             raise ValueError(f"answer: want one of {list(options)}, got {answer!r}")
         self.question, self.options, self.answer, self.key = question, dict(options), answer, key
-        self.answers = ANSWERS if answers is None else answers
         self.picked: str | None = None
         self.chosen: str | None = None
         """What was committed to, None before."""
@@ -58,7 +53,7 @@ class Commit(widgets.VBox):
         super().__init__([self._header, options_box, confirm_box])
         self.add_class("detlab-lab")
         self.add_class("dl-question")
-        remembered = self.answers.get(key) if key else None
+        remembered = read_progress()["commits"].get(key) if key else None
         if remembered in self.options:
             self.picked = self.chosen = remembered
         self._show()
@@ -85,7 +80,7 @@ class Commit(widgets.VBox):
             raise ValueError(f"committed to {self.chosen!r} before; the answer is locked")
         self.picked = self.chosen = option
         if self.key:
-            self.answers[self.key] = option
+            remember("commits", self.key, option)
         self._show()
 
     def _button(self, option: str) -> widgets.Button:

@@ -3,7 +3,6 @@
 The same layers as in the browser: picture, regions, boxes, arrows; beside them the numbers.
 """
 
-import io
 import textwrap
 from collections.abc import Sequence
 from typing import Any
@@ -13,9 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from PIL import Image
 from torch import Tensor
 
+from detlab.draw import to_png
 from detlab.roles import Role
 from detlab.widgets.canvas import BoxCanvas
 from detlab.widgets.readout import Bar, Chart, Formula, Item, Row
@@ -48,7 +47,7 @@ def lab_picture(
     draw_canvas(figure.add_axes(place), canvas)
     text(0.1, top + high + 0.07, result, size=10.5, weight="bold")
     draw_items(figure, items, shown + 0.4, top, tall)
-    return small_png(figure)
+    return to_png(figure)
 
 
 def side_height(items: Sequence[Item]) -> float:
@@ -184,14 +183,3 @@ def draw_arrow(axes: Axes, arrow: dict[str, Any]) -> None:
     edge = {**look, "color": EDGE, "lw": 4, "shrinkB": 0}
     axes.annotate("", arrow["to"], arrow["from"], arrowprops=edge)
     axes.annotate("", arrow["to"], arrow["from"], arrowprops={**look, "shrinkB": 0})
-
-
-def small_png(figure: Figure) -> bytes:
-    """The figure as a PNG of 256 colours, dithered: a third of the bytes."""
-    file = io.BytesIO()
-    figure.savefig(file, format="png")
-    picture = Image.open(file).convert("RGB")
-    colours = picture.quantize(256)
-    small = io.BytesIO()
-    picture.quantize(palette=colours, dither=Image.Dither.FLOYDSTEINBERG).save(small, "PNG")
-    return small.getvalue()

@@ -2,6 +2,7 @@
 
 import pytest
 
+from detlab.progress import read_progress
 from detlab.widgets import Commit
 
 OPTIONS = {"1/2": "Of what?", "1/3": "50 of 150.", "1/4": "In both directions."}
@@ -37,12 +38,11 @@ def test_the_browser_way_is_pick_and_confirm():
 
 
 def test_answers_are_remembered_under_their_key():
-    store = {}
-    ask(key="02-half", answers=store).commit("1/3")
-    assert store == {"02-half": "1/3"}
-    assert ask(key="02-half", answers=store).right
-    assert ask(key="other", answers=store).chosen is None
-    assert ask(answers=store).chosen is None
+    ask(key="02-half").commit("1/3")
+    assert read_progress()["commits"] == {"02-half": "1/3"}
+    assert ask(key="02-half").right
+    assert ask(key="other").chosen is None
+    assert ask().chosen is None
 
 
 @pytest.mark.parametrize("option", [0, 4, "1/5"])

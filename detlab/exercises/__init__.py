@@ -1,0 +1,41 @@
+"""Every function that a learner writes, by its name: what is right, and which mistakes are known.
+
+    exercises.box_iou.check(my_box_iou)      what is wrong, drawn and named
+    exercises.box_iou.hint()                 one hint at a time
+    exercises.box_iou.solution()             the package's own function
+
+One file a lesson holds them; exercise.py says what an exercise is.
+"""
+
+from types import MappingProxyType
+
+from detlab.exercises import lesson_02
+from detlab.exercises.exercise import Exercise, Verdict
+from detlab.exercises.lesson_02 import box_iou
+
+LESSONS = MappingProxyType({"02": lesson_02})
+"""The lessons that have exercises, by number."""
+
+ALL: MappingProxyType[str, Exercise] = MappingProxyType(
+    {
+        name: value
+        for module in LESSONS.values()
+        for name, value in vars(module).items()
+        if isinstance(value, Exercise)
+    }
+)
+"""All exercises, by name, in the order of the lessons."""
+
+
+def in_lesson(number: str) -> dict[str, Exercise]:
+    """The exercises of one lesson, by name.
+
+    >>> "box_iou" in in_lesson("02")
+    True
+    """
+    module = LESSONS.get(number)
+    found = vars(module) if module else {}
+    return {name: value for name, value in found.items() if isinstance(value, Exercise)}
+
+
+__all__ = ["ALL", "LESSONS", "Exercise", "Verdict", "box_iou", "in_lesson"]

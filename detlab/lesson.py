@@ -1,0 +1,91 @@
+"""What notebooks need beside the package itself: source to read, the trained detector, progress.
+
+Only notebooks import this file.
+"""
+
+import inspect
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from IPython.display import Markdown
+
+from detlab import exercises
+from detlab.checkpoint import CheckpointInfo, load_checkpoint
+from detlab.course import COURSE, ROOT, Lesson, find_lesson
+from detlab.model import Detector
+from detlab.progress import read_progress, remember, today
+
+CHECKPOINT = ROOT / "data" / "checkpoints" / "course.safetensors"
+
+
+def show_source(function: Callable[..., Any]) -> Markdown:
+    """A function's text as it stands in the package, so that what is shown cannot go stale."""
+    source = textwrap.dedent(inspect.getsource(inspect.unwrap(function)))
+    return Markdown(f"```python\n{source}```")
+
+
+def shipped_detector() -> tuple[Detector, CheckpointInfo]:
+    """The trained detector that comes with the course, and what is known of it.
+
+    Raises:
+        FileNotFoundError: it is missing; the message has the command that trains another.
+    """
+    if not CHECKPOINT.is_file():
+        raise FileNotFoundError(
+            f"{CHECKPOINT} is missing. Get it back with `git checkout {CHECKPOINT.name}` in"
+            f" {CHECKPOINT.parent}, or train another: `detlab train --out runs/course`, then copy"
+            " its checkpoint there."
+        )
+    return load_checkpoint(CHECKPOINT)
+
+
+@dataclass(frozen=True)
+class State:
+    """How far a learner is in one lesson."""
+
+    lesson: Lesson
+    solved: tuple[str, ...]
+    """Names of the exercises that passed."""
+    open: tuple[str, ...]
+    """Names of those that did not yet."""
+    commits: int
+    """Questions answered."""
+    finished: str
+    """The date, "" before."""
+
+
+def state_of(lesson: Lesson) -> State:
+    """What progress says of one lesson."""
+    progress = read_progress()
+    names = list(exercises.in_lesson(lesson.number))
+    solved = tuple(name for name in names if name in progress["exercises"])
+    commits = sum(key.startswith(f"{lesson.number}-") for key in progress["commits"])
+    return State(
+        lesson,
+        solved,
+        tuple(name for name in names if name not in solved),
+        commits,
+        str(progress["lessons"].get(lesson.number, "")),
+    )
+
+
+def finish(number: str) -> Markdown:
+    """The end of a lesson: remembers it as finished once all its exercises have passed."""
+    lesson = find_lesson(number)
+    state = state_of(lesson)
+    if state.open:
+        left = ", ".join(f"`{name}`" for name in state.open)
+        return Markdown(f"**Still open in this lesson:** {left}. Write them when you like.")
+    remember("lessons", lesson.number, today())
+    return Markdown(f"**Lesson {lesson.number} is done.** {what_next(lesson)}")
+
+
+def what_next(lesson: Lesson) -> str:
+    """A line that leads to the next lesson."""
+    place = COURSE.index(lesson) + 1
+    if place == len(COURSE):
+        return "That was the last one: you have built a detector and can judge it."
+    after = COURSE[place]
+    return f"Next: [{after.number} · {after.question}]({after.notebook.name})"

@@ -1,0 +1,76 @@
+"""What a learner has answered, solved and finished: one small JSON file in their own data folder.
+
+Stands on files.py. `DETLAB_PROGRESS` names another file. A file that is damaged or cannot be
+written never stops a lesson: what cannot be remembered is said once, in a warning.
+"""
+
+import json
+import os
+import warnings
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import platformdirs
+
+from detlab.files import to_json, write_atomically
+
+Kind = Literal["commits", "exercises", "lessons"]
+KINDS: tuple[Kind, ...] = ("commits", "exercises", "lessons")
+"""commits: key to option; exercises: name to date and source; lessons: number to date."""
+UNSAVED: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
+"""What could not be written: it counts while the kernel lives."""
+
+
+def progress_file() -> Path:
+    """Where progress is kept: `DETLAB_PROGRESS`, or the user's data folder."""
+    named = os.environ.get("DETLAB_PROGRESS")
+    return Path(named) if named else platformdirs.user_data_path("detlab") / "progress.json"
+
+
+def read_progress() -> dict[str, dict[str, Any]]:
+    """All that is remembered; nothing where there is no file, or one that says nothing.
+
+    A damaged file is kept beside its place under another name, and said to be damaged.
+    """
+    path = progress_file()
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return {kind: {**found.get(kind, {}), **UNSAVED[kind]} for kind in KINDS}
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        warnings.warn(f"{path} cannot be read ({error.strerror}): starting anew", stacklevel=2)
+    except (ValueError, TypeError, AttributeError):
+        warnings.warn(f"{path} is damaged: {set_aside(path)}", stacklevel=2)
+    return {kind: dict(UNSAVED[kind]) for kind in KINDS}
+
+
+def set_aside(path: Path) -> str:
+    """Rename a damaged file, so that the next thing remembered does not write over it."""
+    kept = path.with_suffix(f".damaged-{datetime.now(UTC):%Y%m%d-%H%M%S}.json")
+    try:
+        path.replace(kept)
+    except OSError:
+        return "starting anew; it stays where it is"
+    return f"kept as {kept.name}; starting anew"
+
+
+def remember(kind: Kind, key: str, value: Any) -> None:
+    """Write one thing down; the file is whole before and after."""
+    progress = read_progress()
+    progress[kind][key] = value
+    path = progress_file()
+    try:
+        write_atomically(path, to_json(progress, indent=1).encode())
+    except OSError as error:
+        UNSAVED[kind][key] = value
+        warnings.warn(
+            f"{path} cannot be written ({error.strerror}): {key} counts while the kernel lives",
+            stacklevel=2,
+        )
+
+
+def today() -> str:
+    """The date as the file holds it."""
+    return f"{datetime.now().astimezone():%Y-%m-%d}"

@@ -1,0 +1,3 @@
+"""Changes that change nothing a case could show, with the reason: by exercise, then by change."""
+
+EQUIVALENT = {}

@@ -1,0 +1,20 @@
+"""The course in its order."""
+
+import pytest
+
+from detlab.course import COURSE, find_lesson
+
+
+def test_lessons_are_numbered_in_their_order():
+    assert [lesson.number for lesson in COURSE] == [f"{row:02}" for row in range(len(COURSE))]
+
+
+@pytest.mark.parametrize("name", ["2", "02", 2, "02_where_is_it", "02_where_is_it.ipynb"])
+def test_a_lesson_is_found_by_number_or_name(name):
+    assert find_lesson(name).notebook.name == "02_where_is_it.ipynb"
+
+
+@pytest.mark.parametrize("name", ["99", "", "nms", -1])
+def test_an_unknown_lesson_is_refused(name):
+    with pytest.raises(ValueError, match="there are 00 to"):
+        find_lesson(name)

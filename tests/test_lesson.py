@@ -1,0 +1,48 @@
+"""What notebooks need: source, the detector, the end of a lesson."""
+
+import pytest
+
+from detlab import exercises, lesson
+from detlab.boxes import box_iou
+from detlab.course import COURSE, find_lesson
+from detlab.progress import read_progress
+
+
+def test_source_is_shown_as_it_stands():
+    text = lesson.show_source(box_iou).data
+    assert text.startswith("```python\ndef box_iou(")
+    assert text.endswith("```")
+
+
+def test_the_shipped_detector_knows_the_reef():
+    detector, info = lesson.shipped_detector()
+    assert not detector.training
+    assert info.class_names[0] == "background"
+
+
+def test_a_missing_detector_says_how_to_get_one(monkeypatch, tmp_path):
+    monkeypatch.setattr(lesson, "CHECKPOINT", tmp_path / "course.safetensors")
+    with pytest.raises(FileNotFoundError, match="detlab train"):
+        lesson.shipped_detector()
+
+
+def test_a_lesson_is_done_when_its_exercises_are():
+    open_ = exercises.in_lesson("02")
+    assert all(name in lesson.finish("02").data for name in open_)
+    assert read_progress()["lessons"] == {}
+    for exercise in open_.values():
+        exercise.check(exercise.reference)
+    assert "Next: [03 · Can a network point?](03_can_a_network_point.ipynb)" in (
+        lesson.finish("02").data
+    )
+    assert list(read_progress()["lessons"]) == ["02"]
+
+
+def test_commits_are_counted_by_the_number_before_their_key():
+    lesson.remember("commits", "02-half", "1/3")
+    lesson.remember("commits", "03-first", "no")
+    assert lesson.state_of(find_lesson("02")).commits == 1
+
+
+def test_the_last_lesson_leads_nowhere():
+    assert "last one" in lesson.what_next(COURSE[-1])

@@ -1,0 +1,72 @@
+"""What is remembered is whole or said to be lost, and never stops a lesson."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from detlab.progress import progress_file, read_progress, remember, today
+
+NOTHING = {"commits": {}, "exercises": {}, "lessons": {}}
+
+
+def test_nothing_is_remembered_at_first():
+    assert read_progress() == NOTHING
+    assert not progress_file().exists()
+
+
+def test_what_is_remembered_comes_back():
+    remember("commits", "02-half", "1/3")
+    remember("lessons", "02", today())
+    assert read_progress() == {**NOTHING, "commits": {"02-half": "1/3"}, "lessons": {"02": today()}}
+
+
+def test_the_last_word_counts():
+    remember("commits", "a", "1")
+    remember("commits", "a", "2")
+    assert read_progress()["commits"] == {"a": "2"}
+
+
+def test_without_the_variable_the_users_data_folder_holds_it(monkeypatch):
+    monkeypatch.delenv("DETLAB_PROGRESS")
+    path = progress_file()
+    assert path.name == "progress.json"
+    assert path.parent.name == "detlab"
+    assert Path(__file__).parents[1] not in path.parents
+
+
+@pytest.mark.parametrize("text", ["{", "", "[1, 2]", '{"commits": [1]}', '"words"', "\x00\xff"])
+def test_a_damaged_file_is_kept_aside_and_said(progress_path, text):
+    progress_path.parent.mkdir()
+    progress_path.write_text(text)
+    with pytest.warns(UserWarning, match="is damaged: kept as progress.damaged-"):
+        assert read_progress() == NOTHING
+    (kept,) = progress_path.parent.glob("*.damaged-*.json")
+    assert kept.read_text() == text
+    remember("lessons", "01", today())
+    assert read_progress()["lessons"] == {"01": today()}
+
+
+def test_what_is_unknown_in_the_file_stays_out(progress_path):
+    progress_path.parent.mkdir()
+    progress_path.write_text(json.dumps({"commits": {"a": "b"}, "future": {"c": 1}}))
+    assert read_progress() == {**NOTHING, "commits": {"a": "b"}}
+
+
+@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write anywhere")
+def test_no_permission_to_write_is_said(progress_path):
+    progress_path.parent.mkdir()
+    progress_path.parent.chmod(0o500)
+    with pytest.warns(UserWarning, match="cannot be written"):
+        remember("commits", "a", "b")
+    assert read_progress()["commits"] == {"a": "b"}
+
+
+def test_a_place_that_cannot_hold_a_file_is_said_and_the_kernel_remembers(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("DETLAB_PROGRESS", str(tmp_path / "file" / "progress.json"))
+    with pytest.warns(UserWarning, match="a counts while the kernel lives"):
+        remember("commits", "a", "b")
+    with pytest.warns(UserWarning, match="cannot be read"):
+        assert read_progress()["commits"] == {"a": "b"}
