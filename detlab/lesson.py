@@ -4,16 +4,19 @@ Only notebooks import this file.
 """
 
 import inspect
+import os
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from IPython.display import Markdown
+from matplotlib.figure import Figure
 
 from detlab import exercises
 from detlab.checkpoint import CheckpointInfo, load_checkpoint
 from detlab.course import COURSE, ROOT, Lesson, find_lesson
+from detlab.draw import to_png
 from detlab.model import Detector
 from detlab.progress import read_progress, remember, today
 
@@ -89,3 +92,25 @@ def what_next(lesson: Lesson) -> str:
         return "That was the last one: you have built a detector and can judge it."
     after = COURSE[place]
     return f"Next: [{after.number} · {after.question}]({after.notebook.name})"
+
+
+def seed() -> int:
+    """The seed of a lesson's experiments: 0; tests set `DETLAB_SEED` to try others."""
+    return int(os.environ.get("DETLAB_SEED", "0"))
+
+
+@dataclass(frozen=True)
+class Show:
+    """Show a figure in a notebook, with the words that stand for it where it cannot be seen."""
+
+    figure: Figure
+    alt: str
+
+    def __repr__(self) -> str:
+        """The words alone."""
+        return f"[figure: {self.alt}]"
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The picture, its words, and the words as the picture's alternative text."""
+        data = {"text/plain": repr(self), "image/png": to_png(self.figure)}
+        return data, {"image/png": {"alt": self.alt}}

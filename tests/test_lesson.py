@@ -1,6 +1,7 @@
 """What notebooks need: source, the detector, the end of a lesson."""
 
 import pytest
+from matplotlib.figure import Figure
 
 from detlab import exercises, lesson
 from detlab.boxes import box_iou
@@ -46,3 +47,17 @@ def test_commits_are_counted_by_the_number_before_their_key():
 
 def test_the_last_lesson_leads_nowhere():
     assert "last one" in lesson.what_next(COURSE[-1])
+
+
+def test_a_figure_is_shown_with_its_words():
+    shown = lesson.Show(Figure(), "two boxes that touch")
+    data, metadata = shown._repr_mimebundle_()
+    assert data["text/plain"] == repr(shown) == "[figure: two boxes that touch]"
+    assert data["image/png"].startswith(b"\x89PNG")
+    assert metadata["image/png"]["alt"] == "two boxes that touch"
+
+
+def test_the_seed_is_0_unless_a_test_sets_another(monkeypatch):
+    assert lesson.seed() == 0
+    monkeypatch.setenv("DETLAB_SEED", "2")
+    assert lesson.seed() == 2
