@@ -18,7 +18,7 @@ RTOL, ATOL = 1e-4, 1e-5
 
 
 def difference(got: Any, wanted: Any, where: str = "") -> str:
-    """What is not as wanted, in one or two lines; "" if all is.
+    r"""What is not as wanted, in one or two lines; "" if all is.
 
     >>> difference([1.0], torch.tensor([1.0]))
     'It returned a list; want a tensor.'
@@ -27,7 +27,7 @@ def difference(got: Any, wanted: Any, where: str = "") -> str:
     >>> difference(torch.tensor([1, 2]), torch.tensor([1.0, 2.0]))
     'The dtype is int64; want float32.'
     >>> difference(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 3.0]))
-    'got  [1.0, 2.0]\\nwant [1.0, 3.0]'
+    'got  [1.0, 2.0]\nwant [1.0, 3.0]'
     """
     if isinstance(wanted, Mapping | list | tuple):
         return part_difference(got, wanted, where)

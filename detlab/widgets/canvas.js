@@ -10,7 +10,9 @@ const SVG = "http://www.w3.org/2000/svg";
 const KEYS_STAY = "data-lm-suppress-shortcuts"; // on the focused element itself: Jupyter's keys do not fire
 const HALO = "rgba(4, 18, 26, .62)"; // the dark edge under every line
 const HANDLES = ["nw", "n", "ne", "e", "se", "s", "sw", "w"];
-const SOME = 40; // more boxes of one role are drawn without the edge, which would hide the picture
+const SOME = 40; // more boxes of one role are drawn without the dark edge, which would hide the picture
+const QUIET = ["negative", "ignored", "suppressed"]; // these stand back: paler, and soon without the edge
+const NAMED = ["truth", "prediction", "positive", "wrong", "missed"]; // these carry their text
 const MANY = 600; // from here on without dashes too, which cost time
 
 export default {
@@ -166,17 +168,20 @@ function canvas(model, el) {
     for (let i = 0; i < states.length; i++) members[states[i]].push(i);
     for (const [state, role] of roles().entries())
       if (state && members[state].length) paintRole(pen, role, members[state]);
+    paintTags(pen, members);
     stage.dataset.painted = String(performance.now()); // the benchmark reads it
   }
 
   function paintRole(pen, role, members) {
     const many = members.length > MANY;
+    const quiet = QUIET.includes(role.name);
     const strokes = [[role.colour, many ? 1 : role.width]];
-    if (members.length <= SOME) strokes.unshift([HALO, role.width + 2]);
+    if (members.length <= (quiet ? SOME / 5 : SOME)) strokes.unshift([HALO, role.width + 2]);
     for (const [colour, width] of strokes) {
       pen.strokeStyle = colour;
       pen.lineWidth = width;
-      pen.setLineDash(many || colour === HALO ? [] : role.dash);
+      pen.setLineDash(many ? [] : role.dash); // the edge has gaps too, so what lies below shows
+      pen.globalAlpha = quiet && strokes.length === 1 ? 0.75 : 1;
       for (const i of members) {
         const [x1, y1, x2, y2] = [0, 1, 2, 3].map((k) => boxes[4 * i + k] * scale);
         pen.strokeRect(x1, y1, x2 - x1, y2 - y1);
@@ -188,20 +193,35 @@ function canvas(model, el) {
         }
       }
     }
-    if (members.length <= model.get("tags")) for (const i of members) paintTag(pen, role, i);
+    pen.globalAlpha = 1;
   }
 
-  function paintTag(pen, role, i) {
-    const text = model.get("texts")[i];
-    if (!text || !["prediction", "wrong", "missed", "truth", "positive"].includes(role.name)) return;
+  /** Texts on the boxes, if they are few: none over another; who finds no room shows on hover. */
+  function paintTags(pen, members) {
     pen.font = "600 11px system-ui, sans-serif";
-    const width = pen.measureText(text).width + 8;
-    const x = Math.min(Math.max(0, boxes[4 * i] * scale), stage.clientWidth - width);
-    const y = Math.max(0, boxes[4 * i + 1] * scale - 16);
+    const taken = [];
+    for (const [state, role] of [...roles().entries()].reverse()) {
+      if (!NAMED.includes(role.name) || members[state].length > model.get("tags")) continue;
+      for (const i of members[state]) {
+        const text = model.get("texts")[i];
+        if (text) paintTag(pen, role, text, boxes.subarray(4 * i, 4 * i + 4), taken);
+      }
+    }
+  }
+
+  function paintTag(pen, role, text, box, taken) {
+    const [x1, y1, x2, y2] = Array.from(box, (value) => value * scale);
+    const [w, h] = [pen.measureText(text).width + 8, 15];
+    const places = [[x1, y1 - h - 1], [x1, y2 + 1], [x2 - w, y1 - h - 1], [x2 - w, y2 + 1], [x1, y1 + 1], [x1, y2 - h - 1]];
+    const free = places
+      .map(([x, y]) => [within(x, 0, stage.clientWidth - w), within(y, 0, stage.clientHeight - h)])
+      .find(([x, y]) => !taken.some(([a, b, wide]) => x < a + wide && a < x + w && y < b + h && b < y + h));
+    if (!free) return;
+    taken.push([...free, w]);
     pen.fillStyle = role.colour;
-    pen.fillRect(x, y, width, 15);
+    pen.fillRect(...free, w, h);
     pen.fillStyle = "#0b1d26";
-    pen.fillText(text, x + 4, y + 11);
+    pen.fillText(text, free[0] + 4, free[1] + 11);
   }
 
   function paintPoints(pen) {

@@ -13,8 +13,9 @@ from detlab import roles
 from detlab.roles import Role
 
 ROLES: Mapping[str, Role] = MappingProxyType(
-    {  # drawn in this order: what matters most lies on top
+    {  # drawn in this order: dashes over solid lines, so that both show where boxes agree
         "hidden": Role("#000000", (), 0.0, "not drawn"),
+        "truth": roles.ROLES["truth"],
         **roles.ROLES,
         "wrong": Role("#ff6242", (4.0, 3.0), 2.6, "false alarm"),
         "missed": Role("#ffffff", (12.0, 4.0, 2.0, 4.0, 2.0, 4.0), 3.0, "missed object"),
