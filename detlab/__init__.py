@@ -46,8 +46,10 @@ A learner's way
     course       the lessons in their order
     progress     what was answered, solved and finished
     exercises    what a learner writes, and the mistakes that are known
+    status       how far a learner is, lesson by lesson
+    restore      a lesson as it was shipped
     lesson       what notebooks need beside the package
 
 All of it from the command line
-    cli          detlab lab | train | evaluate | detect | data | doctor
+    cli          detlab lab | train | evaluate | detect | data | doctor | progress | reset
 """

@@ -1,4 +1,4 @@
-"""`detlab lab | train | evaluate | detect | data | doctor`.
+"""`detlab lab | train | evaluate | detect | data | doctor | progress | reset`.
 
 The words on the command line; the work is done elsewhere, and imported where it is needed.
 
@@ -22,7 +22,7 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 from tyro.extras import SubcommandApp
 
 from detlab.checkpoint import CheckpointError, load_checkpoint
-from detlab.evaluate import Metrics
+from detlab.coco import Metrics
 from detlab.files import finite
 from detlab.model import ConfigName
 from detlab.records import DataError
@@ -239,6 +239,46 @@ def doctor() -> None:
         print(finding, flush=True)
         healthy &= finding.remedy is None
     raise SystemExit(0 if healthy else 1)
+
+
+@command
+def progress(as_json: Annotated[bool, arg(name="json")] = False) -> None:
+    """Show what you have answered, built and finished, and what comes next.
+
+    Args:
+        as_json: print JSON, for programs; a teacher collects it.
+    """
+    from detlab.progress import progress_file
+    from detlab.status import all_statuses, next_lesson, status_json, status_rows
+
+    statuses = all_statuses()
+    if as_json:
+        print(json.dumps(status_json(statuses), indent=2))
+        return
+    print_table(status_rows(statuses))
+    following = next_lesson(statuses)
+    print(f"\nnext: {following.notebook.name if following else 'nothing, all is done'}")
+    print(f"kept in {progress_file()}")
+
+
+@command
+def reset(lesson: Positional[str]) -> None:
+    """Restore a lesson's notebook as it was shipped; the old one is kept beside it.
+
+    Args:
+        lesson: its number, as 02.
+    """
+    from detlab.course import find_lesson
+    from detlab.restore import restore_lesson
+
+    try:
+        chosen = find_lesson(lesson)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    kept = restore_lesson(chosen)
+    print(f"{chosen.notebook.name} is as it was shipped; run it to see its outputs")
+    if kept:
+        print(f"yours is kept as {kept.name}")
 
 
 def command_to_resume() -> str:

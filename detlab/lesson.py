@@ -13,12 +13,12 @@ from typing import Any
 from IPython.display import Markdown
 from matplotlib.figure import Figure
 
-from detlab import exercises
 from detlab.checkpoint import CheckpointInfo, load_checkpoint
 from detlab.course import COURSE, ROOT, Lesson, find_lesson
 from detlab.draw import to_png
 from detlab.model import Detector
-from detlab.progress import read_progress, remember, today
+from detlab.progress import remember, today
+from detlab.status import status_of
 
 CHECKPOINT = ROOT / "data" / "checkpoints" / "course.safetensors"
 
@@ -44,42 +44,12 @@ def shipped_detector() -> tuple[Detector, CheckpointInfo]:
     return load_checkpoint(CHECKPOINT)
 
 
-@dataclass(frozen=True)
-class State:
-    """How far a learner is in one lesson."""
-
-    lesson: Lesson
-    solved: tuple[str, ...]
-    """Names of the exercises that passed."""
-    open: tuple[str, ...]
-    """Names of those that did not yet."""
-    commits: int
-    """Questions answered."""
-    finished: str
-    """The date, "" before."""
-
-
-def state_of(lesson: Lesson) -> State:
-    """What progress says of one lesson."""
-    progress = read_progress()
-    names = list(exercises.in_lesson(lesson.number))
-    solved = tuple(name for name in names if name in progress["exercises"])
-    commits = sum(key.startswith(f"{lesson.number}-") for key in progress["commits"])
-    return State(
-        lesson,
-        solved,
-        tuple(name for name in names if name not in solved),
-        commits,
-        str(progress["lessons"].get(lesson.number, "")),
-    )
-
-
 def finish(number: str) -> Markdown:
     """The end of a lesson: remembers it as finished once all its exercises have passed."""
     lesson = find_lesson(number)
-    state = state_of(lesson)
-    if state.open:
-        left = ", ".join(f"`{name}`" for name in state.open)
+    unsolved = status_of(lesson).unsolved
+    if unsolved:
+        left = ", ".join(f"`{name}`" for name in unsolved)
         return Markdown(f"**Still open in this lesson:** {left}. Write them when you like.")
     remember("lessons", lesson.number, today())
     return Markdown(f"**Lesson {lesson.number} is done.** {what_next(lesson)}")

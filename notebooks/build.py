@@ -9,29 +9,17 @@ import json
 import sys
 from pathlib import Path
 
-import jupytext
 import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
+
+from detlab.restore import KERNEL, read_source
 
 NOTEBOOKS = Path(__file__).parent
 SOURCES = NOTEBOOKS / "src"
 LARGEST = 1_500_000
 """Bytes; code-hosting sites show no larger notebook."""
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
-KERNEL = {
-    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-    "language_info": {"name": "python"},
-}
-
-
-def read_source(path: Path) -> NotebookNode:
-    """A lesson's source as a notebook without outputs, its cells numbered in their ids."""
-    notebook = jupytext.read(path, fmt="py:percent")
-    notebook.metadata = nbformat.from_dict(KERNEL)
-    for number, cell in enumerate(notebook.cells):
-        cell.id = f"{path.stem[:40]}-{number:03d}".replace(".", "-")
-    return notebook
 
 
 def run(notebook: NotebookNode) -> None:

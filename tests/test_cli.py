@@ -29,7 +29,9 @@ from sample_folders import (
 
 from detlab import cli, download, run
 from detlab.checkpoint import CheckpointInfo, save_checkpoint
+from detlab.course import COURSE
 from detlab.model import build_detector, named_config
+from detlab.progress import remember
 
 TINY = ("--epochs", "2", "--batch-size", "2", "--device", "cpu")
 NAMES = ("background", "cat", "dog")
@@ -739,3 +741,28 @@ def test_lab_serves_on_this_machine_only_and_wants_the_token(tmp_path):
     finally:
         program.terminate()
         program.communicate(timeout=30)
+
+
+def test_progress_shows_every_lesson_and_what_comes_next(detlab, progress_path):
+    remember("commits", "02-half", "1/3")
+    status, out, _ = detlab("progress")
+    assert status == 0
+    assert "02 Where is it?" in out
+    assert "next: 00_start_here.ipynb" in out
+    assert str(progress_path) in out
+    rows = json.loads(detlab("progress", "--json")[1])
+    assert [row["lesson"] for row in rows] == [lesson.number for lesson in COURSE]
+    assert rows[2]["commits"] == 1
+
+
+def test_reset_refuses_what_is_no_lesson(detlab):
+    assert detlab("reset", "99")[0] == 2
+    assert "no lesson '99'" in detlab("reset", "99")[2]
+
+
+def test_reset_says_where_the_old_notebook_is(detlab, monkeypatch, tmp_path):
+    kept = tmp_path / "00_start_here.kept.ipynb"
+    monkeypatch.setattr("detlab.restore.restore_lesson", lambda lesson: kept)
+    status, out, _ = detlab("reset", "0")
+    assert status == 0
+    assert "yours is kept as 00_start_here.kept.ipynb" in out

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from detlab import exercises, lesson
 from detlab.boxes import box_iou
-from detlab.course import COURSE, find_lesson
+from detlab.course import COURSE
 from detlab.progress import read_progress
 
 
@@ -37,12 +37,6 @@ def test_a_lesson_is_done_when_its_exercises_are():
         lesson.finish("02").data
     )
     assert list(read_progress()["lessons"]) == ["02"]
-
-
-def test_commits_are_counted_by_the_number_before_their_key():
-    lesson.remember("commits", "02-half", "1/3")
-    lesson.remember("commits", "03-first", "no")
-    assert lesson.state_of(find_lesson("02")).commits == 1
 
 
 def test_the_last_lesson_leads_nowhere():
