@@ -12,7 +12,8 @@ From image to loss and to boxes
     backbone     image to feature maps
     model        backbone + head + anchors = Detector
     postprocess  predictions to detections: decode, threshold, NMS
-    evaluate     precision, recall, average precision
+    evaluate     hits, precision, recall, average precision
+    coco         COCO's twelve numbers, for all classes and thresholds at once
 
 What there is to look at
     creatures    the animals of the reef, as outlines

@@ -1,6 +1,6 @@
 """A trained detector at work: on a data set to judge it, on picture files to use it.
 
-Follows postprocess.py, evaluate.py and draw.py; serves run.py and the command line.
+Follows postprocess.py, coco.py and draw.py; serves run.py and the command line.
 """
 
 from collections import Counter
@@ -11,8 +11,8 @@ from typing import Any
 from torch import Tensor
 
 from detlab.checkpoint import CheckpointInfo
+from detlab.coco import Metrics, coco_results, evaluate
 from detlab.draw import Picture, draw_alone, save_figure
-from detlab.evaluate import Metrics, coco_results, evaluate
 from detlab.files import to_json, write_atomically
 from detlab.model import Detector
 from detlab.pictures import SUFFIXES, list_pictures, read_picture

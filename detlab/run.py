@@ -31,10 +31,10 @@ from tqdm import tqdm
 
 from detlab.batches import num_processes, process_rank
 from detlab.checkpoint import CheckpointInfo, save_checkpoint
+from detlab.coco import Metrics
 from detlab.data import FolderDataset, load_dataset
 from detlab.download import SETS
 from detlab.draw import Picture, draw_curves, draw_grid, save_figure
-from detlab.evaluate import Metrics
 from detlab.files import append_line, finite, to_json, write_atomically
 from detlab.inference import judge
 from detlab.model import ConfigName, Detector, DetectorConfig, build_detector, named_config

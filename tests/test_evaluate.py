@@ -1,116 +1,29 @@
-import contextlib
-import io
-import logging
 import math
-import subprocess
-import sys
 
 import pytest
 import torch
 import torchvision
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
+from sample_detections import (
+    detection,
+    pycocotools_evaluation,
+    random_scene,
+    random_scenes,
+    squares,
+    target,
+)
 
 from detlab.evaluate import (
-    COCO_NAMES,
     UNMATCHED,
     average_precision,
     class_average_precision,
-    coco_metrics,
-    coco_results,
-    evaluate,
     find_duplicates,
     find_missed,
     match_detections,
     match_image,
     precision_recall,
 )
-
-CLASS_NAMES = ("background", "fish", "shark", "turtle")
-
-
-def squares(*corners, size=10.0):
-    return torch.tensor([[c, c, c + size, c + size] for c in corners]).reshape(-1, 4)
-
-
-def target(boxes, labels):
-    return {"boxes": boxes, "labels": torch.tensor(labels, dtype=torch.int64)}
-
-
-def detection(boxes, labels, scores):
-    return target(boxes, labels) | {"scores": torch.tensor(scores, dtype=torch.float32)}
-
-
-def random_scene(generator, image_size=(180, 320)):
-    """Objects of all COCO sizes, found crookedly, twice, under a wrong name, or not at all."""
-    height, width = image_size
-    num_objects = int(torch.randint(0, 8, (1,), generator=generator))
-    corners = torch.rand(num_objects, 2, generator=generator) * torch.tensor([width, height]) / 2
-    sizes = 4 + torch.rand(num_objects, 2, generator=generator) ** 2 * 200
-    gt_boxes = torch.cat([corners, corners + sizes], dim=1)
-    labels = torch.randint(1, 4, (num_objects,), generator=generator)
-
-    num_detections = int(torch.randint(0, 130, (1,), generator=generator)) * (num_objects > 0)
-    picks = torch.randint(0, max(num_objects, 1), (num_detections,), generator=generator)
-    boxes = gt_boxes[picks] + torch.randn(num_detections, 4, generator=generator) * 3
-    boxes[:, 2:] = torch.maximum(boxes[:, 2:], boxes[:, :2] + 1)
-    renamed = torch.rand(num_detections, generator=generator) < 0.2
-    scores = torch.randint(0, 50, (num_detections,), generator=generator) / 49  # many ties
-    return (
-        {"boxes": boxes, "labels": torch.where(renamed, 1, labels[picks]), "scores": scores},
-        {"boxes": gt_boxes, "labels": labels},
-    )
-
-
-def random_scenes(seed, num_images=30):
-    generator = torch.Generator().manual_seed(seed)
-    scenes = [random_scene(generator) for _ in range(num_images)]
-    return [found for found, _ in scenes], [there for _, there in scenes]
-
-
-def pycocotools_evaluation(detections, targets, num_classes=4):
-    """The field's own program, from the same lists of dicts."""
-
-    def records(items):
-        rows = [
-            (image, *box.double().tolist(), int(label), float(score))
-            for image, item in enumerate(items)
-            for box, label, score in zip(
-                item["boxes"], item["labels"], item.get("scores", item["labels"]), strict=True
-            )
-        ]
-        return [
-            {
-                "image_id": image,
-                "category_id": label,
-                "bbox": [x1, y1, x2 - x1, y2 - y1],
-                "score": score,
-                "id": row,
-                "area": (x2 - x1) * (y2 - y1),
-                "iscrowd": 0,
-            }
-            for row, (image, x1, y1, x2, y2, label, score) in enumerate(rows, start=1)
-        ]
-
-    def index(items):
-        coco = COCO()
-        coco.dataset = {
-            "images": [{"id": image} for image in range(len(items))],
-            "categories": [{"id": label} for label in range(1, num_classes)],
-            "annotations": records(items),
-        }
-        coco.createIndex()
-        return coco
-
-    with contextlib.redirect_stdout(io.StringIO()):
-        evaluation = COCOeval(index(targets), index(detections), "bbox")
-        evaluation.evaluate()
-        evaluation.accumulate()
-        evaluation.summarize()
-    return evaluation
-
 
 # ---------------------------------------------------------------- match_detections
 
@@ -162,7 +75,7 @@ def test_no_object_answers_twice_and_every_answer_overlaps_enough(seed, threshol
         assert shared / (sum(areas) - shared) > threshold - 1e-5
 
 
-# ---------------------------------------------------------------- precision, recall, AP
+# ---------------------------------------------------------------- a whole image
 
 
 @pytest.mark.parametrize("seed", [2, 3])
@@ -202,6 +115,9 @@ def test_nothing_found_misses_all_and_nothing_there_misses_nothing():
     assert matches.tolist() == [UNMATCHED]
     assert find_missed(matches, 0).tolist() == []
     assert find_duplicates(found, target(squares(), []), matches).tolist() == [False]
+
+
+# ---------------------------------------------------------------- precision, recall, AP
 
 
 def test_no_detections_give_empty_curves_and_ap_zero():
@@ -269,147 +185,3 @@ def test_a_class_that_no_image_shows_has_no_average_precision():
     assert math.isnan(
         class_average_precision([detection(squares(0), [2], [0.9])], [target(squares(0), [1])], 2)
     )
-
-
-# ---------------------------------------------------------------- coco_metrics
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_the_twelve_numbers_are_pycocotools(seed):
-    detections, targets = random_scenes(seed)
-    oracle = pycocotools_evaluation(detections, targets)
-    metrics = coco_metrics(detections, targets, CLASS_NAMES)
-    assert list(metrics.coco) == list(COCO_NAMES)
-    assert list(metrics.coco.values()) == pytest.approx(oracle.stats.tolist(), abs=1e-12)
-    assert min(metrics.coco.values()) > 0  # every size of object took part
-    for row, name in enumerate(CLASS_NAMES[1:]):
-        expected = oracle.eval["precision"][:, :, row, 0, -1].mean()
-        assert metrics.class_ap[name] == pytest.approx(expected, abs=1e-12)
-
-
-@settings(deadline=None, max_examples=20)
-@given(seed=st.integers(0, 100_000), num_images=st.integers(1, 4))
-def test_few_images_agree_with_pycocotools_too(seed, num_images):
-    detections, targets = random_scenes(seed, num_images)
-    stats = pycocotools_evaluation(detections, targets).stats
-    numbers = coco_metrics(detections, targets, CLASS_NAMES).coco.values()
-    for ours, theirs in zip(numbers, stats, strict=True):
-        assert (math.isnan(ours) and theirs == -1) or ours == pytest.approx(theirs, abs=1e-12)
-
-
-def test_readable_and_compiled_answers_agree():
-    detections, targets = random_scenes(9)
-    thresholds = [0.5 + 0.05 * step for step in range(10)]
-    detections = [{key: value[:100] for key, value in found.items()} for found in detections]
-    slow = [
-        class_average_precision(detections, targets, label, threshold)
-        for label in (1, 2, 3)
-        for threshold in thresholds
-    ]
-    fast = coco_metrics(detections, targets, CLASS_NAMES).coco["AP"]
-    assert sum(slow) / len(slow) == pytest.approx(fast, abs=1e-9)
-
-
-def test_objects_without_detections_score_zero_and_nothing_at_all_is_nan():
-    nothing = detection(torch.zeros(0, 4), [], [])
-    missed = coco_metrics([nothing], [target(squares(0), [1])], CLASS_NAMES)
-    assert missed.coco["AP"] == missed.coco["AP_small"] == 0
-    assert math.isnan(missed.coco["AP_large"])
-    assert missed.class_ap["fish"] == 0
-    assert math.isnan(missed.class_ap["shark"])
-
-    empty = coco_metrics([nothing], [target(torch.zeros(0, 4), [])], CLASS_NAMES)
-    assert all(math.isnan(number) for number in empty.coco.values())
-
-
-def test_a_detection_without_area_is_only_wrong():
-    line = torch.tensor([[0.0, 0.0, 0.0, 10.0]])
-    metrics = coco_metrics([detection(line, [1], [0.9])], [target(squares(0), [1])], CLASS_NAMES)
-    assert metrics.coco["AP"] == 0
-
-
-@pytest.mark.parametrize(
-    ("found", "message"),
-    [
-        (detection(squares(0), [4], [0.9]), "detection of image 1.*label from 1 to 3.*4"),
-        (detection(squares(0), [0], [0.9]), "detection of image 1.*label from 1 to 3"),
-        (detection(squares(0), [1], [math.nan]), "detection of image 1.*finite"),
-        (detection(squares(0, size=-5.0), [1], [0.9]), "detection of image 1.*x2 >= x1"),
-        (detection(squares(0, 5), [1], [0.9]), r"image 1.*\[\[2, 4\], \[1\], \[1\]\]"),
-    ],
-)
-def test_nonsense_is_refused_with_its_image(found, message):
-    good = detection(squares(0), [1], [0.9])
-    with pytest.raises(ValueError, match=message):
-        coco_metrics([good, found], [target(squares(0), [1])] * 2, CLASS_NAMES)
-
-
-@pytest.mark.parametrize(("detections", "targets"), [(0, 0), (1, 2)])
-def test_want_one_detection_per_target(detections, targets):
-    with pytest.raises(ValueError, match=f"{detections} detections and {targets} targets"):
-        coco_metrics(
-            [detection(squares(0), [1], [0.9])] * detections,
-            [target(squares(0), [1])] * targets,
-            CLASS_NAMES,
-        )
-
-
-def test_it_says_nothing_even_where_logging_is_on(capfd, caplog):
-    caplog.set_level(logging.DEBUG)
-    coco_metrics(*random_scenes(1, num_images=2), CLASS_NAMES)
-    assert capfd.readouterr() == ("", "")
-    assert caplog.messages == []
-
-
-def test_arguments_are_read_only():
-    detections, targets = random_scenes(3, num_images=2)
-    before = [value.clone() for item in detections + targets for value in item.values()]
-    coco_metrics(detections, targets, CLASS_NAMES)
-    after = [value for item in detections + targets for value in item.values()]
-    torch.testing.assert_close(after, before, rtol=0, atol=0)
-
-
-def test_results_of_no_images_or_no_boxes_are_an_empty_list():
-    assert coco_results([], []) == []
-    assert coco_results([detection(torch.zeros(0, 4), [], [])], [5]) == []
-
-
-# ---------------------------------------------------------------- evaluate
-
-
-def test_evaluate_asks_in_batches_and_keeps_the_order():
-    detections, targets = random_scenes(2, num_images=5)
-    images = [torch.full((3, 4, 6), i, dtype=torch.uint8) for i in range(5)]
-    batches = []
-
-    def detect_images(batch):
-        batches.append(len(batch))
-        return [detections[int(image[0, 0, 0])] for image in batch]
-
-    metrics = evaluate(detect_images, list(zip(images, targets, strict=True)), CLASS_NAMES, 2)
-    assert batches == [2, 2, 1]
-    assert metrics.coco == pytest.approx(coco_metrics(detections, targets, CLASS_NAMES).coco)
-    assert metrics.images_per_second > 0
-
-
-def test_evaluate_refuses_a_detector_that_forgets_an_image():
-    image = torch.zeros(3, 4, 6, dtype=torch.uint8)
-    dataset = [(image, target(squares(0), [1]))] * 2
-    with pytest.raises(ValueError, match="1 detections and 2 targets"):
-        evaluate(lambda images: [detection(squares(0), [1], [0.9])], dataset, CLASS_NAMES)
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_tensors_on_a_gpu_give_the_same_numbers():
-    detections, targets = random_scenes(4)
-    on_gpu = [
-        [{key: value.cuda() for key, value in item.items()} for item in items]
-        for items in (detections, targets)
-    ]
-    assert coco_metrics(*on_gpu, CLASS_NAMES) == coco_metrics(detections, targets, CLASS_NAMES)
-
-
-def test_importing_it_loads_neither_matplotlib_nor_ipywidgets():
-    code = "import sys, detlab.evaluate; print({'matplotlib', 'ipywidgets'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "set()"

@@ -42,8 +42,8 @@ from torch import Tensor
 
 from detlab.boxes import xyxy_to_xywh
 from detlab.checkpoint import load_checkpoint
+from detlab.coco import COCO_NAMES, coco_metrics
 from detlab.data import REEF_VAL, load_dataset
-from detlab.evaluate import COCO_NAMES, coco_metrics
 from detlab.inference import judge
 from detlab.model import Detector, build_detector, named_config
 from detlab.postprocess import detect

@@ -18,7 +18,7 @@ from matplotlib import pyplot as plt
 from torch import Tensor
 
 from detlab.anchors import pyramid_anchors
-from detlab.evaluate import coco_metrics
+from detlab.coco import coco_metrics
 from detlab.model import build_detector, named_config
 from detlab.postprocess import detect, nms, separate_classes
 from detlab.reef import CLASS_NAMES, TRAIN_SEED, Reef, Scene, draw_scene

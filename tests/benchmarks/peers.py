@@ -30,7 +30,7 @@ from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
 from detlab.batches import Batches, load_batches
-from detlab.evaluate import evaluate
+from detlab.coco import evaluate
 from detlab.train import DEFAULT_SECONDS, TrainConfig, choose_dtype, set_learning_rate
 from detlab.types import Detection
 
