@@ -187,12 +187,31 @@ def shape_iou(
     return shared / (shapes_a.prod(dim=1)[:, None] + shapes_b.prod(dim=1)[None] - shared)
 
 
+def refit_shapes(
+    box_shapes: Float[Tensor, "N 2"], shapes: Float[Tensor, "S 2"]
+) -> Float[Tensor, "S 2"]:
+    """One round of k-means: each shape becomes the mean of the boxes that it fits best.
+
+    Fits best means highest IoU, so that a large box does not weigh more than a small one.
+    A shape that is no box's best stays.
+
+    >>> boxes = torch.tensor([[4.0, 8.0], [6.0, 10.0], [30.0, 20.0]])
+    >>> refit_shapes(boxes, shapes=torch.tensor([[8.0, 8.0], [40.0, 40.0]]))
+    tensor([[ 5.,  9.],
+            [30., 20.]])
+    """
+    best = shape_iou(box_shapes, shapes).argmax(dim=1)  # [N]
+    means = [
+        box_shapes[best == row].mean(dim=0) if (best == row).any() else shapes[row]
+        for row in range(len(shapes))
+    ]
+    return torch.stack(means)
+
+
 def fit_shapes(
     box_shapes: Float[Tensor, "N 2"], num_shapes: int, generator: torch.Generator, rounds: int = 50
 ) -> Float[Tensor, "S 2"]:
     """Find the few widths and heights (pixels) that suit a data set's boxes best, by k-means.
-
-    Nearest means highest IoU, so that a large box does not weigh more than a small one.
 
     Returns:
         Shapes by growing area.
@@ -205,11 +224,5 @@ def fit_shapes(
     start = torch.randperm(len(box_shapes), generator=generator)[:num_shapes]
     shapes = box_shapes[start.to(box_shapes.device)]
     for _ in range(rounds):
-        nearest = shape_iou(box_shapes, shapes).argmax(dim=1)
-        shapes = torch.stack(
-            [
-                box_shapes[nearest == row].mean(dim=0) if (nearest == row).any() else shapes[row]
-                for row in range(num_shapes)
-            ]
-        )
+        shapes = refit_shapes(box_shapes, shapes)
     return shapes[shapes.prod(dim=1).argsort()]

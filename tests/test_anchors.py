@@ -21,6 +21,7 @@ from detlab.anchors import (
     fit_shapes,
     grid_centres,
     pyramid_anchors,
+    refit_shapes,
     shape_iou,
     window_boxes,
 )
@@ -218,6 +219,19 @@ def test_fitted_shapes_suit_the_boxes_better_than_the_ones_it_started_from():
             quality.append(shape_iou(boxes, shapes).amax(dim=1).mean())
         gains.append(quality[1] - quality[0])
     assert torch.stack(gains).mean() > 0.01
+
+
+def test_a_round_moves_each_shape_to_the_mean_of_its_boxes():
+    boxes = torch.tensor([[4.0, 8.0], [6.0, 10.0], [30.0, 20.0], [30.0, 22.0]])
+    shapes = torch.tensor([[40.0, 30.0], [1000.0, 1.0], [5.0, 5.0]])
+    moved = refit_shapes(boxes, shapes)
+    assert_close(moved, torch.tensor([[30.0, 21.0], [1000.0, 1.0], [5.0, 9.0]]))
+
+
+def test_boxes_near_in_shape_are_near_however_far_apart_in_pixels():
+    boxes = torch.tensor([[100.0, 100.0], [10.0, 10.0]])
+    shapes = torch.tensor([[190.0, 190.0], [40.0, 40.0]])  # 100 is nearer to 40 in pixels
+    assert_close(refit_shapes(boxes, shapes), boxes)
 
 
 def test_a_shape_that_no_box_prefers_stays():
