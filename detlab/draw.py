@@ -47,6 +47,16 @@ class Picture(NamedTuple):
     title: str = ""
 
 
+class Layers(NamedTuple):
+    """An image under boxes of several roles, those that matter most last."""
+
+    image: Tensor
+    """[3, H, W], uint8 or floats from 0 to 1."""
+    boxes: Mapping[str, Tensor]
+    """Role to boxes [N, 4], in the image's pixels."""
+    title: str = ""
+
+
 def draw_image(ax: Axes, image: Shaped[Tensor, "3 H W"]) -> None:
     """Show an image in its own pixels: x from 0 to width, y from 0 (top) to height.
 
@@ -229,6 +239,37 @@ def draw_grid(
     with_truth = any(picture.target is not None for picture in pictures)
     with_found = any(picture.detection is not None for picture in pictures)
     add_legend(figure, ["truth"] * with_truth + ["prediction"] * with_found)
+    return figure
+
+
+def draw_layers(layers: Sequence[Layers], columns: int = 3, title: str = "") -> Figure:
+    """A figure of pictures under boxes of any roles, and a legend of those that occur.
+
+    Raises:
+        ValueError: there is no picture, or an unknown role.
+
+    >>> image = torch.zeros(3, 60, 80, dtype=torch.uint8)
+    >>> anchors = torch.tensor([[0.0, 0.0, 40.0, 20.0]])
+    >>> len(draw_layers([Layers(image, {"ignored": anchors})] * 2).axes)
+    2
+    """
+    if not layers:
+        raise ValueError("want one picture at least; got none")
+    columns = min(columns, len(layers))
+    rows = math.ceil(len(layers) / columns)
+    width = 2 * GRID if columns == 1 else GRID
+    tallest = max(image.shape[1] / image.shape[2] for image, *_ in layers)
+    line = 0.3 * any(layer.title for layer in layers)
+    height = rows * (width * tallest + 0.05 + line) + 0.5 + 0.3 * bool(title)
+    figure = Figure(figsize=(columns * width, height), layout="constrained")
+    for place, layer in enumerate(layers, start=1):
+        ax = figure.add_subplot(rows, columns, place)
+        draw_image(ax, layer.image)
+        ax.set_title(layer.title, size=10)
+        for role, boxes in layer.boxes.items():
+            draw_boxes(ax, boxes, role, scale=0.75)
+    figure.suptitle(title)
+    add_legend(figure, list(dict.fromkeys(role for layer in layers for role in layer.boxes)))
     return figure
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 from detlab.draw import (
     MANY,
     MOST_CAPTIONS,
+    Layers,
     Picture,
     box_captions,
     dashes,
@@ -22,6 +23,7 @@ from detlab.draw import (
     draw_curves,
     draw_grid,
     draw_image,
+    draw_layers,
     draw_picture,
     save_figure,
 )
@@ -270,3 +272,28 @@ def test_drawing_leaves_pyplot_alone():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_layers_are_drawn_in_their_roles_and_named_once_in_the_legend():
+    layers = [
+        Layers(blank(), {"ignored": boxes_at(5, 20), "truth": boxes_at(30)}, "left"),
+        Layers(blank(), {"truth": boxes_at(10)}, "right"),
+    ]
+    figure = draw_layers(layers, title="both")
+    left, right = figure.axes
+    assert (left.get_title(), right.get_title()) == ("left", "right")
+    faces = [to_hex(lines.get_edgecolor()[0]) for lines in left.collections]
+    assert faces == [CASING, ROLES["ignored"].colour, CASING, ROLES["truth"].colour]
+    assert [len(lines.get_paths()) for lines in left.collections] == [2, 2, 1, 1]
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == [
+        ROLES["ignored"].meaning,
+        ROLES["truth"].meaning,
+    ]
+
+
+def test_layers_need_a_picture_and_known_roles():
+    with pytest.raises(ValueError, match="got none"):
+        draw_layers([])
+    with pytest.raises(ValueError, match="no role 'ghost'"):
+        draw_layers([Layers(blank(), {"ghost": boxes_at(1)})])
