@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from detlab.exercises import lesson_02
 from detlab.exercises.exercise import Exercise, Verdict
-from detlab.exercises.lesson_02 import box_iou
+from detlab.exercises.lesson_02 import box_area, box_iou, cxcywh_to_xyxy, intersection_area
 
 LESSONS = MappingProxyType({"02": lesson_02})
 """The lessons that have exercises, by number."""
@@ -38,4 +38,14 @@ def in_lesson(number: str) -> dict[str, Exercise]:
     return {name: value for name, value in found.items() if isinstance(value, Exercise)}
 
 
-__all__ = ["ALL", "LESSONS", "Exercise", "Verdict", "box_iou", "in_lesson"]
+__all__ = [
+    "ALL",
+    "LESSONS",
+    "Exercise",
+    "Verdict",
+    "box_area",
+    "box_iou",
+    "cxcywh_to_xyxy",
+    "in_lesson",
+    "intersection_area",
+]
