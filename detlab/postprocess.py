@@ -86,15 +86,33 @@ def separate_classes(
 ) -> Float[Tensor, "N 4"]:
     """Move each class to a place of its own, so that NMS never compares two classes.
 
-    Boxes must be clipped to the image: negative corners would reach into the next class's place.
-
     >>> separate_classes(torch.tensor([[0.0, 0.0, 9.0, 4.0]] * 2), torch.tensor([0, 2]))
     tensor([[ 0.,  0.,  9.,  4.],
             [20., 20., 29., 24.]])
     """
     if len(boxes) == 0:
         return boxes
-    return boxes + (labels * (boxes.max() + 1))[:, None]
+    extent = boxes.max() - boxes.min() + 1  # corners may be negative
+    return boxes + (labels * extent)[:, None]
+
+
+def nms_per_class(
+    boxes: Float[Tensor, "N 4"],
+    labels: Int64[Tensor, " N"],
+    scores: Float[Tensor, " N"],
+    iou_threshold: float,
+    nms: Nms = torchvision.ops.nms,
+) -> Int64[Tensor, " K"]:
+    """NMS of every class by itself: a fish suppresses fish, never a turtle.
+
+    Returns:
+        The rows kept, best score first.
+
+    >>> boxes = torch.tensor([[0.0, 0.0, 9.0, 9.0]] * 3)
+    >>> nms_per_class(boxes, torch.tensor([1, 1, 2]), torch.tensor([0.7, 0.8, 0.9]), 0.5)
+    tensor([2, 1])
+    """
+    return nms(separate_classes(boxes, labels), scores, iou_threshold)
 
 
 def soft_nms(
@@ -173,11 +191,11 @@ def select_detections(
         boxes, labels, scores = select_candidates(
             predictions, row, image_size, score_threshold, max_candidates
         )
-        apart = separate_classes(boxes, labels) if per_class else boxes
+        rivals = labels if per_class else torch.zeros_like(labels)  # zeros: one class of all
         if soft_sigma is None:
-            keep = nms(apart, scores, iou_threshold)[:max_detections]
+            keep = nms_per_class(boxes, rivals, scores, iou_threshold, nms)[:max_detections]
         else:
-            scores = soft_nms(apart, scores, soft_sigma)
+            scores = soft_nms(separate_classes(boxes, rivals), scores, soft_sigma)
             order = scores.argsort(descending=True, stable=True)[:max_detections]
             keep = order[scores[order] > score_threshold]
         detections.append(Detection(boxes=boxes[keep], labels=labels[keep], scores=scores[keep]))

@@ -15,6 +15,7 @@ from detlab.postprocess import (
     detect,
     evaluation_mode,
     nms,
+    nms_per_class,
     scale_boxes,
     select_candidates,
     select_detections,
@@ -160,9 +161,28 @@ def test_separated_classes_are_torchvisions_batched_nms(iou_threshold):
         torch.rand(80, generator=generator),
         torch.randint(1, 5, (80,), generator=generator),
     )
-    kept = nms(separate_classes(boxes, labels), scores, iou_threshold)
-    expected = torchvision.ops.batched_nms(boxes, scores, labels, iou_threshold)
-    assert kept.tolist() == expected.tolist()
+    expected = torchvision.ops.batched_nms(boxes, scores, labels, iou_threshold).tolist()
+    assert nms_per_class(boxes, labels, scores, iou_threshold).tolist() == expected
+    assert nms_per_class(boxes, labels, scores, iou_threshold, nms=nms).tolist() == expected
+
+
+@given(scored_boxes, st.sampled_from(THRESHOLDS), st.integers(-40, 40))
+def test_nms_per_class_is_nms_class_after_class_wherever_the_boxes_lie(pair, iou_threshold, shift):
+    boxes, scores = (part.double() for part in pair)
+    labels = torch.arange(len(boxes)) % 3
+    kept = nms_per_class(boxes + shift, labels, scores, iou_threshold)
+    assert (scores[kept].diff() <= 0).all()
+    expected = []
+    for label in range(3):
+        rows = (labels == label).nonzero()[:, 0]
+        expected += rows[nms(boxes[rows], scores[rows], iou_threshold)].tolist()
+    assert sorted(kept.tolist()) == sorted(expected)
+
+
+def test_nms_per_class_of_nothing():
+    kept = nms_per_class(NO_BOXES, torch.zeros(0, dtype=torch.int64), NO_SCORES, 0.5)
+    assert kept.shape == (0,)
+    assert kept.dtype == torch.int64
 
 
 def test_separate_classes_moves_classes_apart_and_leaves_each_as_it_was():
@@ -178,6 +198,7 @@ def test_boxes_that_reach_out_of_the_picture_do_not_suppress_another_class():
     boxes = torch.tensor([[0.0, 0.0, 10.0, 10.0], [-11.0, -11.0, -1.0, -1.0]])
     scores, labels = torch.tensor([0.9, 0.8]), torch.tensor([0, 1])
     assert torchvision.ops.batched_nms(boxes, scores, labels, 0.5).tolist() == [0]
+    assert nms_per_class(boxes, labels, scores, 0.5).tolist() == [0, 1]
     inside = torch.tensor([[5.0, 5.0, 15.0, 15.0], [-6.0, -6.0, 4.0, 4.0]])
     said = predictions(inside, [[0.01, 0.9, 0.01], [0.01, 0.01, 0.8]])
     (found,) = select_detections(said, [(100, 100)], iou_threshold=0.0)
