@@ -7,7 +7,7 @@ a data set by their IoU from Redmon and Farhadi, "YOLO9000", CVPR 2017.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import torch
@@ -15,6 +15,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from detlab.boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
+
+Grid = Callable[[tuple[int, int], int, Tensor], Tensor]
+"""(height, width) of a map, its stride, shapes [S 2] to anchors [H·W·S 4]."""
+Encode = Callable[[Tensor, Tensor, Sequence[float]], Tensor]
+"""gt_boxes [A 4], anchors [A 4], delta weights to deltas [A 4]."""
+Decode = Callable[[Tensor, Tensor, Sequence[float]], Tensor]
+"""deltas [A 4], anchors [A 4], delta weights to boxes [A 4]."""
 
 FIRST_STRIDE = 8
 """Image pixels per cell of the finest level."""
@@ -109,6 +116,7 @@ def pyramid_anchors(
     anchor_sizes: tuple[tuple[float, ...], ...],
     aspect_ratios: tuple[float, ...],
     device: torch.device,
+    grid: Grid = anchor_grid,
 ) -> Float[Tensor, "A 4"]:
     """The anchors of all levels, finest first; the stride doubles from level to level, from 8.
 
@@ -121,7 +129,7 @@ def pyramid_anchors(
             [ 0.,  0., 16., 16.]])
     """
     levels = [
-        anchor_grid(feature_size, FIRST_STRIDE * 2**level, anchor_shapes(sizes, aspect_ratios))
+        grid(feature_size, FIRST_STRIDE * 2**level, anchor_shapes(sizes, aspect_ratios))
         for level, (feature_size, sizes) in enumerate(zip(feature_sizes, anchor_sizes, strict=True))
     ]
     return torch.cat(levels).to(device)

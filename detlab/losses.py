@@ -14,10 +14,11 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from detlab.anchors import decode_deltas, encode_boxes
+from detlab.anchors import Decode, Encode, decode_deltas, encode_boxes
 from detlab.boxes import paired_giou, paired_iou
+from detlab.classify import cross_entropy
 from detlab.matching import IGNORED, match_anchors
-from detlab.types import Predictions, Target
+from detlab.types import Activation, Predictions, Target
 
 Match = Callable[[Tensor, Tensor], Tensor]
 """anchors [A 4], gt_boxes [M 4] to matches [A]."""
@@ -68,13 +69,17 @@ def iou_loss(boxes: Float[Tensor, "P 4"], gt_boxes: Float[Tensor, "P 4"]) -> Flo
     return 1 - paired_iou(boxes, gt_boxes)
 
 
-def giou_loss(boxes: Float[Tensor, "P 4"], gt_boxes: Float[Tensor, "P 4"]) -> Float[Tensor, " P"]:
+def giou_loss(
+    boxes: Float[Tensor, "P 4"],
+    gt_boxes: Float[Tensor, "P 4"],
+    giou: Callable[[Tensor, Tensor], Tensor] = paired_giou,
+) -> Float[Tensor, " P"]:
     """1 − GIoU of each pair: 0 the same, 2 far apart.
 
     >>> giou_loss(torch.tensor([[0.0, 0.0, 4.0, 2.0]]), torch.tensor([[6.0, 0.0, 8.0, 2.0]]))
     tensor([1.2500])
     """
-    return 1 - paired_giou(boxes, gt_boxes)
+    return 1 - giou(boxes, gt_boxes)
 
 
 def l1_box_loss(
@@ -92,9 +97,11 @@ def smooth_l1_box_loss(
     anchors: Float[Tensor, "P 4"],
     gt_boxes: Float[Tensor, "P 4"],
     weights: Sequence[float],
+    encode: Encode = encode_boxes,
+    smooth_l1: Callable[[Tensor, Tensor, float], Tensor] = smooth_l1_loss,
 ) -> Float[Tensor, ""]:
     """Smooth L1 on deltas, summed; beta 1/9 because deltas are mostly below 1."""
-    return smooth_l1_loss(deltas, encode_boxes(gt_boxes, anchors, weights), beta=1 / 9).sum()
+    return smooth_l1(deltas, encode(gt_boxes, anchors, weights), 1 / 9).sum()
 
 
 def giou_box_loss(
@@ -102,9 +109,11 @@ def giou_box_loss(
     anchors: Float[Tensor, "P 4"],
     gt_boxes: Float[Tensor, "P 4"],
     weights: Sequence[float],
+    decode: Decode = decode_deltas,
+    giou: Callable[[Tensor, Tensor], Tensor] = paired_giou,
 ) -> Float[Tensor, ""]:
     """GIoU loss of the decoded boxes, summed."""
-    return giou_loss(decode_deltas(deltas, anchors, weights), gt_boxes).sum()
+    return giou_loss(decode(deltas, anchors, weights), gt_boxes, giou).sum()
 
 
 def focal_loss(
@@ -143,11 +152,18 @@ def hard_negative_cross_entropy(
     ... )
     tensor(0.6931)
     """
-    error = F.cross_entropy(logits, labels, reduction="none")
+    error = cross_entropy(logits, labels)
     positive = labels > 0
     wanted = max(fewest_negatives, int(negatives_per_positive * positive.sum()))
     hardest = error[~positive].topk(min(wanted, int((~positive).sum()))).values
     return error[positive].sum() + hardest.sum()
+
+
+CLASS_LOSSES: dict[Activation, ClassLoss] = {
+    "sigmoid": focal_loss,
+    "softmax": hard_negative_cross_entropy,
+}
+"""The class loss that suits each way of reading logits."""
 
 
 def match_batch(
@@ -199,16 +215,33 @@ def detection_loss(
     """
     if len(targets) != len(predictions.logits):
         raise ValueError(f"{len(predictions.logits)} images but {len(targets)} targets")
-    if class_loss is None:
-        sigmoid = predictions.activation == "sigmoid"
-        class_loss = focal_loss if sigmoid else hard_negative_cross_entropy
-
     labels, gt_boxes, counted = match_batch(predictions.anchors, targets, match)
+    class_loss = class_loss or CLASS_LOSSES[predictions.activation]
+    return matched_loss(predictions, labels, gt_boxes, counted, class_loss, box_loss, box_weight)
+
+
+def matched_loss(
+    predictions: Predictions,
+    labels: Int64[Tensor, "B A"],
+    gt_boxes: Float[Tensor, "B A 4"],
+    counted: Bool[Tensor, "B A"],
+    class_loss: ClassLoss,
+    box_loss: BoxLoss,
+    box_weight: float,
+) -> dict[str, Float[Tensor, ""]]:
+    """The loss of a batch whose anchors know what they must learn, see `match_batch`.
+
+    All counted anchors learn a class, image by image; only the positive ones learn a box. Both
+    sums are divided by the number of positives, and counted in float32 whatever the network has.
+
+    Returns:
+        "class", "box" and "total", all scalars.
+    """
     positive = labels > 0
     num_positive = positives_to_divide_by(positive)
 
     logits = predictions.logits.float()
-    rows = range(len(targets))
+    rows = range(len(logits))
     lcls = sum(class_loss(logits[row][counted[row]], labels[row][counted[row]]) for row in rows)
 
     anchors = predictions.anchors.expand_as(gt_boxes)[positive]

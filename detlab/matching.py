@@ -5,7 +5,7 @@ Follows anchors.py; feeds losses.py.
 Two thresholds and a forced best match are from Ren et al., "Faster R-CNN", NeurIPS 2015.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from jaxtyping import Float, Int64
@@ -25,6 +25,7 @@ def match_anchors(
     positive_iou: float = 0.5,
     negative_iou: float = 0.4,
     force_best: bool = True,
+    iou: Callable[[Tensor, Tensor], Tensor] = box_iou,
 ) -> Int64[Tensor, " A"]:
     """Give each anchor of one image the object it must learn.
 
@@ -45,13 +46,13 @@ def match_anchors(
     if len(gt_boxes) == 0:
         return torch.full((len(anchors),), NEGATIVE, device=anchors.device)
 
-    iou = box_iou(anchors, gt_boxes)  # [A, M]
-    best_iou, matches = iou.max(dim=1)
+    overlaps = iou(anchors, gt_boxes)  # [A, M]
+    best_iou, matches = overlaps.max(dim=1)
     matches[best_iou < positive_iou] = IGNORED
     matches[best_iou < negative_iou] = NEGATIVE
 
     if force_best:
-        for row, anchor in free_best_anchors(iou):
+        for row, anchor in free_best_anchors(overlaps):
             matches[anchor] = row
     return matches
 

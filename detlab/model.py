@@ -19,7 +19,7 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.retinanet import RetinaNet
 from torchvision.ops import Conv2dNormActivation
 
-from detlab.anchors import pyramid_anchors
+from detlab.anchors import Grid, anchor_grid, pyramid_anchors
 from detlab.backbone import PyramidBackbone, build_backbone
 from detlab.types import Activation, Predictions
 
@@ -215,10 +215,11 @@ def anchors_on_maps(
     maps: Sequence[Float[Tensor, "B C _ _"]],
     anchor_sizes: tuple[tuple[float, ...], ...],
     aspect_ratios: tuple[float, ...],
+    grid: Grid = anchor_grid,
 ) -> Float[Tensor, "A 4"]:
     """The anchors that belong to these maps, see `anchors.pyramid_anchors`."""
     feature_sizes = tuple((features.shape[2], features.shape[3]) for features in maps)
-    return pyramid_anchors(feature_sizes, anchor_sizes, aspect_ratios, images.device)
+    return pyramid_anchors(feature_sizes, anchor_sizes, aspect_ratios, images.device, grid)
 
 
 def from_torchvision(retinanet: RetinaNet) -> Detector:

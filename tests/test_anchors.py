@@ -101,6 +101,18 @@ def test_the_pyramid_has_a_size_list_for_each_map():
         pyramid_anchors(((2, 2),), ((8.0,), (16.0,)), (1.0,), CPU)
 
 
+def test_a_grid_of_your_own_is_asked_for_every_level():
+    asked = []
+
+    def grid(feature_size, stride, shapes):
+        asked.append((feature_size, stride, shapes.tolist()))
+        return torch.full((1, 4), float(stride))
+
+    anchors = pyramid_anchors(((2, 3), (1, 2)), ((8.0,), (12.0,)), (1.0,), CPU, grid)
+    assert asked == [((2, 3), 8, [[8.0, 8.0]]), ((1, 2), 16, [[12.0, 12.0]])]
+    assert anchors.tolist() == [[8.0] * 4, [16.0] * 4]
+
+
 def test_pyramid_anchors_lie_on_the_device_asked_for(device):
     assert pyramid_anchors(((2, 2),), ((8.0,),), (1.0,), device).device.type == device.type
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from detlab.anchors import encode_boxes
-from detlab.boxes import xywh_to_xyxy
+from detlab.boxes import paired_iou, xywh_to_xyxy
 from detlab.losses import (
     detection_loss,
     focal_loss,
@@ -22,6 +22,7 @@ from detlab.losses import (
     l1_box_loss,
     l1_loss,
     match_batch,
+    matched_loss,
     positives_to_divide_by,
     smooth_l1_box_loss,
     smooth_l1_loss,
@@ -115,6 +116,30 @@ def test_delta_losses_are_torchs_on_encoded_boxes():
     assert_close(l1_box_loss(*args), F.l1_loss(deltas, wanted, reduction="sum"))
     expected = F.smooth_l1_loss(deltas, wanted, beta=1 / 9, reduction="sum")
     assert_close(smooth_l1_box_loss(*args), expected)
+
+
+def test_box_losses_are_made_of_your_own_parts():
+    anchors, gt_boxes, deltas = random_boxes(5), random_boxes(5), torch.randn(5, 4)
+
+    def decode(deltas, anchors, weights):
+        return anchors + deltas * weights[0]
+
+    def encode(gt_boxes, anchors, weights):
+        return (gt_boxes - anchors) / weights[0]
+
+    def shared(boxes, gt_boxes):
+        return paired_iou(boxes, gt_boxes) / 2
+
+    wanted = (1 - paired_iou(anchors + deltas * 10, gt_boxes) / 2).sum()
+    found = giou_box_loss(deltas, anchors, gt_boxes, WEIGHTS, decode=decode, giou=shared)
+    assert_close(found, wanted)
+
+    def distance(deltas, wanted, beta):
+        return (deltas - wanted).abs() + beta
+
+    wanted = (deltas - (gt_boxes - anchors) / 10).abs().sum() + 20 / 9
+    args = deltas, anchors, gt_boxes, WEIGHTS, encode, distance
+    assert_close(smooth_l1_box_loss(*args), wanted)
 
 
 def test_giou_pulls_a_box_that_does_not_touch_its_goal():
@@ -226,6 +251,13 @@ def test_the_loss_is_a_mean_over_positive_anchors_and_a_weighted_sum():
     box = giou_box_loss(deltas, squares(0.0, 20.0, 40.0), squares(1.0, 21.0, 40.0), (1.0,) * 4)
     assert_close(losses["box"], box / 3)
     assert_close(losses["total"], losses["class"] + 0.5 * losses["box"])
+
+
+def test_after_matching_the_loss_needs_no_targets():
+    said, targets = predictions(), [target(1.0, 21.0), target(44.0, label=2)]
+    matched = match_batch(said.anchors, targets, match_anchors)
+    found = matched_loss(said, *matched, focal_loss, giou_box_loss, 0.5)
+    assert_close(found, detection_loss(said, targets, box_weight=0.5))
 
 
 def test_ignored_anchors_teach_nothing_and_negatives_no_box():

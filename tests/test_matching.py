@@ -61,6 +61,14 @@ def test_the_best_anchor_answers_however_little_it_overlaps():
     assert without.tolist() == [NEGATIVE, NEGATIVE]
 
 
+def test_your_own_measure_of_overlap_really_is_used():
+    def far_is_near(anchors, gt_boxes):
+        return 1 - box_iou(anchors, gt_boxes)
+
+    matches = match_anchors(squares(0.0, 50.0), squares(0.0), iou=far_is_near)
+    assert matches.tolist() == [NEGATIVE, 0]
+
+
 def test_two_objects_that_share_a_best_anchor_both_get_one():
     """The shorter `matches[iou.argmax(dim=0)] = arange(M)` loses one of them here."""
     anchors = squares(0.0, 8.0, 50.0)
