@@ -4,6 +4,7 @@ What a box is
     types        names for what travels: Target, Detection, Predictions
     boxes        geometry: formats, area, IoU, GIoU, clip
     images       pictures of any size to one batch
+    classify     from logits to one label: softmax, cross-entropy, accuracy
 
 From image to loss and to boxes
     anchors      a grid of guesses; boxes to deltas and back; shapes fitted to data

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from detlab.anchors import decode_deltas
 from detlab.boxes import box_iou, clip_boxes
+from detlab.classify import softmax
 from detlab.images import batch_images, fit_image
 from detlab.types import Activation, Detection, Predictions
 
@@ -32,7 +33,7 @@ def to_scores(
     """
     if activation == "sigmoid":
         return logits.sigmoid()
-    scores = logits.softmax(dim=1)
+    scores = softmax(logits)
     return torch.cat([torch.zeros_like(scores[:, :1]), scores[:, 1:]], dim=1)
 
 
