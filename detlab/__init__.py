@@ -47,6 +47,7 @@ What a person sees
 A learner's way
     course       the lessons in their order
     progress     what was answered, solved and finished
+    single       the network of the first lessons: one picture, one object
     exercises    what a learner writes, and the mistakes that are known
     status       how far a learner is, lesson by lesson
     restore      a lesson as it was shipped
