@@ -13,7 +13,7 @@ import torchvision
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from detlab.anchors import decode_deltas
+from detlab.anchors import Decode, decode_deltas
 from detlab.boxes import box_iou, clip_boxes
 from detlab.classify import softmax
 from detlab.images import batch_images, fit_image
@@ -21,6 +21,10 @@ from detlab.types import Activation, Detection, Predictions
 
 Nms = Callable[[Tensor, Tensor, float], Tensor]
 """boxes [N 4], scores [N], IoU threshold to the rows kept, best score first."""
+Candidates = Callable[
+    [Predictions, int, tuple[int, int], float, int], tuple[Tensor, Tensor, Tensor]
+]
+"""predictions, row of an image, its size, score threshold, how many: boxes, labels, scores."""
 
 
 def to_scores(
@@ -152,6 +156,31 @@ def soft_nms_steps(
         yield best, scores
 
 
+def select_candidates(
+    predictions: Predictions,
+    row: int,
+    image_size: tuple[int, int],
+    score_threshold: float,
+    max_candidates: int,
+    decode: Decode = decode_deltas,
+) -> tuple[Float[Tensor, "N 4"], Int64[Tensor, " N"], Float[Tensor, " N"]]:
+    """The raw boxes of one image: its best anchors and classes, decoded and clipped.
+
+    One anchor can be a candidate for several classes.
+
+    Returns:
+        boxes, labels, scores; best score first.
+    """
+    scores = to_scores(predictions.logits[row].float(), predictions.activation)
+    anchor, label = (scores > score_threshold).nonzero().unbind(dim=1)
+    scores, best = scores[anchor, label].sort(descending=True, stable=True)
+    best = best[:max_candidates]
+    anchor, label = anchor[best], label[best]
+    deltas = predictions.deltas[row, anchor].float()
+    boxes = decode(deltas, predictions.anchors[anchor], predictions.delta_weights)
+    return clip_boxes(boxes, image_size), label, scores[:max_candidates]
+
+
 def select_detections(
     predictions: Predictions,
     image_sizes: Sequence[tuple[int, int]],
@@ -162,6 +191,7 @@ def select_detections(
     per_class: bool = True,
     nms: Nms = torchvision.ops.nms,
     soft_sigma: float | None = None,
+    candidates: Candidates = select_candidates,
 ) -> list[Detection]:
     """Predictions of a batch to one list of boxes per image.
 
@@ -177,6 +207,7 @@ def select_detections(
         per_class: suppress within a class only; False: across all classes.
         nms: torchvision's compiled one, or `nms` above, or your own.
         soft_sigma: use Soft-NMS with this sigma instead of `nms`.
+        candidates: raw boxes of one image, see `select_candidates`.
 
     Raises:
         ValueError: a threshold outside 0 to 1, or another number of sizes than of images.
@@ -189,7 +220,7 @@ def select_detections(
 
     detections = []
     for row, image_size in enumerate(image_sizes):
-        boxes, labels, scores = select_candidates(
+        boxes, labels, scores = candidates(
             predictions, row, image_size, score_threshold, max_candidates
         )
         rivals = labels if per_class else torch.zeros_like(labels)  # zeros: one class of all
@@ -201,30 +232,6 @@ def select_detections(
             keep = order[scores[order] > score_threshold]
         detections.append(Detection(boxes=boxes[keep], labels=labels[keep], scores=scores[keep]))
     return detections
-
-
-def select_candidates(
-    predictions: Predictions,
-    row: int,
-    image_size: tuple[int, int],
-    score_threshold: float,
-    max_candidates: int,
-) -> tuple[Float[Tensor, "N 4"], Int64[Tensor, " N"], Float[Tensor, " N"]]:
-    """The raw boxes of one image: its best anchors and classes, decoded and clipped.
-
-    One anchor can be a candidate for several classes.
-
-    Returns:
-        boxes, labels, scores; best score first.
-    """
-    scores = to_scores(predictions.logits[row].float(), predictions.activation)
-    anchor, label = (scores > score_threshold).nonzero().unbind(dim=1)
-    scores, best = scores[anchor, label].sort(descending=True, stable=True)
-    best = best[:max_candidates]
-    anchor, label = anchor[best], label[best]
-    deltas = predictions.deltas[row, anchor].float()
-    boxes = decode_deltas(deltas, predictions.anchors[anchor], predictions.delta_weights)
-    return clip_boxes(boxes, image_size), label, scores[:max_candidates]
 
 
 def scale_boxes(

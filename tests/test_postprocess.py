@@ -1,6 +1,7 @@
 """From predictions to detections: NMS against torchvision's, thresholds, frames of reference."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -324,6 +325,15 @@ def test_your_own_nms_really_is_used():
     (found,) = select_detections(TWO_CLASSES, [(99, 99)], 0.15, iou_threshold=0.7, nms=my_nms)
     assert seen == [(4, 0.7)]
     assert_close(found["scores"], torch.tensor([0.8]))
+
+
+def test_your_own_raw_boxes_and_decoding_really_are_used():
+    def halved(deltas, anchors, weights):
+        return anchors / 2
+
+    candidates = partial(select_candidates, decode=halved)
+    (found,) = select_detections(TWO_CLASSES, [(99, 99)], candidates=candidates)
+    assert found["boxes"].tolist() == [[0.0, 0.0, 8.0, 8.0]] * 2  # one of each class stays
 
 
 def test_the_readable_nms_gives_the_model_the_same_detections():
