@@ -15,6 +15,8 @@ From image to loss and to boxes
     postprocess  predictions to detections: decode, threshold, NMS
     evaluate     hits, precision, recall, average precision
     coco         COCO's twelve numbers, for all classes and thresholds at once
+    errors       kinds of error, and what each of them costs
+    calibration  whether a score means what it says
 
 What there is to look at
     creatures    the animals of the reef, as outlines
