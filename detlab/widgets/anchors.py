@@ -8,7 +8,7 @@ import traitlets
 from torch import Tensor
 
 from detlab.anchors import anchor_grid, anchor_shapes, encode_boxes, grid_centres, shape_iou
-from detlab.boxes import box_iou, xyxy_to_xywh
+from detlab.boxes import box_iou, clip_boxes, xyxy_to_xywh
 from detlab.widgets.canvas import BoxCanvas, check_image
 from detlab.widgets.checks import check_truth, names_of
 from detlab.widgets.lab import Goal, Lab, choice, slider
@@ -81,7 +81,7 @@ class AnchorLab(Lab):
         self.image_size = (height, width)
         self.size, self.stride, self.levels = float(size), stride, levels
         self.names = names_of(self.target["labels"], class_names)
-        self.box = self.target["boxes"][0].tolist()
+        self.box = beside(self.target["boxes"][0], (height, width))
         self.cell = [width / 2 + 1, height / 2 + 1]
         canvas = BoxCanvas(image, "a picture under anchors", cursor=self.cell)
         canvas.editable = [{"name": "your box", "role": "prediction"}]
@@ -126,7 +126,6 @@ class AnchorLab(Lab):
                 ["object", "best IoU", f"anchors ≥ {ENOUGH}"],
                 [[name, f"{value:.2f}", str(count)] for name, value, count in rows],
             ),
-            *self._deltas(),
         ]
         result = f"{self.covered} of {objects} objects covered by {len(self.anchors):,} anchors"
         return result, items
@@ -175,18 +174,20 @@ class AnchorLab(Lab):
         shapes = torch.cat([self._shapes(level) for level in range(self.levels)])
         fits = shape_iou(xyxy_to_xywh(self.all_boxes)[:, 2:], shapes).amax(dim=1) >= ENOUGH
         self.set_coverage = fits.float().mean().item()
-        return [Bar("whole data set", self.set_coverage, f"{self.set_coverage:.0%}")]
+        return [Bar("data set, if centred", self.set_coverage, f"{self.set_coverage:.0%}")]
 
-    def _deltas(self) -> list[Item]:
+    def explain(self) -> list[Item]:
+        """What the marked things are, and how far the box is from its best anchor."""
         box = torch.tensor([self.box])
         iou, row = box_iou(self.anchors, box)[:, 0].max(dim=0)
         self.deltas = encode_boxes(box, self.anchors[row, None])[0].tolist()
         listed = ", ".join(f"{value:.2f}" for value in self.deltas)
         return [
-            Row("your box: deltas", listed, "prediction"),
-            Row("your box: IoU with its best anchor", f"{iou:.2f}"),
+            Row("your box: IoU with its best anchor", f"{iou:.2f}", "prediction"),
+            Row("deltas from there (dx, dy, dw, dh)", listed),
             Row("anchors of the cell at the cross", str(len(self._shapes(0))), "ignored"),
             Row("best anchor of each object", "", "positive"),
+            Row("object that no anchor covers", "", "missed"),
         ]
 
     def _dragged(self, change: Any) -> None:
@@ -194,3 +195,13 @@ class AnchorLab(Lab):
 
     def _pointed(self, change: Any) -> None:
         self.cell = change["new"]
+
+
+def beside(box: Tensor, image_size: tuple[int, int]) -> list[float]:
+    """A box of the same shape a little to the side, so that it hides nothing."""
+    height, width = image_size
+    x1, y1, x2, y2 = box.tolist()
+    dx = 0.3 * (x2 - x1) * (1 if x2 + 0.3 * (x2 - x1) <= width else -1)
+    dy = 0.3 * (y2 - y1) * (1 if y2 + 0.3 * (y2 - y1) <= height else -1)
+    moved = clip_boxes(torch.tensor([[x1 + dx, y1 + dy, x2 + dx, y2 + dy]]), image_size)
+    return [float(value) for value in moved[0].round().tolist()]

@@ -37,7 +37,7 @@ class FormatLab(Lab):
     >>> lab = FormatLab(torch.zeros(3, 60, 80, dtype=torch.uint8), [10, 20, 40, 50])
     >>> lab.write("cxcywh", "40, 30, 20, 10")
     >>> lab
-    <format lab: x1 y1 x2 y2 = 30, 25, 50, 35; w h = 20, 10; centre = 40, 30>
+    <format lab: x 30 to 50, y 25 to 35: 20 × 10 pixels>
     """
 
     name: ClassVar[str] = "format"
@@ -96,10 +96,10 @@ class FormatLab(Lab):
         self._header.note = ""
         for name, numbers in self.values.items():
             self.fields[name].value = ", ".join(f"{number:.4g}" for number in numbers)
-        x, y, width, height = self.values["cxcywh"]
-        listed = ", ".join(f"{number:.4g}" for number in self.box)
+        x1, y1, x2, y2 = (f"{number:.4g}" for number in self.box)
+        *_, width, height = self.values["xywh"]
         return (
-            f"x1 y1 x2 y2 = {listed}; w h = {width:.4g}, {height:.4g}; centre = {x:.4g}, {y:.4g}",
+            f"x {x1} to {x2}, y {y1} to {y2}: {width:.4g} × {height:.4g} pixels",
             [Row(name, meaning) for name, meaning in MEANING.items()],
         )
 

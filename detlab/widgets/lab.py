@@ -69,12 +69,12 @@ class Lab(widgets.VBox):
         self._goal = check_goal(task, goal)
         self._start = {name: getattr(self, name) for name in self.inputs}
         self._header = Header(title=title, task=task)
-        self.panel = widgets.HTML()
+        self.panel, self.below = widgets.HTML(), widgets.HTML()
         self.buttons = {
             **{name: self._button(name, values) for name, values in presets.items()},
             "reset": self._button("reset", self._start),
         }
-        left = widgets.VBox([canvas])
+        left = widgets.VBox([canvas, self.below])
         side: list[widgets.Widget] = [buttons_row(list(self.buttons.values()))]
         if controls:
             side.append(classed(widgets.VBox(list(controls)), "dl-controls"))
@@ -89,11 +89,17 @@ class Lab(widgets.VBox):
         """Draw the present state; return the result line and the numbers beside the picture."""
         raise NotImplementedError
 
+    def explain(self) -> list[Item]:
+        """Say more about what is looked at, below the picture; called after `draw`."""
+        return []
+
     def refresh(self, _: Any = None) -> None:
         """Draw, write the numbers, and tick the task when it is reached."""
-        self.result, self.items = self.draw()
+        self.result, beside = self.draw()
+        below = self.explain()
+        self.items = [*beside, *below]
         self.canvas.result = self.result
-        self.panel.value = to_html(self.items)
+        self.panel.value, self.below.value = to_html(beside), to_html(below)
         if self._goal and not self.reached and self._goal(self):
             self._header.reached = True
 

@@ -105,6 +105,12 @@ class LambdaLab(Lab):
                 Row("mean IoU of the boxes", f"{now.mean_iou:.2f}"),
                 Row("truth", "", "truth"),
                 Row("prediction", "", "prediction"),
-                Chart({"runs": points}, "class accuracy", "mean IoU", (now.accuracy, now.mean_iou)),
+                Chart(
+                    {"runs": points},
+                    "class accuracy",
+                    "mean IoU",
+                    dot=(now.accuracy, now.mean_iou),
+                    names=[f"λ {each.box_weight:g}" for each in self.runs],
+                ),
             ],
         )

@@ -92,7 +92,7 @@ class LossLab(Lab):
         rows = [
             [
                 ("▸ " if name == self.loss else "") + name,
-                f"{self.losses[name]:,.3g}",
+                short(self.losses[name]),
                 size_of(gradient),
             ]
             for name, gradient in self.gradients.items()
@@ -139,4 +139,13 @@ class LossLab(Lab):
 def size_of(gradient: Tensor) -> str:
     """The largest part of a gradient, in words where it is nothing."""
     largest = gradient.abs().max().item()
-    return f"{largest:.2g}" if largest else "0, nothing"
+    return short(largest) if largest else "0, nothing"
+
+
+def short(value: float) -> str:
+    """Three digits that matter, and no powers of ten.
+
+    >>> short(107600.0), short(0.00148), short(12.345)
+    ('107,600', '0.00148', '12.3')
+    """
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"

@@ -143,7 +143,11 @@ class NMSLab(Lab):
         self._colour(made)
         plural = "box" if self.num_kept == 1 else "boxes"
         result = f"{self.num_kept} {plural} kept of {len(self.candidates)}"
-        return result, [*self._counts(made), *self._decision(made), *self._why()]
+        return result, self._counts(made)
+
+    def explain(self) -> list[Item]:
+        """The decision that was just made, and why the clicked box is where it is."""
+        return [*self._decision(self._position.value), *self._why()]
 
     def _suppress(self) -> None:
         """Decide: the rows that are looked at, how each of them went, and which are kept."""
@@ -211,7 +215,7 @@ class NMSLab(Lab):
         if self.target is not None:
             of = len(self.target["boxes"])
             rows.append(Row("objects missed", f"{int(self.missed.sum())} of {of}", "missed"))
-            rows.append(Row("kept, but found before (duplicates)", str(self.duplicates)))
+            rows.append(Row("duplicates among the kept", str(self.duplicates)))
         return rows
 
     def _decision(self, made: int) -> list[Item]:

@@ -22,6 +22,7 @@ from detlab.widgets.roles import ROLES, STATE, role
 
 DPI = 110
 WIDTH, PICTURE = 8.6, 4.6  # inches: the whole, and the picture's part
+NAMED = ("truth", "prediction", "positive", "wrong", "missed")  # these carry their text
 INK, SOFT, EDGE = "#1b232b", "#5b6570", (4 / 255, 18 / 255, 26 / 255, 0.62)
 
 
@@ -94,6 +95,8 @@ def draw_chart(axes: Axes, chart: Chart) -> None:
     """The curves and the dot."""
     for (name, points), style in zip(chart.curves.items(), ("-", "--", ":"), strict=False):
         axes.plot([x for x, _ in points], [y for _, y in points], style, color=INK, label=name)
+    for name, point in zip(chart.names, next(iter(chart.curves.values())), strict=False):
+        axes.annotate(name, point, (5, -3), textcoords="offset points", size=7, color=SOFT)
     if chart.dot:
         axes.plot(*chart.dot, "o", color="#1976d2", markersize=8, markeredgecolor="white")
     if len(chart.curves) > 1:
@@ -121,6 +124,7 @@ def draw_canvas(axes: Axes, canvas: BoxCanvas) -> None:
     draw_states(axes, canvas)
     for box, look in zip(canvas.edited, canvas.editable, strict=True):
         draw_boxes(axes, torch.tensor([box]), role(look["role"]), canvas.shade, [look["name"]])
+    draw_names(axes, canvas)
     for arrow in canvas.arrows:
         draw_arrow(axes, arrow)
     axes.set(xlim=(0, width), ylim=(height, 0), xticks=[], yticks=[])
@@ -133,8 +137,7 @@ def draw_states(axes: Axes, canvas: BoxCanvas) -> None:
     for name, look in ROLES.items():
         rows = (states == STATE[name]).nonzero()[:, 0]
         if len(rows) and name != "hidden":
-            names = [canvas.texts[row] for row in rows] if len(rows) <= canvas.tags else []
-            draw_boxes(axes, canvas.boxes[rows], look, 0, names)
+            draw_boxes(axes, canvas.boxes[rows], look)
     looks = list(ROLES.values())
     points = torch.frombuffer(bytearray(canvas._points or b"\0" * 8), dtype=torch.float32)
     for (x, y), state in zip(points.view(-1, 2).tolist(), canvas._point_states, strict=False):
@@ -168,6 +171,29 @@ def draw_boxes(
     for name, box in zip(names, boxes.tolist(), strict=False):
         box_look = {"facecolor": look.colour, "edgecolor": "none", "pad": 1.5}
         axes.text(box[0], box[1], name, size=7.5, va="bottom", color="#0b1d26", bbox=box_look)
+
+
+def draw_names(axes: Axes, canvas: BoxCanvas) -> None:
+    """Texts on the boxes of roles that have few: none over another, as in the browser."""
+    height, width = canvas.image_size
+    point = width / (axes.get_window_extent().width * 72 / DPI)  # picture pixels
+    taken: list[tuple[float, float, float]] = []
+    high = 11 * point
+    for name in reversed(NAMED):
+        rows = (canvas.states == STATE[name]).nonzero()[:, 0].tolist()
+        for row in rows if len(rows) <= canvas.tags else []:
+            text = canvas.texts[row]
+            wide = (4.6 * len(text) + 4) * point
+            x1, y1, x2, y2 = canvas.boxes[row].tolist()
+            for x, y in ((x1, y1), (x1, y2 + high), (x2 - wide, y1), (x2 - wide, y2 + high)):
+                x, y = max(0.0, min(x, width - wide)), max(high, min(y, height))
+                if text and not any(
+                    x < a + w and a < x + wide and abs(y - b) < high for a, b, w in taken
+                ):
+                    taken.append((x, y, wide))
+                    plate = {"facecolor": role(name).colour, "edgecolor": "none", "pad": 1.2}
+                    axes.text(x, y, text, size=7.5, va="bottom", color="#0b1d26", bbox=plate)
+                    break
 
 
 def darken_outside(axes: Axes, box: Sequence[float], width: int, height: int) -> None:

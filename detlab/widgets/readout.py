@@ -130,6 +130,8 @@ class Chart:
     dot: tuple[float, float] | None = None
     x_range: tuple[float, float] = (0.0, 1.0)
     y_range: tuple[float, float] = (0.0, 1.0)
+    names: Sequence[str] = ()
+    """Written beside the points of the first curve."""
 
     def html(self) -> str:
         """A small SVG of 380 x 220."""
@@ -147,6 +149,10 @@ class Chart:
             path = "L".join("{:.0f} {:.0f}".format(*at(x, y)) for x, y in points)
             if path:
                 parts.append(f'<path class="dl-curve dl-curve-{row}" d="M{path}"/>')
+        for name, point in zip(self.names, next(iter(self.curves.values())), strict=False):
+            x, y = at(*point)
+            parts.append(f'<circle class="dl-point" cx="{x:.1f}" cy="{y:.1f}" r="3"/>')
+            parts.append(f'<text x="{x + 9:.1f}" y="{y + 4:.1f}">{escape(name)}</text>')
         for value, x, y, anchor in (
             (self.x_range[0], left, bottom + 15, "middle"),
             (self.x_range[1], right, bottom + 15, "end"),

@@ -15,8 +15,8 @@ from detlab.roles import Role
 ROLES: Mapping[str, Role] = MappingProxyType(
     {  # drawn in this order: dashes over solid lines, so that both show where boxes agree
         "hidden": Role("#000000", (), 0.0, "not drawn"),
-        "truth": roles.ROLES["truth"],
-        **roles.ROLES,
+        **{name: roles.ROLES[name] for name in ("negative", "ignored", "suppressed", "positive")},
+        **{name: roles.ROLES[name] for name in ("truth", "prediction")},
         "wrong": Role("#ff6242", (4.0, 3.0), 2.6, "false alarm"),
         "missed": Role("#ffffff", (12.0, 4.0, 2.0, 4.0, 2.0, 4.0), 3.0, "missed object"),
         "shared": Role("#ffffff", (), 1.2, "in both boxes", 0.45),

@@ -9,6 +9,7 @@ from torch import Tensor
 from detlab.widgets.canvas import check_image
 
 GAP = 6  # pixels between two pictures
+SEA = (23, 50, 63)  # between them, red green blue: the stage's colour
 
 
 def contact_sheet(
@@ -26,7 +27,8 @@ def contact_sheet(
     width = max(image.shape[2] for image in images)
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
-    sheet = torch.zeros(3, rows * (height + GAP) - GAP, columns * (width + GAP) - GAP).byte()
+    size = rows * (height + GAP) - GAP, columns * (width + GAP) - GAP
+    sheet = torch.tensor(SEA, dtype=torch.uint8)[:, None, None].repeat(1, *size)
     places = []
     for number, image in enumerate(images):
         y, x = number // columns * (height + GAP), number % columns * (width + GAP)

@@ -59,7 +59,7 @@ class TrainingView(Lab):
         self.class_names = class_names
         self.history: list[dict[str, float]] = []
         self.ap_history: list[tuple[float, float]] = []
-        self.stopped, self.looking = False, 0.0
+        self.stopped, self.ended, self.looking = False, False, 0.0
         self._found: list[Detection] = []
         sheet, self._places = contact_sheet(images)
         self._truth = [
@@ -104,6 +104,7 @@ class TrainingView(Lab):
             yield step
             if self.stopped:
                 break
+        self.ended = True
         self.look()
 
     def look(self) -> None:
@@ -122,7 +123,9 @@ class TrainingView(Lab):
         last = self.history[-1]
         progress = min(1.0, last.get("progress", 0.0))
         left = last["seconds"] * (1 - progress) / progress if progress else float("inf")
-        ending = "stopped" if self.stopped else f"{left:,.0f} s left" if left < 1e6 else "…"
+        ending = f"{left:,.0f} s left" if left < 1e6 else "…"
+        if self.ended:
+            ending = "stopped" if self.stopped else "finished"
         items: list[Item] = [
             Bar("progress", progress, f"{progress:.0%}"),
             Row("time", f"{last['seconds']:,.0f} s, {ending}"),

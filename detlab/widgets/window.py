@@ -8,6 +8,7 @@ import torch
 import traitlets
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from detlab.anchors import window_boxes
 from detlab.widgets.canvas import BoxCanvas, check_image
@@ -15,6 +16,8 @@ from detlab.widgets.lab import Goal, Lab, slider
 from detlab.widgets.readout import Item, Row, Words
 
 BATCH = 256  # windows scored at once, so that a fine grid fits in memory
+NIGHT = (4, 18, 26)  # red green blue of the veil over the picture
+DARKEST = 205.0  # its opacity where the score is 0, of 255
 
 
 class WindowLab(Lab):
@@ -99,22 +102,20 @@ class WindowLab(Lab):
             Row("time for one", f"{1000 * each:.2f} ms"),
             Row("best window", f"{self.scores[best]:.2f}", "prediction"),
             Row("the first window", f"{self.size} × {self.size} px", "ignored"),
-            Words("Bright is a high score, each at the middle of its window."),
+            Words("Clear: high score. Dark: low score. Each at the middle of its window."),
         ]
 
     def _map(self, scores: Float[Tensor, "rows columns"]) -> Tensor:
-        """Scores at the windows' middles as a see-through yellow over dark."""
-        rgba = torch.zeros(4, *self.image.shape[1:], dtype=torch.uint8)
-        rgba[3] = 110
-        half = max(1, self.stride // 2)
-        for (x1, y1, x2, y2), value in zip(
-            self.boxes.tolist(), scores.flatten().tolist(), strict=True
-        ):
-            x, y = int(x1 + x2) // 2, int(y1 + y2) // 2
-            top, left = max(0, y - half), max(0, x - half)
-            colour = torch.tensor([255, 228, 92, int(30 + 170 * value)], dtype=torch.uint8)
-            rgba[:, top : y + half, left : x + half] = colour[:, None, None]
-            rgba[3, top : y + half, left : x + half] = int(200 * value) if value > 0.05 else 110
-            if value <= 0.05:
-                rgba[:3, top : y + half, left : x + half] = 0
-        return rgba
+        """A veil over the picture, thinner where windows around that point score more."""
+        rows, columns = scores.shape
+        height, width = self.canvas.image_size
+        veil = torch.full((height, width), DARKEST)
+        top = left = (self.size - self.stride) // 2  # of the patch that the middles stand for
+        patch = (DARKEST * (1 - scores))[None, None]
+        size = [rows * self.stride, columns * self.stride]
+        smooth = interpolate(patch, size, mode="bilinear")[0, 0]
+        y1, x1 = max(top, 0), max(left, 0)
+        seen = smooth[y1 - top : height - top, x1 - left : width - left]
+        veil[y1 : y1 + seen.shape[0], x1 : x1 + seen.shape[1]] = seen
+        night = torch.tensor(NIGHT, dtype=torch.uint8)[:, None, None].expand(3, height, width)
+        return torch.cat([night, veil.round().to(torch.uint8)[None]])

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from detlab.widgets import WindowLab
+from detlab.widgets.window import DARKEST
 
 
 def brightness(windows):
@@ -30,6 +31,26 @@ def test_the_best_window_is_marked(picture):
     lab = WindowLab(picture, brightness, size=40, stride=20)
     best = lab.boxes[lab.scores.argmax()].tolist()
     assert lab.canvas.regions[1] == {"box": best, "role": "prediction"}
+
+
+def test_the_veil_is_thin_where_the_middle_of_a_good_window_lies(picture):
+    lab = WindowLab(picture, brightness, size=40, stride=20)
+    veil = lab.canvas.overlay[3].float()
+    for row in (0, 10, int(lab.scores.argmax())):
+        x1, y1, x2, y2 = lab.boxes[row].tolist()
+        middle = veil[int(y1 + y2) // 2, int(x1 + x2) // 2].item()
+        assert middle == pytest.approx(DARKEST * (1 - lab.scores[row].item()), abs=8)
+    assert veil[0, 0] == DARKEST  # no window has its middle in the corner
+    assert veil.min() >= DARKEST * (1 - lab.scores.max().item()) - 1
+
+
+def test_a_single_window_and_a_stride_beyond_the_picture_are_drawn(picture):
+    lab = WindowLab(picture, brightness, size=150, stride=75)
+    lab.stride = 1
+    assert lab.num_windows == 51
+    lone = WindowLab(picture[:, :, :150], brightness, size=150, stride=75)
+    assert lone.num_windows == 1
+    assert lone.canvas.overlay.shape == (4, 150, 150)
 
 
 def test_a_window_larger_than_the_picture_is_refused(picture):
