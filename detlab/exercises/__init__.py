@@ -9,11 +9,15 @@ One file a lesson holds them; exercise.py says what an exercise is.
 
 from types import MappingProxyType
 
-from detlab.exercises import lesson_02
+from detlab.exercises import lesson_02, lesson_06, lesson_07, lesson_08
 from detlab.exercises.exercise import Exercise, Verdict
+from detlab.exercises.lesson_00 import image_size
 from detlab.exercises.lesson_02 import box_area, box_iou, cxcywh_to_xyxy, intersection_area
+from detlab.exercises.lesson_06 import anchor_grid, decode_deltas, encode_boxes, refit_shapes
+from detlab.exercises.lesson_07 import focal_loss, hard_negative_cross_entropy, match_anchors
+from detlab.exercises.lesson_08 import nms, nms_per_class, soft_nms
 
-LESSONS = MappingProxyType({"02": lesson_02})
+LESSONS = MappingProxyType({"02": lesson_02, "06": lesson_06, "07": lesson_07, "08": lesson_08})
 """The lessons that have exercises, by number."""
 
 ALL: MappingProxyType[str, Exercise] = MappingProxyType(
@@ -43,9 +47,20 @@ __all__ = [
     "LESSONS",
     "Exercise",
     "Verdict",
+    "anchor_grid",
     "box_area",
     "box_iou",
     "cxcywh_to_xyxy",
+    "decode_deltas",
+    "encode_boxes",
+    "focal_loss",
+    "hard_negative_cross_entropy",
+    "image_size",
     "in_lesson",
     "intersection_area",
+    "match_anchors",
+    "nms",
+    "nms_per_class",
+    "refit_shapes",
+    "soft_nms",
 ]

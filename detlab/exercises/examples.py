@@ -34,3 +34,16 @@ def draw_pair(axes: Axes, case: Case, got: object, wanted: object) -> None:
     axes.set(xlabel=f"yours {show(got, 60)}\nright {show(wanted, 60)}", ylabel="y, pixels")
     draw_boxes(axes, first, "truth")
     draw_boxes(axes, second, "prediction")
+
+
+def draw_answers(axes: Axes, case: Case, got: object, wanted: Tensor) -> None:
+    """The boxes that are wanted, solid, and those that came, dashed: `case` is not drawn."""
+    corners = torch.cat([wanted, torch.tensor([[0.0, 0.0, 1.0, 1.0]])])
+    low, high = corners.min(dim=0).values, corners.max(dim=0).values
+    room = 3 + 0.1 * (high[2:] - low[:2]).max()
+    (left, top), (right, bottom) = (low[:2] - room).tolist(), (high[2:] + room).tolist()
+    axes.set(xlim=(left, right), ylim=(bottom, top), aspect="equal")
+    axes.set(xlabel="x, pixels (solid: right, dashed: yours)", ylabel="y, pixels")
+    draw_boxes(axes, wanted, "truth")
+    if isinstance(got, Tensor) and got.ndim == 2 and got.shape[1:] == (4,):
+        draw_boxes(axes, got[got.isfinite().all(dim=1)], "prediction")
