@@ -22,6 +22,7 @@ from PIL import Image
 from torch import Tensor
 
 from detlab.files import write_atomically
+from detlab.images import image_size
 from detlab.roles import CASING, find_role
 from detlab.types import Detection, Target
 
@@ -69,7 +70,7 @@ def draw_image(ax: Axes, image: Shaped[Tensor, "3 H W"]) -> None:
             raise ValueError(f"a float image needs values from 0 to 1; they are {low} to {high}")
     elif image.dtype != torch.uint8:
         raise ValueError(f"want an image of uint8 or floats; got {image.dtype}")
-    height, width = image.shape[1:]
+    height, width = image_size(image)
     pixels = image.detach().cpu().float() if image.is_floating_point() else image.cpu()
     ax.imshow(pixels.permute(1, 2, 0).numpy(), extent=(0, width, height, 0))
     ax.set(xlim=(0, width), ylim=(height, 0), xticks=[], yticks=[])
@@ -205,7 +206,7 @@ def draw_alone(picture: Picture, class_names: Sequence[str]) -> Figure:
     >>> draw_alone(wide, ("background", "fish")).get_size_inches().tolist()
     [9.0, 4.5]
     """
-    height, width = picture.image.shape[1:]
+    height, width = image_size(picture.image)
     inches_per_pixel = ALONE / max(height, width)
     figure = Figure(figsize=(width * inches_per_pixel, height * inches_per_pixel))
     ax = figure.add_axes((0, 0, 1, 1))

@@ -7,27 +7,38 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Shaped
 from torch import Tensor
 from torchvision.transforms.v2.functional import resize
 
 
-def fitted_size(image_size: tuple[int, int], longest_side: int) -> tuple[int, int]:
+def image_size(image: Shaped[Tensor, "3 H W"]) -> tuple[int, int]:
+    """(height, width) of a picture, in pixels.
+
+    >>> image_size(torch.zeros(3, 480, 640))
+    (480, 640)
+    """
+    _, height, width = image.shape
+    return height, width
+
+
+def fitted_size(size: tuple[int, int], longest_side: int) -> tuple[int, int]:
     """(height, width) of a picture scaled to a longest side of so many pixels.
 
     >>> fitted_size((480, 640), longest_side=320)
     (240, 320)
     """
-    scale = longest_side / max(image_size)
-    height, width = image_size
+    scale = longest_side / max(size)
+    height, width = size
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
 def fit_image(image: Tensor, longest_side: int | None) -> Tensor:
     """A [3, H, W] picture scaled to a longest side of so many pixels; None leaves it."""
-    image_size = (image.shape[1], image.shape[2])
-    if longest_side is None or max(image_size) == longest_side:
+    size = image_size(image)
+    if longest_side is None or max(size) == longest_side:
         return image
-    fitted: Tensor = resize(image, list(fitted_size(image_size, longest_side)), antialias=True)
+    fitted: Tensor = resize(image, list(fitted_size(size, longest_side)), antialias=True)
     return fitted
 
 

@@ -17,8 +17,9 @@ from detlab.checkpoint import CheckpointInfo, load_checkpoint
 from detlab.course import COURSE, ROOT, Lesson, find_lesson
 from detlab.draw import to_png
 from detlab.model import Detector
+from detlab.parts import collect as collect
 from detlab.progress import remember, today
-from detlab.status import status_of
+from detlab.status import Status, all_statuses, next_lesson, status_of
 
 CHECKPOINT = ROOT / "data" / "checkpoints" / "course.safetensors"
 
@@ -84,3 +85,30 @@ class Show:
         """The picture, its words, and the words as the picture's alternative text."""
         data = {"text/plain": repr(self), "image/png": to_png(self.figure)}
         return data, {"image/png": {"alt": self.alt}}
+
+
+def course_map() -> Markdown:
+    """The course as a table: what is built where, how far you are, and what comes next."""
+    statuses = all_statuses()
+    rows = ["| | lesson | you build | minutes | you are |", "|---|---|---|---|---|"]
+    for status in statuses:
+        number, question, builds, minutes = status.lesson
+        link = f"[{question}]({status.lesson.notebook.name})"
+        rows.append(f"| {number} | {link} | {builds} | {minutes} | {progress_in_words(status)} |")
+    following = next_lesson(statuses)
+    ending = f"Next: {following.number} · {following.question}" if following else "All is done."
+    return Markdown("\n".join([*rows, "", ending]))
+
+
+def progress_in_words(status: Status) -> str:
+    """How far a learner is in a lesson, in a few words.
+
+    >>> progress_in_words(Status(COURSE[2], 1, ("box_iou",), ("box_area",), ""))
+    '1 of 2 built'
+    """
+    if status.finished:
+        return f"done on {status.finished}"
+    built = len(status.solved)
+    if built or status.commits:
+        return f"{built} of {built + len(status.unsolved)} built"
+    return "–"

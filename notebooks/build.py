@@ -5,14 +5,20 @@ are kept, so that a lesson reads well without a kernel; what only a living kerne
 """
 
 import argparse
+import base64
+import io
 import json
+import os
 import sys
+import tempfile
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
+from PIL import Image
 
+from detlab.files import write_atomically
 from detlab.restore import KERNEL, read_source
 
 NOTEBOOKS = Path(__file__).parent
@@ -27,6 +33,19 @@ def run(notebook: NotebookNode) -> None:
     NotebookClient(
         notebook, timeout=600, resources={"metadata": {"path": str(NOTEBOOKS)}}
     ).execute()
+
+
+def thumbnail(notebook: NotebookNode) -> bytes | None:
+    """The picture of the cell tagged "thumbnail", small: what stands for the lesson elsewhere."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if "thumbnail" in cell.metadata.get("tags", []) and "image/png" in output["data"]:
+                picture = Image.open(io.BytesIO(base64.b64decode(output["data"]["image/png"])))
+                picture.thumbnail((400, 300))
+                small = io.BytesIO()
+                picture.convert("RGB").quantize(128).save(small, "PNG")
+                return small.getvalue()
+    return None
 
 
 def strip(notebook: NotebookNode) -> None:
@@ -66,7 +85,9 @@ def build(path: Path, always: bool = False) -> bool:
     text = json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
     if len(text.encode()) > LARGEST:
         raise ValueError(f"{target.name}: {len(text.encode())} bytes, want at most {LARGEST}")
-    target.write_text(text, encoding="utf-8")
+    write_atomically(target, text.encode())
+    if small := thumbnail(notebook):
+        write_atomically(NOTEBOOKS / "figures" / f"{path.stem[:2]}.png", small)
     return True
 
 
@@ -76,6 +97,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="beginnings of lesson names; none: every lesson")
     parser.add_argument("--all", action="store_true", help="build also what did not change")
     options = parser.parse_args()
+    os.environ["DETLAB_PROGRESS"] = str(Path(tempfile.mkdtemp()) / "progress.json")  # not ours
     for path in sorted(SOURCES.glob("*.py")):
         if not options.names or path.stem.startswith(tuple(options.names)):
             built = build(path, options.all)

@@ -5,9 +5,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
-from torchvision.transforms.v2.functional import resize
+from torchvision.transforms.v2.functional import get_size, resize
 
-from detlab.images import batch_images, fit_image, fitted_size
+from detlab.images import batch_images, fit_image, fitted_size, image_size
 
 lengths = st.integers(1, 900)
 
@@ -83,3 +83,9 @@ def test_a_batch_keeps_dtype_and_device(device):
 def test_what_is_no_picture_is_refused_with_its_shape(images):
     with pytest.raises(ValueError, match=r"want pictures \[3, H, W\], got \["):
         batch_images(images)
+
+
+@given(lengths, lengths)
+def test_the_size_is_height_before_width_as_torchvision_says(height, width):
+    image = torch.empty(3, height, width, dtype=torch.uint8)
+    assert image_size(image) == (height, width) == tuple(get_size(image))

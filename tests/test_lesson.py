@@ -55,3 +55,14 @@ def test_the_seed_is_0_unless_a_test_sets_another(monkeypatch):
     assert lesson.seed() == 0
     monkeypatch.setenv("DETLAB_SEED", "2")
     assert lesson.seed() == 2
+
+
+def test_the_map_says_where_you_are():
+    assert "Next: 00 · Start here" in lesson.course_map().data
+    lesson.remember("lessons", "00", "2026-01-31")
+    lesson.remember("commits", "01-first", "a")
+    shown = lesson.course_map().data
+    assert "done on 2026-01-31" in shown
+    assert "| 0 of " in shown
+    assert "Next: 01 · What is in the picture?" in shown
+    assert all(each.notebook.name in shown for each in COURSE)

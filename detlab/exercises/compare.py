@@ -97,6 +97,8 @@ def kind(value: Any) -> str:
         return "None"
     if isinstance(value, Tensor):
         return "a tensor"
+    if isinstance(value, torch.Size):
+        return "a tuple"
     word = type(value).__name__
     return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
 

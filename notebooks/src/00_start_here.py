@@ -2,57 +2,195 @@
 # # Start here
 #
 # What can you build in this course? Below, a detector that trained for five minutes on two
-# processor cores looks at a picture that it never saw, and says **what** is **where**.
-# You will write every part of it.
+# processor cores looks at pictures that it never saw, and says **what** is **where**.
+# In ten lessons you will write every part of it.
 #
-# **Runs** in 10 s on two processor cores. Run the cells one by one with Shift + Enter.
+# **After this lesson you can** find your way through the course, check this machine, and have a
+# function of yours judged.
+#
+# **Runs** in 20 s on two processor cores; **takes** about 15 minutes. Run the cells one by one with
+# Shift + Enter.
+
+# %%
+from detlab import doctor, exercises, lesson, reef
+from detlab.data import load_dataset
+from detlab.draw import Picture, draw_alone
+from detlab.postprocess import detect
+from detlab.widgets import Commit, ThresholdLab
+
+detector, info = lesson.shipped_detector()
+print("it knows:", ", ".join(info.class_names[1:]))
+
+# %% [markdown]
+# ## A picture
+#
+# The **reef** is drawn from a seed, a number that decides everything in it. So it needs no
+# network, and there are as many pictures as we like. How many animals do you see?
+
+# %%
+scene = reef.draw_scene(reef.VAL_SEED, index=3, image_size=(512, 512))
+lesson.Show(
+    draw_alone(Picture(scene.image), info.class_names),
+    "a drawn reef under water with a yellow fish, a long eel and a grey shark",
+)
+
+# %% [markdown]
+# ## Commit · how many will it find?
+#
+# Before you look on, decide. In this course an answer is given *before* the evidence: a guess that
+# you stand by is what makes the evidence stick. Once committed, it is locked.
+
+# %%
+Commit(
+    "How many of the animals will the detector find and name?",
+    options={
+        "none": "It trained for only five minutes. But look below.",
+        "some": "A fair guess. The next cell counts.",
+        "all of them": "You trust it. Two more pictures further on it will disappoint you.",
+    },
+    answer="all of them",
+    key="00-how-many",
+)
+
+# %% [markdown]
+# Here is what it says. A dashed box is a guess: a class, a place, and a **score** from 0 to 1 that
+# says how sure it is. Solid boxes are what is really there, the **ground truth**.
+
+# %% tags=["thumbnail"]
+[found] = detect(detector, [scene.image], info.config.image_size, score_threshold=0.4)
+lesson.Show(
+    draw_alone(Picture(scene.image, scene.target, found), info.class_names),
+    "the same reef; a dashed box with a name and a score lies on each of the animals",
+)
+
+# %%
+# In words, and counted:
+for label, score in zip(found["labels"].tolist(), found["scores"].tolist(), strict=True):
+    print(f"{info.class_names[label]:<10} score {score:.1f}")
+print(f"{len(found['boxes'])} boxes for {len(scene.labels)} animals")
+
+# %% [markdown]
+# ## Play · when is a guess good enough?
+#
+# The detector always has more guesses than it shows. Slide the score below which a guess is thrown
+# away, and watch six pictures: true positives are guesses on an animal, false positives are guesses
+# on nothing or a second one on the same animal.
+#
+# The task: no guess on nothing in these pictures, and yet most animals found.
+
+# %%
+val = load_dataset("reef", "val")
+images, targets = zip(*(val[row] for row in range(24)), strict=True)
+guesses = detect(detector, images, info.config.image_size, score_threshold=0.05)
+threshold_lab = ThresholdLab(
+    images,
+    guesses,
+    targets,
+    info.class_names,
+    score_threshold=0.05,
+    task="Nothing wrong, and four of five animals found",
+    goal=lambda lab: lab.false_positives == 0 and lab.recall >= 0.8,
+)
+threshold_lab
+
+# %% [markdown]
+# Low, and water becomes fish. High, and animals are missed. There is no setting without a price,
+# and lesson 10 is about choosing it. The labs in this course can all be moved by mouse, by keyboard
+# and from a cell:
+
+# %%
+for score in (0.05, 0.5, 0.9):
+    threshold_lab.score_threshold = score
+    print(f"score from {score:.2f}: {threshold_lab.true_positives:>3} right", end=", ")
+    print(f"{threshold_lab.false_positives:>3} wrong, {threshold_lab.recall:.0%} of animals found")
 
 # %% [markdown]
 # ## Is this machine ready?
 #
 # Every line should begin with `ok`. A line that begins with `MEND` ends with the command that
-# mends it. The last line times a few training steps.
+# mends it. The last line times a few training steps: the course needs no GPU, and uses one if
+# there is one.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
-from detlab import doctor
-
 for finding in doctor.examine():
     print(finding)
 
 # %% [markdown]
-# ## A picture
+# ## Build · `image_size`
 #
-# The **reef** is drawn from a seed, so it needs no network, and there are as many pictures as we
-# like. Which animals do you see?
+# *Difficulty 1 of 5 · importance 2 of 5 · up to 3 minutes.*
+#
+# An **image** is a tensor of shape [3, height, width]: three colours, each a table of rows and
+# columns. Write a function that gives its size. By hand first: for a tensor of shape [3, 480, 640]
+# the answer is `(480, 640)`. Height comes first, everywhere in this course.
+#
+# Replace the `...` and run the cell. Then make it wrong on purpose, and read what the check says.
+
 
 # %%
-# %matplotlib inline
-from detlab import reef
-from detlab.draw import Picture, draw_alone
+def my_image_size(image):
+    """Return (height, width) of an image [3, H, W], in pixels."""
+    ...
 
-scene = reef.draw_scene(reef.VAL_SEED, index=3, image_size=(512, 512))
-draw_alone(Picture(scene.image), reef.CLASS_NAMES)
+
+exercises.image_size.check(my_image_size)
 
 # %% [markdown]
-# ## What the detector says
+# Stuck? `exercises.image_size.hint()` gives one hint at a time, and
+# `exercises.image_size.solution()` shows the package's function. Each exercise has both.
 #
-# Each dashed box is a guess: a class, a place, and a score from 0 to 1. Here are the guesses that
-# score at least 0.4. Solid boxes are what is really there.
+# What you write is used. Until it passes its check, the package's own function stands in, so every
+# lesson runs from top to bottom:
 
 # %%
-from pathlib import Path
-
-from detlab.checkpoint import load_checkpoint
-from detlab.postprocess import detect
-
-detector, info = load_checkpoint(Path("../data/checkpoints/course.safetensors"))
-[found] = detect(detector, [scene.image], info.config.image_size, score_threshold=0.4)
-draw_alone(Picture(scene.image, scene.target, found), info.class_names)
+image_size = exercises.image_size.mine_or_reference(my_image_size)
+print("the reef picture is", image_size(scene.image), "and those in the lab", image_size(images[0]))
 
 # %% [markdown]
-# In words:
+# ## The way
+#
+# Each lesson asks a question, lets you guess, play, build and break, and then uses what you built.
+# Answers and solved exercises are remembered on this machine alone. `detlab progress` prints them;
+# `detlab reset 02` brings back lesson 02 as it was, and keeps yours beside it.
 
 # %%
-for label, score in zip(found["labels"].tolist(), found["scores"].tolist(), strict=True):
-    print(f"{info.class_names[label]:<10} score {score:.1f}")
+lesson.course_map()
+
+# %% [markdown]
+# ## If something goes wrong
+#
+# - *A name is not defined*: the kernel was restarted, or a cell was skipped. **Run → Run All Above
+#   Selected Cell**.
+# - *A lab does not show*: run its cell again. If it stays away, `detlab doctor` in a terminal says
+#   what is missing.
+# - *A cell runs for ever*: the ■ button interrupts it.
+
+# %% [markdown]
+# ## Words of lessons 01 to 04
+#
+# - **class**: what an object is, as *fish*; its number is the **label**, and 0 is background
+# - **logits**, **scores**: what a network says, before and after it is squeezed into 0 to 1
+# - **box**: four numbers that say where; x to the right, y down, in pixels
+# - **ground truth**: the boxes and labels that are right
+# - **IoU**: how well two boxes agree, 0 to 1 (02)
+# - **loss**: how wrong an answer is, one number to make small (03)
+# - **head**: the last layers of a network, one for each kind of answer (04)
+
+# %% [markdown]
+# ## Words of lessons 05 to 10
+#
+# - **feature map**: the picture as a coarse grid of numbers (05); **stride**: pixels per cell
+# - **anchor**: a guess to begin with, centred on a cell (06); **deltas**: how to move it onto a box
+# - **positive, negative, ignored**: what an anchor learns: an object, background, nothing (07)
+# - **NMS**: of many boxes on one object, keep the best (08)
+# - **precision**, **recall**: the share of guesses that are right; of objects that are found (10)
+# - **AP**: both in one number, over all score thresholds (10)
+
+# %% [markdown]
+# ## Next
+#
+# Lesson 01 begins with less than this detector can do: one picture, one word.
+
+# %%
+lesson.finish("00")
