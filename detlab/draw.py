@@ -243,8 +243,19 @@ def draw_grid(
     return figure
 
 
-def draw_layers(layers: Sequence[Layers], columns: int = 3, title: str = "") -> Figure:
+def draw_layers(
+    layers: Sequence[Layers],
+    columns: int = 3,
+    title: str = "",
+    meanings: Mapping[str, str] | None = None,
+) -> Figure:
     """A figure of pictures under boxes of any roles, and a legend of those that occur.
+
+    Args:
+        layers: the pictures.
+        columns: how many side by side.
+        title: stands above all.
+        meanings: role to words for the legend, where the usual ones do not fit.
 
     Raises:
         ValueError: there is no picture, or an unknown role.
@@ -270,12 +281,15 @@ def draw_layers(layers: Sequence[Layers], columns: int = 3, title: str = "") -> 
         for role, boxes in layer.boxes.items():
             draw_boxes(ax, boxes, role, scale=0.75)
     figure.suptitle(title)
-    add_legend(figure, list(dict.fromkeys(role for layer in layers for role in layer.boxes)))
+    roles = list(dict.fromkeys(role for layer in layers for role in layer.boxes))
+    add_legend(figure, roles, meanings)
     return figure
 
 
-def add_legend(figure: Figure, roles: Sequence[str]) -> None:
-    """Say under the pictures what each line style means."""
+def add_legend(
+    figure: Figure, roles: Sequence[str], meanings: Mapping[str, str] | None = None
+) -> None:
+    """Say under the pictures what each line style means, in the role's words or in others."""
     if not roles:
         return
     lines = []
@@ -284,10 +298,8 @@ def add_legend(figure: Figure, roles: Sequence[str]) -> None:
         casing = [Stroke(linewidth=width + 1.5, foreground=CASING), Normal()]
         colour, style = find_role(role).colour, dashes(role)
         lines.append(Line2D([], [], color=colour, lw=width, linestyle=style, path_effects=casing))
-    meanings = [find_role(role).meaning for role in roles]
-    figure.legend(
-        lines, meanings, loc="outside lower center", ncols=3, frameon=False, handlelength=4
-    )
+    words = [(meanings or {}).get(role, find_role(role).meaning) for role in roles]
+    figure.legend(lines, words, loc="outside lower center", ncols=3, frameon=False, handlelength=4)
 
 
 LOSS_CURVES = (

@@ -292,6 +292,12 @@ def test_layers_are_drawn_in_their_roles_and_named_once_in_the_legend():
     ]
 
 
+def test_the_legend_of_layers_takes_other_words():
+    layers = [Layers(blank(), {"ignored": boxes_at(5), "truth": boxes_at(30)})]
+    (legend,) = draw_layers(layers, meanings={"ignored": "anchors"}).legends
+    assert [text.get_text() for text in legend.get_texts()] == ["anchors", ROLES["truth"].meaning]
+
+
 def test_layers_need_a_picture_and_known_roles():
     with pytest.raises(ValueError, match="got none"):
         draw_layers([])
