@@ -40,6 +40,7 @@ CANVAS = {"selector": ".dl-stage", "attribute": "data-painted"}
 BOX = {"selector": ".dl-box:nth-of-type(2) > rect", "attribute": "x", "early": True}
 RESULT = {"selector": ".dl-result"}
 NUMBERS = {"selector": ".dl-right .widget-html-content"}
+ERROR = "[data-mime-type$=error]"
 PLOT = {"selector": ".widget-output", "picture": True}
 
 
@@ -90,7 +91,7 @@ class Place:
     jupyter: Lab
 
     @contextmanager
-    def notebook(self, name: str, *cells: str) -> Iterator[Page]:
+    def notebook(self, name: str, *cells: str, shows: str = ".dl-stage") -> Iterator[Page]:
         """A notebook of these cells, run, in a page tall enough to show all that they show."""
         self.jupyter.write(f"{name}.ipynb", SETUP, *cells)
         context = self.browser.new_context(viewport={"width": 1400, "height": 1900})
@@ -98,11 +99,10 @@ class Place:
         page.add_init_script(path=HERE / "stopwatch.js")
         self.jupyter.open(page, f"{name}.ipynb")
         self.jupyter.run_all(page)
-        page.wait_for_selector(".dl-stage, [data-mime-type$=error]", timeout=300_000)
-        said = self.ask(page, "pass")  # answered when every cell has run
-        errors = page.locator("[data-mime-type$=error]").all_inner_texts()
-        if errors or said:
-            raise RuntimeError("\n".join([*errors, said]))
+        page.wait_for_selector(f"{shows}, {ERROR}", state="attached", timeout=300_000)
+        self.ask(page, "pass")  # answered when every cell has run
+        if errors := page.locator(ERROR).all_inner_texts():
+            raise RuntimeError("\n".join(errors))
         page.wait_for_timeout(2000)  # pictures, fonts and the page's own start-up
         yield page
         context.close()
@@ -453,7 +453,8 @@ def slow_row(hand: str, marks: list[Marks]) -> Row:
 
 def measure_training(place: Place, options: argparse.Namespace) -> list[Row]:
     """The same steps in the notebook's kernel, with the view on the page and without, in turn."""
-    with place.notebook("training", f"training = labs.start_training({options.steps})") as page:
+    start = f"training = labs.start_training({options.steps})"
+    with place.notebook("training", start, shows=".widget-vbox") as page:
         seconds: dict[bool, list[float]] = {True: [], False: []}
         sent = []
         for turn in range(1 + options.rounds):
