@@ -196,8 +196,13 @@ class Normalise(nn.Module):
         return (images - self.mean) / self.std
 
 
-def build_detector(config: DetectorConfig) -> Detector:
-    """Settings to a detector with fresh weights (ImageNet weights in its body, if asked for)."""
+def build_detector(config: DetectorConfig, grid: Grid = anchor_grid) -> Detector:
+    """Settings to a detector with fresh weights (ImageNet weights in its body, if asked for).
+
+    Args:
+        config: what it is made of.
+        grid: where the anchors of a level stand, see `anchors.anchor_grid`.
+    """
     num_levels = len(config.anchor_sizes)
     backbone = build_backbone(config.backbone, config.channels, config.pretrained, num_levels)
     num_shapes = len(config.anchor_sizes[0]) * len(config.aspect_ratios)
@@ -205,7 +210,10 @@ def build_detector(config: DetectorConfig) -> Detector:
     if config.activation == "sigmoid":
         nn.init.constant_(cast(Tensor, head.classes.last.bias), -math.log((1 - PRIOR) / PRIOR))
     make_anchors = partial(
-        anchors_on_maps, anchor_sizes=config.anchor_sizes, aspect_ratios=config.aspect_ratios
+        anchors_on_maps,
+        anchor_sizes=config.anchor_sizes,
+        aspect_ratios=config.aspect_ratios,
+        grid=grid,
     )
     return Detector(backbone, head, make_anchors, config.activation)
 

@@ -10,4 +10,9 @@ EQUIVALENT = {
         "waiting = scores.argsort(descending=True, stable=False)": "torch sorts so few numbers "
         "stably either way",
     },
+    "select_candidates": {
+        "scores, best = scores[anchor, label].sort(descending=True, stable=True) -> "
+        "scores, best = scores[anchor, label].sort(descending=True, stable=False)": "torch sorts "
+        "so few numbers stably either way",
+    },
 }
