@@ -53,6 +53,7 @@ A learner's way
     exercises    what a learner writes, and the mistakes that are known
     status       how far a learner is, lesson by lesson
     restore      a lesson as it was shipped
+    parts        what a learner built, put into the real detector
     lesson       what notebooks need beside the package
 
 All of it from the command line
