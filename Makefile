@@ -1,5 +1,5 @@
 # make lab   opens the course         make test    runs every check
-# make setup | format | notebooks | bench | bench-gpu | bench-widgets
+# make setup | format | notebooks | exercises | handout | bench | bench-gpu | bench-widgets
 
 PYTHON ?= python3
 VENV := .venv
@@ -7,7 +7,7 @@ BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 ARGS ?=
 
 .DEFAULT_GOAL := lab
-.PHONY: lab test setup format notebooks bench bench-gpu bench-widgets
+.PHONY: lab test setup format notebooks exercises handout bench bench-gpu bench-widgets
 
 lab: $(VENV)/installed
 	$(BIN)/detlab lab -- $(ARGS)
@@ -28,6 +28,12 @@ format: $(VENV)/installed-dev
 
 notebooks: $(VENV)/installed-dev
 	$(BIN)/python notebooks/build.py $(ARGS)
+
+exercises: $(VENV)/installed-dev
+	$(BIN)/python tests/exercises/proof.py
+
+handout: $(VENV)/installed-dev
+	$(BIN)/python notebooks/handout.py $(ARGS)
 
 bench: $(VENV)/installed-dev
 	$(BIN)/python tests/benchmarks/bench.py $(ARGS)

@@ -20,11 +20,16 @@ KERNEL = {
 
 
 def read_source(path: Path) -> NotebookNode:
-    """A lesson's source as a notebook without outputs, its cells numbered in their ids."""
+    """A lesson's source as a notebook without outputs, its cells numbered in their ids.
+
+    The source of a question is folded away, because it holds the answer.
+    """
     notebook: NotebookNode = jupytext.read(path, fmt="py:percent")
     notebook.metadata = nbformat.from_dict(KERNEL)
     for number, cell in enumerate(notebook.cells):
         cell.id = f"{path.stem[:40]}-{number:03d}".replace(".", "-")
+        if cell.source.startswith("Commit("):
+            cell.metadata["jupyter"] = {"source_hidden": True}
     return notebook
 
 

@@ -22,6 +22,14 @@ def test_cells_have_numbers_for_ids_and_keep_their_tags(notebooks):
     assert (code.source, code.metadata.tags) == ("print(1)", ["thumbnail"])
 
 
+def test_the_answer_of_a_question_is_folded_away(tmp_path):
+    path = tmp_path / "02_x.py"
+    path.write_text('# %%\nCommit("?", {"a": "", "b": ""}, answer="a")\n\n# %%\nprint(1)\n')
+    question, other = read_source(path).cells
+    assert question.metadata["jupyter"] == {"source_hidden": True}
+    assert "jupyter" not in other.metadata
+
+
 def test_the_learners_notebook_is_kept_beside_the_fresh_one(notebooks):
     place = notebooks / "00_start_here.ipynb"
     place.write_text("my work")

@@ -169,23 +169,23 @@ lesson.course_map()
 # %% [markdown]
 # ## Words of lessons 01 to 04
 #
-# - **class**: what an object is, as *fish*; its number is the **label**, and 0 is background
+# - **class**: what an object is, as *fish*; its number is the **label**; 0 is background
 # - **logits**, **scores**: what a network says, before and after it is squeezed into 0 to 1
-# - **box**: four numbers that say where; x to the right, y down, in pixels
-# - **ground truth**: the boxes and labels that are right
+# - **box**: four numbers that say where, in pixels
+# - **ground truth**: boxes and labels that are right
 # - **IoU**: how well two boxes agree, 0 to 1 (02)
-# - **loss**: how wrong an answer is, one number to make small (03)
-# - **head**: the last layers of a network, one for each kind of answer (04)
+# - **loss**: how wrong an answer is, to be made small (03)
+# - **head**: the last layers of a network, one per kind of answer (04)
 
 # %% [markdown]
 # ## Words of lessons 05 to 10
 #
-# - **feature map**: the picture as a coarse grid of numbers (05); **stride**: pixels per cell
-# - **anchor**: a guess to begin with, centred on a cell (06); **deltas**: how to move it onto a box
-# - **positive, negative, ignored**: what an anchor learns: an object, background, nothing (07)
+# - **feature map**: the picture as a coarse grid of numbers; **stride**: pixels per cell (06)
+# - **anchor**: a guess to begin with; **deltas**: how to move it onto a box (06)
+# - **positive, negative, ignored**: an anchor learns an object, background, nothing (07)
 # - **NMS**: of many boxes on one object, keep the best (08)
-# - **precision**, **recall**: the share of guesses that are right; of objects that are found (10)
-# - **AP**: both in one number, over all score thresholds (10)
+# - **precision**, **recall**: the share of guesses that are right; of objects found (10)
+# - **AP**: both in one number (10)
 
 # %% [markdown]
 # ## Next
