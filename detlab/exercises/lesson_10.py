@@ -139,9 +139,9 @@ match_detections = Exercise(
     reference=evaluate.match_detections,
     cases={
         "two boxes on one object": (
-            table((0, 0, 10, 8), (0, 0, 10, 10)),
+            table((0, 3, 14, 10), (1, 0, 14, 10)),
             torch.tensor([0.9, 0.7]),
-            table((0, 0, 10, 10)),
+            table((0, 0, 14, 10)),
         ),
         "the better score stands below": (
             table((0, 0, 10, 9), (0, 0, 10, 10), (30, 0, 44, 8)),
@@ -316,7 +316,7 @@ def draw_curve(axes: Axes, case: Case, got: object, wanted: tuple[Tensor, Tensor
         precision, recall = got
         if precision.shape == recall.shape == wanted[0].shape:
             add_curve(axes, (precision, recall), "s--", "yours")
-    axes.set(xlabel="recall", ylabel="precision")
+    axes.set(xlabel="recall", ylabel="precision", xlim=(-0.05, 1.05), ylim=(-0.05, 1.05))
     axes.legend(frameon=False)
 
 
