@@ -1,8 +1,10 @@
 """The course in its order."""
 
+import re
+
 import pytest
 
-from detlab.course import COURSE, find_lesson
+from detlab.course import COURSE, ROOT, find_lesson
 
 
 def test_lessons_are_numbered_in_their_order():
@@ -18,3 +20,23 @@ def test_a_lesson_is_found_by_number_or_name(name):
 def test_an_unknown_lesson_is_refused(name):
     with pytest.raises(ValueError, match="there are 00 to"):
         find_lesson(name)
+
+
+def test_the_readme_shows_every_lesson_with_its_picture_and_minutes():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(
+        r"^\| !\[[^\]]{10,}\]\((\S+)\) \| \[(\d\d) · ([^\]]+)\]\((\S+)\) \| ([^|]+) \| (\d+) \|$",
+        readme,
+        flags=re.MULTILINE,
+    )
+    assert rows == [
+        (
+            f"notebooks/figures/{lesson.number}.png",
+            lesson.number,
+            lesson.question,
+            f"notebooks/{lesson.notebook.name}",
+            lesson.builds,
+            str(lesson.minutes),
+        )
+        for lesson in COURSE
+    ]
