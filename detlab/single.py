@@ -112,7 +112,7 @@ def draw_several_objects(
     """
     if length < 1 or num_objects < 1:
         raise ValueError(f"want 1 picture and object or more: {length} and {num_objects}")
-    clear = {"object_size": (0.35, 0.7), "crowding": 0.0, "haze": 0.15, "empty_share": 0.0}
+    clear = {"object_size": (0.4, 0.8), "crowding": 0.0, "haze": 0.15, "empty_share": 0.0}
     dials = {**clear, **dials, "objects": (num_objects, num_objects), "image_size": image_size}
     scenes: list[Scene] = []
     for index in count():
@@ -195,7 +195,7 @@ def fit_single(
         net.parameters(), config.learning_rate, weight_decay=config.weight_decay
     )
     batches = shuffled_batches(pictures, batch_size, torch.Generator().manual_seed(seed))
-    net.train()
+    net.train().to(memory_format=torch.channels_last)
     for step in range(steps):
         set_learning_rate(optimizer, config, progress=step / steps)
         images, labels, gt_boxes = next(batches)

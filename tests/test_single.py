@@ -35,7 +35,7 @@ def fresh_net(num_classes=11, seed=0):
 
 
 def test_pictures_are_the_reefs_and_boxes_are_shares(pictures):
-    dials = {"object_size": (0.35, 0.7), "crowding": 0.0, "haze": 0.15, "empty_share": 0.0}
+    dials = {"object_size": (0.4, 0.8), "crowding": 0.0, "haze": 0.15, "empty_share": 0.0}
     scene = draw_scene(5, 0, image_size=(64, 64), objects=(1, 1), **dials)
     assert_close(pictures.images[0], scene.image)
     assert_close(pictures.boxes[:1], scene.boxes / 64)
@@ -47,7 +47,7 @@ def test_a_wide_picture_has_shares_of_its_own_width():
     assert wide.images.shape == (3, 3, 48, 96)
     for index, box in enumerate(wide.boxes):
         scene = draw_scene(
-            1, index, image_size=(48, 96), objects=(1, 1), object_size=(0.35, 0.7),
+            1, index, image_size=(48, 96), objects=(1, 1), object_size=(0.4, 0.8),
             crowding=0.0, haze=0.15, empty_share=0.0,
         )  # fmt: skip
         assert_close(box * torch.tensor([96.0, 48.0, 96.0, 48.0]), scene.boxes[0])
