@@ -8,7 +8,7 @@ levels are from Lin et al., "Microsoft COCO", ECCV 2014.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Bool, Float, Float64, Int64
@@ -19,6 +19,8 @@ from detlab.types import Detection, Target
 
 UNMATCHED = -1
 """This detection answers for no object: a false positive."""
+Match = Callable[[Tensor, Tensor, Tensor, float], Tensor]
+"""boxes [N 4], scores [N], gt_boxes [M 4], IoU threshold to the object of each box."""
 
 
 def match_detections(
@@ -54,9 +56,18 @@ def match_detections(
 
 
 def match_image(
-    detection: Detection, target: Target, iou_threshold: float = 0.5
+    detection: Detection,
+    target: Target,
+    iou_threshold: float = 0.5,
+    match: Match = match_detections,
 ) -> Int64[Tensor, " N"]:
     """Say which object of one image each detection has found, every class by itself.
+
+    Args:
+        detection: what was found.
+        target: what is there.
+        iou_threshold: from which overlap on an object is found.
+        match: for the boxes of one class; a lesson hands in its own.
 
     Returns:
         A row of the target's boxes per detection, or UNMATCHED.
@@ -71,7 +82,7 @@ def match_image(
     for label in target["labels"].unique():
         rows = (detection["labels"] == label).nonzero()[:, 0]
         objects = (target["labels"] == label).nonzero()[:, 0]
-        found = match_detections(
+        found = match(
             detection["boxes"][rows],
             detection["scores"][rows],
             target["boxes"][objects],

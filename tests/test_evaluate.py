@@ -97,6 +97,22 @@ def test_hits_duplicates_and_misses_of_an_image_are_those_of_its_classes(seed):
             assert torch.equal(again[rows], overlaps.any(dim=1) & (alone == UNMATCHED))
 
 
+def test_another_way_to_match_sees_the_boxes_of_one_class_and_the_threshold():
+    there = target(squares(0.0, 50.0, 90.0), [1, 2, 1])
+    found = detection(squares(0.0, 90.0, 50.0), [1, 1, 2], [0.9, 0.8, 0.7])
+    seen = []
+
+    def last(boxes, scores, gt_boxes, iou_threshold):
+        seen.append((boxes.tolist(), gt_boxes.tolist(), iou_threshold))
+        return torch.full((len(boxes),), len(gt_boxes) - 1)
+
+    assert match_image(found, there, 0.75, match=last).tolist() == [2, 2, 1]
+    assert seen == [
+        (squares(0.0, 90.0).tolist(), squares(0.0, 90.0).tolist(), 0.75),
+        (squares(50.0).tolist(), squares(50.0).tolist(), 0.75),
+    ]
+
+
 def test_a_duplicate_is_of_the_same_class_and_well_placed():
     there = target(squares(0.0, 50.0), [1, 2])
     found = detection(squares(0.0, 1.0, 8.0, 0.0), [1, 1, 1, 2], [0.9, 0.8, 0.7, 0.6])
