@@ -174,7 +174,7 @@ class AnchorLab(Lab):
         shapes = torch.cat([self._shapes(level) for level in range(self.levels)])
         fits = shape_iou(xyxy_to_xywh(self.all_boxes)[:, 2:], shapes).amax(dim=1) >= ENOUGH
         self.set_coverage = fits.float().mean().item()
-        return [Bar("data set, if centred", self.set_coverage, f"{self.set_coverage:.0%}")]
+        return [Bar("data set (centred)", self.set_coverage, f"{self.set_coverage:.0%}")]
 
     def explain(self) -> list[Item]:
         """What the marked things are, and how far the box is from its best anchor."""

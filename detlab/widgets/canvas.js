@@ -166,34 +166,36 @@ function canvas(model, el) {
     paintPoints(pen);
     const members = roles().map(() => []);
     for (let i = 0; i < states.length; i++) members[states[i]].push(i);
-    for (const [state, role] of roles().entries())
-      if (state && members[state].length) paintRole(pen, role, members[state]);
+    for (const paint of [paintEdges, paintLines]) // all dark edges first: no line hides another
+      for (const [state, role] of roles().entries())
+        if (state && members[state].length) paint(pen, role, members[state]);
     paintTags(pen, members);
     stage.dataset.painted = String(performance.now()); // the benchmark reads it
   }
 
-  function paintRole(pen, role, members) {
+  function paintEdges(pen, role, members) {
+    if (members.length > (QUIET.includes(role.name) ? SOME / 5 : SOME)) return;
+    pen.strokeStyle = HALO;
+    pen.lineWidth = role.width + 2;
+    pen.setLineDash([]);
+    outline(pen, members);
+  }
+
+  function paintLines(pen, role, members) {
     const many = members.length > MANY;
-    const quiet = QUIET.includes(role.name);
-    const strokes = [[role.colour, many ? 1 : role.width]];
-    if (members.length <= (quiet ? SOME / 5 : SOME)) strokes.unshift([HALO, role.width + 2]);
-    for (const [colour, width] of strokes) {
-      pen.strokeStyle = colour;
-      pen.lineWidth = width;
-      pen.setLineDash(many ? [] : role.dash); // the edge has gaps too, so what lies below shows
-      pen.globalAlpha = quiet && strokes.length === 1 ? 0.75 : 1;
-      for (const i of members) {
-        const [x1, y1, x2, y2] = [0, 1, 2, 3].map((k) => boxes[4 * i + k] * scale);
-        pen.strokeRect(x1, y1, x2 - x1, y2 - y1);
-        if (role.fill && colour !== HALO) {
-          pen.globalAlpha = role.fill;
-          pen.fillStyle = role.colour;
-          pen.fillRect(x1, y1, x2 - x1, y2 - y1);
-          pen.globalAlpha = 1;
-        }
-      }
-    }
+    pen.strokeStyle = role.colour;
+    pen.lineWidth = many ? 1 : role.width;
+    pen.setLineDash(many ? [] : role.dash);
+    pen.globalAlpha = QUIET.includes(role.name) ? 0.8 : 1;
+    outline(pen, members);
     pen.globalAlpha = 1;
+  }
+
+  function outline(pen, members) {
+    for (const i of members) {
+      const [x1, y1, x2, y2] = [0, 1, 2, 3].map((k) => boxes[4 * i + k] * scale);
+      pen.strokeRect(x1, y1, x2 - x1, y2 - y1);
+    }
   }
 
   /** Texts on the boxes, if they are few: none over another; who finds no room shows on hover. */
@@ -513,6 +515,7 @@ function canvas(model, el) {
   on(stage, "pointerleave", () => ((hover = -1), (tip.hidden = true), paintMark()));
   on(stage, "click", clicked);
   on(stage, "keydown", stageKey);
+  on(surface, "contextrestored", () => later(paintBoxes)); // a browser short of memory drops drawings
 
   const unfollow = follow(model, [
     [["_picture"], () => showPicture(picture, "_picture")],

@@ -9,7 +9,7 @@ import traitlets
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from detlab.boxes import box_iou
+from detlab.boxes import box_iou, clip_boxes
 from detlab.types import Target
 from detlab.widgets.canvas import BoxCanvas
 from detlab.widgets.checks import check_truth, names_of
@@ -63,6 +63,7 @@ class LambdaLab(Lab):
         self.run = len(self.runs) // 2
         self.class_names = class_names
         sheet, self._places = contact_sheet(list(images))
+        self._sizes = [(image.shape[1], image.shape[2]) for image in images]
         truths = [
             check_truth(target, (image.shape[1], image.shape[2]))
             for image, target in zip(images, targets, strict=True)
@@ -87,7 +88,10 @@ class LambdaLab(Lab):
         now = self.runs[self.run]
         self.accuracy, self.mean_iou = now.accuracy, now.mean_iou
         truth = on_sheet(list(self.truth[:, None]), self._places)
-        boxes = on_sheet(list(now.boxes[:, None]), self._places)
+        inside = [
+            clip_boxes(box[None], size) for box, size in zip(now.boxes, self._sizes, strict=True)
+        ]
+        boxes = on_sheet(inside, self._places)
         iou = box_iou(boxes, truth).diagonal().tolist()
         names = names_of(now.labels, self.class_names)
         texts = [f"{name}, IoU {value:.2f}" for name, value in zip(names, iou, strict=True)]

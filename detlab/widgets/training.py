@@ -121,7 +121,7 @@ class TrainingView(Lab):
         if not self.history:
             return "not started", [Row("truth", "", "truth"), Row("prediction", "", "prediction")]
         last = self.history[-1]
-        progress = min(1.0, last.get("progress", 0.0))
+        progress = 1.0 if self.ended and not self.stopped else min(1.0, last["progress"])
         left = last["seconds"] * (1 - progress) / progress if progress else float("inf")
         ending = f"{left:,.0f} s left" if left < 1e6 else "…"
         if self.ended:

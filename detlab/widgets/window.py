@@ -8,7 +8,7 @@ import torch
 import traitlets
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import interpolate
+from torch.nn.functional import interpolate, pad
 
 from detlab.anchors import window_boxes
 from detlab.widgets.canvas import BoxCanvas, check_image
@@ -110,9 +110,9 @@ class WindowLab(Lab):
         rows, columns = scores.shape
         height, width = self.canvas.image_size
         veil = torch.full((height, width), DARKEST)
-        top = left = (self.size - self.stride) // 2  # of the patch that the middles stand for
-        patch = (DARKEST * (1 - scores))[None, None]
-        size = [rows * self.stride, columns * self.stride]
+        top = left = (self.size - 3 * self.stride) // 2  # a stride of 0 around the first middle
+        patch = DARKEST * (1 - pad(scores, [1, 1, 1, 1]))[None, None]
+        size = [(rows + 2) * self.stride, (columns + 2) * self.stride]
         smooth = interpolate(patch, size, mode="bilinear")[0, 0]
         y1, x1 = max(top, 0), max(left, 0)
         seen = smooth[y1 - top : height - top, x1 - left : width - left]
