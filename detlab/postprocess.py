@@ -156,6 +156,23 @@ def soft_nms_steps(
         yield best, scores
 
 
+def to_detection(
+    boxes: Float[Tensor, "N 4"], scores: Float[Tensor, "N K"], score_threshold: float = 0.5
+) -> Detection:
+    """The boxes whose best class scores above the threshold, best score first.
+
+    Column 0 of the scores is background: nothing to report.
+
+    >>> boxes = torch.tensor([[0.0, 0.0, 9.0, 9.0], [4.0, 0.0, 13.0, 9.0]])
+    >>> to_detection(boxes, torch.tensor([[0.9, 0.1, 0.0], [0.2, 0.1, 0.7]]))["labels"]
+    tensor([2])
+    """
+    best_score, column = scores[:, 1:].max(dim=1)
+    order = best_score.argsort(descending=True, stable=True)
+    rows = order[best_score[order] > score_threshold]
+    return Detection(boxes=boxes[rows], labels=column[rows] + 1, scores=best_score[rows])
+
+
 def select_candidates(
     predictions: Predictions,
     row: int,

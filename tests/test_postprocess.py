@@ -24,6 +24,7 @@ from detlab.postprocess import (
     soft_nms,
     soft_nms_steps,
     suppressed_by,
+    to_detection,
     to_scores,
 )
 from detlab.types import Predictions
@@ -490,3 +491,27 @@ def test_detect_brings_pictures_to_the_detector(device):
 def test_detect_without_pictures_says_so():
     with pytest.raises(ValueError, match="want pictures"):
         detect(Watcher(), [])
+
+
+def test_a_detection_has_the_best_class_of_each_box_that_is_sure_enough():
+    boxes = torch.arange(16.0).reshape(4, 4)
+    scores = torch.tensor(
+        [[0.1, 0.6, 0.3], [0.9, 0.1, 0.0], [0.0, 0.2, 0.8], [0.5, 0.5, 0.0]]  # the last: at 0.5
+    )
+    found = to_detection(boxes, scores)
+    assert_close(found["boxes"], boxes[[2, 0]])
+    assert found["labels"].tolist() == [2, 1]
+    assert_close(found["scores"], torch.tensor([0.8, 0.6]))
+
+
+def test_a_detection_of_equal_scores_keeps_their_order():
+    boxes = torch.arange(8.0).reshape(2, 4)
+    assert_close(to_detection(boxes, torch.tensor([[0.3, 0.7]] * 2))["boxes"], boxes)
+
+
+def test_a_detection_of_nothing_is_a_dict_of_empty_tensors():
+    for number in (0, 3):
+        found = to_detection(torch.ones(number, 4), torch.tensor([[0.9, 0.1]] * number).view(-1, 2))
+        assert found["boxes"].shape == (0, 4)
+        assert (found["labels"].dtype, len(found["labels"])) == (torch.int64, 0)
+        assert found["scores"].shape == (0,)
