@@ -54,6 +54,7 @@ A learner's way
     status       how far a learner is, lesson by lesson
     restore      a lesson as it was shipped
     parts        what a learner built, put into the real detector
+    advice       what to run when a cell fails because of others
     lesson       what notebooks need beside the package
 
 All of it from the command line

@@ -71,9 +71,12 @@ def lab(arguments: Positional[tuple[str, ...]] = ()) -> None:
     """
     from jupyterlab.labapp import LabApp  # type: ignore[import-untyped]
 
+    from detlab import advice
+
     if not START.exists():
         raise UsageError(f"{START}: no such notebook; the course is a clone of the repository")
     place = [f"--ServerApp.root_dir={START.parent}", f"--LabApp.default_url=/lab/tree/{START.name}"]
+    os.environ.setdefault("PYTHONSTARTUP", advice.__file__)  # read by every notebook's kernel
     is_root = hasattr(os, "geteuid") and os.geteuid() == 0  # as everybody is in a container
     root = ["--allow-root"] if is_root else []
     LabApp.launch_instance(["--ip=127.0.0.1", *place, *root, *arguments])

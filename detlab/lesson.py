@@ -13,6 +13,7 @@ from typing import Any
 from IPython.display import Markdown
 from matplotlib.figure import Figure
 
+from detlab.advice import give_advice
 from detlab.checkpoint import CheckpointInfo, load_checkpoint
 from detlab.course import COURSE, ROOT, Lesson, find_lesson
 from detlab.draw import to_png
@@ -20,6 +21,8 @@ from detlab.model import Detector
 from detlab.parts import collect as collect
 from detlab.progress import remember, today
 from detlab.status import Status, all_statuses, next_lesson, status_of
+
+give_advice()
 
 CHECKPOINT = ROOT / "data" / "checkpoints" / "course.safetensors"
 
