@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from threading import RLock
 from typing import Any, ClassVar
 
 import ipywidgets as widgets
@@ -27,7 +28,8 @@ class TrainingView(Lab):
         for step in view.watch(fit(detector, reef)):
             ...
 
-    `view.stop()` or the button ends the loop after the step in hand.
+    `view.stop()` or the button ends the loop after the step in hand. While a cell trains, Jupyter
+    hands clicks to a second thread of the kernel (JupyterLab 4.4, ipykernel 7); drawing is locked.
     """
 
     name: ClassVar[str] = "training"
@@ -61,6 +63,7 @@ class TrainingView(Lab):
         self.ap_history: list[tuple[float, float]] = []
         self.stopped, self.ended, self.looking = False, False, 0.0
         self._found: list[Detection] = []
+        self._drawing = RLock()
         sheet, self._places = contact_sheet(images)
         self._truth = [
             check_truth(target, (image.shape[1], image.shape[2]))["boxes"]
@@ -106,6 +109,11 @@ class TrainingView(Lab):
                 break
         self.ended = True
         self.look()
+
+    def refresh(self, _: Any = None) -> None:
+        """Draw, one thread at a time."""
+        with self._drawing:
+            super().refresh()
 
     def look(self) -> None:
         """Detect on the pictures with the network as it is, and measure."""
