@@ -83,10 +83,11 @@ class NMSLab(Lab):
         canvas = BoxCanvas(image, "a picture under raw detections", selectable=True, tags=12)
         self._show_candidates(canvas, class_names)
         canvas.observe(self.refresh, names="selected")
-        self._position = widgets.IntSlider(min=0, max=1, description="decisions")
+        self._position = widgets.FloatSlider(1, min=0, max=1, readout=False)  # share of them
+        self._position.description = "decisions"
         self._position.observe(self._moved, names="value")
-        self._play = widgets.Play(interval=900, min=0, max=1)
-        self._play.observe(self._moved, names="value")
+        self._play = widgets.Play(interval=900, min=0, max=10**6, show_repeat=False)
+        self._play.observe(self._played, names="value")
         self._drawing = False
         steps = [("◀ back", self.back), ("forward ▶", self.forward), ("all", self.all)]
         self.step_buttons = {name: widgets.Button(description=name) for name, _ in steps}
@@ -127,7 +128,18 @@ class NMSLab(Lab):
 
     def _moved(self, change: Any) -> None:
         if not self._drawing:
-            self.step = change["new"]
+            share = change["new"]
+            self.step = ALL if share == 1 else round(share * len(self.decisions))
+
+    def _played(self, change: Any) -> None:
+        """One decision a tick, up to the last; the stop button goes back before the first."""
+        if change["new"] < change["old"]:
+            self.step = 0
+            return
+        self.forward()
+        if self.step == len(self.decisions):
+            self._play.playing = False
+            self.step = ALL  # so that it begins anew
 
     # .. drawing ..
 
@@ -135,19 +147,29 @@ class NMSLab(Lab):
         """Suppress, then colour the boxes as they stand after `step` decisions."""
         self._suppress()
         made = len(self.decisions) if self.step == ALL else min(self.step, len(self.decisions))
-        self._drawing = True  # the two controls follow the lab here, not the lab them
-        for control in (self._position, self._play):
-            control.max = max(1, len(self.decisions))
-            control.value = made
-        self._drawing = False
+        self.made = made
+        self._follow()
         self._colour(made)
         plural = "box" if self.num_kept == 1 else "boxes"
         result = f"{self.num_kept} {plural} kept of {len(self.candidates)}"
         return result, self._counts(made)
 
+    def _follow(self) -> None:
+        """Put the control where the lab is.
+
+        It holds a share, so at its right end it stays there while a threshold moves: nothing is
+        sent. A slider whose range changes with its value sends its old value back.
+        """
+        count = max(1, len(self.decisions))
+        share = 1.0 if self.step == ALL else self.made / count
+        if round(self._position.value * count) != round(share * count):
+            self._drawing = True  # the control follows the lab here, not the lab the control
+            self._position.value = share
+            self._drawing = False
+
     def explain(self) -> list[Item]:
         """The decision that was just made, and why the clicked box is where it is."""
-        return [*self._decision(self._position.value), *self._why()]
+        return [*self._decision(self.made), *self._why()]
 
     def _suppress(self) -> None:
         """Decide: the rows that are looked at, how each of them went, and which are kept."""

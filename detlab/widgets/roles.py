@@ -38,10 +38,8 @@ def role_table() -> list[dict[str, Any]]:
 def swatch(name: str) -> str:
     """A small picture of a role's line, as HTML, to stand beside a number."""
     line = role(name)
-    dash = " ".join(str(part) for part in line.dash)
+    dash = " ".join(f"{part:g}" for part in line.dash)
     return (
-        '<svg class="dl-swatch" width="30" height="14" aria-hidden="true">'
-        '<rect width="30" height="14" rx="3" fill="#17323f"/>'
-        f'<path d="M3 7H27" fill="none" stroke="{line.colour}" '
+        f'<svg class="dl-swatch" aria-hidden="true"><path d="M3 7H27" stroke="{line.colour}" '
         f'stroke-width="{line.width}" stroke-dasharray="{dash}"/></svg>'
     )

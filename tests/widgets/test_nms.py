@@ -79,11 +79,37 @@ def test_forward_and_back_walk_one_decision_at_a_time(lab):
 
 def test_the_slider_and_the_play_button_step_too(lab):
     lab.all()
-    lab._play.value = 0
-    assert lab.step == 0
-    lab._position.value = 3
+    lab._position.value = 3 / len(lab.decisions)
     assert lab.step == 3
-    assert lab._play.value == 3
+    lab._play.playing = True
+    lab._play.value += 1
+    assert lab.step == 4
+    assert lab._position.value == 4 / len(lab.decisions)
+    lab._play.value = 0  # its stop button
+    assert lab.step == 0
+
+
+def test_the_control_of_decisions_rests_while_a_threshold_moves(lab):
+    heard = []
+    lab._position.observe(heard.append, names="value")
+    for lab.iou_threshold in (0.1, 0.9, 0.3):
+        assert lab.step == ALL
+    assert heard == []
+    lab.back()
+    assert 0 < lab._position.value < 1
+    lab._position.value = 1.0
+    assert lab.step == ALL
+
+
+def test_playing_ends_with_the_last_decision_and_begins_anew(lab):
+    lab._play.playing = True
+    for tick in range(1, len(lab.decisions) + 1):
+        assert lab._play.playing
+        lab._play.value = tick
+    assert not lab._play.playing
+    assert lab.step == ALL
+    lab._play.value += 1
+    assert lab.step == 1
 
 
 def test_a_click_says_why_a_box_is_gone(lab):
