@@ -31,7 +31,15 @@ from widgets.jupyter import Lab, open_browser, open_jupyter  # noqa: E402
 
 WARM_UP = 5  # events that are not counted
 QUIET = 150  # ms without any change, after which an answer is complete and the next event may come
-SETUP = f"import sys; sys.path.append({str(HERE)!r}); import labs"
+SETUP = f"""
+import os, sys, torch
+torch.set_num_threads(os.cpu_count())  # as in a learner's kernel; the test's server says 1
+sys.path.append({str(HERE)!r})
+import labs
+"""
+NMS_STOPS = [0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9]
+"""Values of the slider; each is another picture."""
+ANCHOR_STOPS = [0.45, 0.5, 0.55, 0.6, 0.65, 0.7]
 Marks = dict[str, Any]
 """What stopwatch.js noted of one event: times in ms, bytes on the websocket."""
 
@@ -189,14 +197,13 @@ class Slider:
         return marks
 
 
-def back_and_forth(low: float, high: float, places: int, count: int) -> list[float]:
-    """So many stops on the way from low to high and back, again and again; none twice in a row.
+def back_and_forth(stops: Sequence[float], count: int) -> list[float]:
+    """So many moves through the stops and back, again and again; none twice in a row.
 
-    >>> back_and_forth(0.0, 1.0, places=3, count=6)
+    >>> back_and_forth([0.0, 0.5, 1.0], count=6)
     [0.0, 0.5, 1.0, 0.5, 0.0, 0.5]
     """
-    up = [low + (high - low) * place / (places - 1) for place in range(places)]
-    tour = up + up[-2:0:-1]
+    tour = [*stops, *stops[-2:0:-1]]
     return [tour[move % len(tour)] for move in range(count)]
 
 
@@ -269,7 +276,7 @@ def time_both(page: Page, events: int) -> tuple[list[Marks], list[Marks]]:
             ours.slide(share, {"canvas": CANVAS, "result": RESULT, "numbers": NUMBERS}),
             theirs.slide(share, {"plot": PLOT}),
         )
-        for share in back_and_forth(0.5, 0.9, places=9, count=1 + WARM_UP + events)[1:]
+        for share in back_and_forth(NMS_STOPS, WARM_UP + events)
     ]
     first, second = zip(*pairs[WARM_UP:], strict=True)
     return list(first), list(second)
@@ -315,7 +322,7 @@ class Box:
 def measure_drag(place: Place, options: argparse.Namespace) -> list[Row]:
     """A box under the pointer: with the kernel's answers, then while the kernel sleeps."""
     count = WARM_UP + options.events
-    tour = back_and_forth(0.05, 1.0, places=21, count=count)
+    tour = back_and_forth([share / 20 for share in range(1, 21)], count)
     watched = {"box": BOX, "result": RESULT, "numbers": NUMBERS}
     with place.notebook("iou", "lab = labs.iou_lab()\nlab") as page:
         box = Box(page)
@@ -368,7 +375,7 @@ def measure_anchors(place: Place, options: argparse.Namespace) -> list[Row]:
     """Ten thousand anchors, all drawn, take the colours of another threshold."""
     with place.notebook("anchors", "lab = labs.match_lab()\nlab") as page:
         slider = Slider(page, ".detlab-lab", "positive from", 0.5)
-        stops = back_and_forth(0.45, 0.7, places=6, count=WARM_UP + options.events)
+        stops = back_and_forth(ANCHOR_STOPS, WARM_UP + options.events)
         watched = {"canvas": CANVAS, "result": RESULT}
         marks = [slider.slide(share, watched) for share in stops][WARM_UP:]
         check_shown(place, page, "lab.result", page.locator(".dl-result").inner_text())

@@ -1,10 +1,5 @@
-"""What bench_widgets.py shows in the notebook's kernel: labs, and matplotlib doing one's work.
+"""What bench_widgets.py shows in the notebook's kernel: labs, and matplotlib doing one's work."""
 
-Imported by the cells of the benchmark's notebooks, so every core may compute, as in a learner's
-kernel.
-"""
-
-import os
 import time
 from collections.abc import Callable
 from functools import cache, partial
@@ -27,8 +22,6 @@ from detlab.train import TrainConfig, fit
 from detlab.transforms import Augmented
 from detlab.types import Detection
 from detlab.widgets import IoULab, MatchLab, NMSLab, TrainingView
-
-torch.set_num_threads(os.cpu_count() or 1)
 
 SIDE = 512  # pixels of the picture, and of its width on the screen
 BOXES = 100
@@ -151,7 +144,7 @@ class Training:
         """Seconds that the steps take, from the first batch to the last thing that is shown."""
         torch.manual_seed(0)
         detector = build_detector(named_config("course", len(CLASS_NAMES)))
-        steps = islice(fit(detector, self.dataset, TrainConfig(epochs=1000)), self.steps)
+        steps = islice(fit(detector, self.dataset, TrainConfig(epochs=1000.0)), self.steps)
         if watched:
             self.view = self._view(detector)
             self.stage.children = [self.view]
