@@ -247,7 +247,8 @@ def complaint(verdict: Verdict) -> str:
     lines = verdict.text.splitlines()
     telling = ("What happened: ", "It raised ", "It did not come to an end")
     found = [line for line in lines if line.startswith(telling)]
-    return (found or lines)[-1 if found else 0].removeprefix("What happened: ")
+    most = found[-1] if found else lines[0].rpartition(". ")[2]
+    return most.removeprefix("What happened: ").removesuffix(".")
 
 
 def rebuild(kept: Mapping[str, Any]) -> Iterator[tuple[str, Function | str]]:

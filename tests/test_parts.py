@@ -8,6 +8,7 @@ import torch
 from torch.testing import assert_close
 
 from detlab import exercises, losses, parts, postprocess
+from detlab.boxes import box_iou
 from detlab.coco import evaluate
 from detlab.model import DetectorConfig, build_detector
 from detlab.parts import PLACES, collect
@@ -115,7 +116,7 @@ def test_a_rebuilt_function_may_call_another_by_the_name_it_had():
         ("@notebook_only\ndef my_box_iou(a, b): ...\n", "NameError: name 'notebook_only'"),
         ("my_box_iou = lambda a, b: box_iou(a, b)\n", "its text was not kept"),
         ("", "its text was not kept"),
-        ("def my_box_iou(a, b):\n    return box_iou(b, a)\n", "rows and columns are swapped"),
+        ("def my_box_iou(a, b):\n    return 2 * box_iou(a, b)\n", "yours is not right: The case: "),
         ("def my_box_iou(a, b):\n    ...\n", "not built yet: lesson 02"),
     ],
 )
@@ -162,16 +163,22 @@ def test_a_name_that_no_exercise_has_is_refused():
 
 
 def test_what_passes_its_check_without_a_gradient_is_left_out():
-    def mine(logits, labels):
-        return torch.tensor(losses.focal_loss(logits, labels).item())
+    def mine(*arguments):
+        answer = losses.matched_loss(*arguments)
+        return {name: torch.tensor(part.item()) for name, part in answer.items()}
 
-    solve_with = collect(matched_loss=without_gradient)
-    assert "no gradient passes" in solve_with.row("matched_loss").why
+    assert exercises.matched_loss.judge(mine).passed
+    row = collect(matched_loss=mine).row("matched_loss")
+    assert not row.yours
+    assert "no gradient passes" in row.why
 
 
-def without_gradient(*arguments):
-    answer = losses.matched_loss(*arguments)
-    return {name: torch.tensor(part.item()) for name, part in answer.items()}
+def test_a_function_without_room_for_what_the_detector_hands_over_is_left_out(monkeypatch):
+    monkeypatch.setitem(PLACES, "box_iou", PLACES["box_iou"]._replace(needs=3))
+    row = collect(box_iou=lambda boxes_a, boxes_b: box_iou(boxes_a, boxes_b)).row("box_iou")
+    assert not row.yours
+    assert "too few arguments; the detector hands over boxes_a, boxes_b" in row.why
+    assert collect(box_iou=lambda *boxes: box_iou(*boxes)).row("box_iou").yours
 
 
 def test_what_has_no_place_in_the_detector_is_said_to_have_none():
@@ -219,3 +226,14 @@ def test_training_with_a_learners_parts_is_training_with_the_packages():
     ap = average_precision(ours, detector)
     assert ap > 0.5
     assert average_precision(yours, mine) == pytest.approx(ap, abs=0.02)
+
+
+def test_a_wrong_part_finds_less():
+    right = collect()
+    wrong = exercises.matched_loss.mistakes["background learned boxes"].function
+    rows = [
+        replace(row, function=wrong) if row.name == "matched_loss" else row for row in right.rows
+    ]
+    detector, lost = trained(parts.Parts(tuple(rows)))
+    assert lost[-1] < lost[0]
+    assert average_precision(right, detector) < 0.1
