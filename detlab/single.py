@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from detlab.backbone import TinyBody
 from detlab.boxes import cxcywh_to_xyxy, normalise_boxes, paired_iou
+from detlab.classify import accuracy, cross_entropy
 from detlab.losses import giou_loss
 from detlab.model import IMAGENET_MEAN, IMAGENET_STD, Normalise
 from detlab.reef import Scene, draw_scene
@@ -27,6 +28,8 @@ CHANNELS = (16, 32, 64, 96)
 GRID = 4
 """The last map has 4 × 4 cells: coarse, but what is on the left stays on the left."""
 
+ToBoxes = Callable[[Tensor], Tensor]
+"""What the box head says, raw [B 4], to boxes [B 4] in shares."""
 PairLoss = Callable[[Tensor, Tensor], Tensor]
 """boxes [B 4], gt_boxes [B 4] to a loss per box [B] or per number [B 4]."""
 SingleLoss = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor | Mapping[str, Tensor]]
@@ -53,11 +56,25 @@ class SeveralObjects(NamedTuple):
     """In shares of the picture."""
 
 
+def raw_to_boxes(raw: Float[Tensor, "B 4"]) -> Float[Tensor, "B 4"]:
+    """Any four numbers to a box: centre and size by sigmoid, then corners, in shares.
+
+    A sigmoid is never 0, so x2 > x1 and y2 > y1 whatever the network says.
+
+    >>> raw_to_boxes(torch.zeros(1, 4))  # a half everywhere: in the middle, half as wide and high
+    tensor([[0.2500, 0.2500, 0.7500, 0.7500]])
+    """
+    return cxcywh_to_xyxy(raw.sigmoid())
+
+
 class SingleObjectNet(nn.Module):
     """A body and two heads: what is in the picture, and where."""
 
-    def __init__(self, num_classes: int, width: int = 128) -> None:
+    def __init__(
+        self, num_classes: int, width: int = 128, to_boxes: ToBoxes = raw_to_boxes
+    ) -> None:
         super().__init__()
+        self.to_boxes = to_boxes
         self.normalise = Normalise(IMAGENET_MEAN, IMAGENET_STD)
         self.body = TinyBody(CHANNELS)
         self.join = nn.Linear(CHANNELS[2] * GRID * GRID, width)
@@ -67,7 +84,7 @@ class SingleObjectNet(nn.Module):
     def forward(
         self, images: UInt8[Tensor, "B 3 H W"]
     ) -> tuple[Float[Tensor, "B K"], Float[Tensor, "B 4"]]:
-        """Logits, and boxes in shares of the picture, whose x2 > x1 and y2 > y1 always.
+        """Logits, and boxes in shares of the picture.
 
         The map is flattened cell by cell, so the heads know where each thing was seen. A mean
         over the whole map would forget it.
@@ -75,8 +92,7 @@ class SingleObjectNet(nn.Module):
         features = self.body(self.normalise(images))["16"]
         cells = F.adaptive_avg_pool2d(features, GRID).flatten(start_dim=1)
         seen = F.relu(self.join(cells))
-        centre_and_size = self.boxes(seen).sigmoid()
-        return self.classes(seen), cxcywh_to_xyxy(centre_and_size)
+        return self.classes(seen), self.to_boxes(self.boxes(seen))
 
 
 def draw_single_objects(
@@ -156,7 +172,7 @@ def single_object_loss(
     >>> losses  # ln 2; 1 − ½; ln 2 + 3 · ½
     {'class': tensor(0.6931), 'box': tensor(0.5000), 'total': tensor(2.1931)}
     """
-    lcls = F.cross_entropy(logits, labels)
+    lcls = cross_entropy(logits, labels).mean()
     per_box = box_loss(boxes, gt_boxes).reshape(len(boxes), -1).sum(dim=1)  # [B]
     lbox = per_box.mean()
     return {"class": lcls, "box": lbox, "total": lcls + box_weight * lbox}
@@ -239,6 +255,22 @@ def mirror(pictures: SingleObjects) -> SingleObjects:
     return SingleObjects(pictures.images.flip(dims=[3]), pictures.labels, boxes)
 
 
+def one_of_several(pictures: SeveralObjects, seed: int) -> SingleObjects:
+    """The same pictures with one of their objects each, drawn by lot: all that one box can learn.
+
+    >>> two = draw_several_objects(seed=3, length=4, num_objects=2)
+    >>> one = one_of_several(two, seed=0)
+    >>> one.boxes.shape, (one.boxes[:, None] == two.boxes).all(dim=2).any(dim=1).tolist()
+    (torch.Size([4, 4]), [True, True, True, True])
+    """
+    number, objects = pictures.labels.shape
+    chosen = torch.randint(objects, (number,), generator=torch.Generator().manual_seed(seed))
+    rows = torch.arange(number)
+    return SingleObjects(
+        pictures.images, pictures.labels[rows, chosen], pictures.boxes[rows, chosen]
+    )
+
+
 @torch.no_grad()
 def predict_single(
     net: nn.Module, images: UInt8[Tensor, "N 3 H W"]
@@ -257,6 +289,9 @@ def judge_single(net: nn.Module, pictures: SingleObjects) -> dict[str, float]:
     Returns:
         "accuracy" and "iou", both from 0 to 1.
     """
-    labels, boxes = predict_single(net, pictures.images)
-    accuracy = (labels == pictures.labels).float().mean()
-    return {"accuracy": float(accuracy), "iou": float(paired_iou(boxes, pictures.boxes).mean())}
+    with torch.no_grad():
+        logits, boxes = net.eval()(pictures.images)
+    return {
+        "accuracy": accuracy(logits, pictures.labels).item(),
+        "iou": paired_iou(boxes, pictures.boxes).mean().item(),
+    }

@@ -17,7 +17,9 @@ from detlab.single import (
     fit_single,
     judge_single,
     mirror,
+    one_of_several,
     predict_single,
+    raw_to_boxes,
     shuffled_batches,
     single_object_loss,
 )
@@ -75,6 +77,19 @@ def test_boxes_have_corners_in_order_whatever_the_weights(size):
         logits, boxes = net(images)
     assert logits.shape == (9, 11)
     assert (boxes[:, 2:] > boxes[:, :2]).all()
+
+
+def test_raw_numbers_are_centre_and_size():
+    raw = torch.tensor([[0.2, 0.75, 0.1, 0.4]]).logit()
+    assert_close(raw_to_boxes(raw), torch.tensor([[0.15, 0.55, 0.25, 0.95]]))
+    assert raw_to_boxes(torch.zeros(0, 4)).shape == (0, 4)
+
+
+def test_another_reading_of_the_raw_numbers_can_be_handed_in():
+    images = torch.zeros(2, 3, 64, 64, dtype=torch.uint8)
+    torch.manual_seed(0)
+    net = SingleObjectNet(3, to_boxes=lambda raw: raw + 100).eval()
+    assert (net(images)[1] > 90).all()
 
 
 def test_the_network_knows_left_from_right():
@@ -183,6 +198,16 @@ def test_a_mirror_shows_the_object_where_its_box_says(pictures):
     assert_close(mirrored.images[..., 0], pictures.images[..., -1])
     assert_close(mirror(mirrored).boxes, pictures.boxes)
     assert_close(mirrored.boxes[:, 0], 1 - pictures.boxes[:, 2])
+
+
+def test_one_of_two_objects_is_drawn_by_lot_with_its_own_label():
+    two = draw_several_objects(seed=2, length=30, num_objects=2)
+    one = one_of_several(two, seed=0)
+    first = (one.boxes == two.boxes[:, 0]).all(dim=1)
+    assert 5 <= first.sum() <= 25
+    assert_close(one.labels, torch.where(first, two.labels[:, 0], two.labels[:, 1]))
+    assert_close(one.boxes[~first], two.boxes[~first, 1])
+    assert_close(one.images, two.images)
 
 
 def test_a_perfect_network_is_judged_perfect_and_a_wrong_one_by_its_share(pictures):
