@@ -109,7 +109,7 @@ def name(dtype: torch.dtype) -> str:
 
 
 def show(value: Any, longest: int = 120) -> str:
-    """A value as a learner can read it: four digits, and cut where it gets long.
+    """A value as a learner can read it: four digits, a function's name, cut where it gets long.
 
     >>> show(torch.tensor([[0.33333, 2.0]])), show(torch.zeros(0, 4)), show({"a": 1.5})
     ('[[0.3333, 2.0]]', 'empty, of shape [0, 4]', '{a: 1.5}')
@@ -122,6 +122,8 @@ def show(value: Any, longest: int = 120) -> str:
         text = "{" + ", ".join(f"{key}: {show(part)}" for key, part in value.items()) + "}"
     elif isinstance(value, list | tuple):
         text = "[" + ", ".join(show(part) for part in value) + "]"
+    elif callable(value):
+        text = getattr(value, "__name__", repr(value))
     else:
         text = repr(rounded(value))
     shape = f" (shape {list(value.shape)})" if isinstance(value, Tensor) else ""

@@ -40,4 +40,10 @@ EQUIVALENT = {
         "images, targets = zip(*batch, strict=False)": "every item is a pair, so there is "
         "nothing to be strict about",
     },
+    "smooth_l1_loss": {
+        "return torch.where(distance < beta, distance ** 2 / (2 * beta), distance - beta / 2) -> "
+        "return torch.where(distance <= beta, distance ** 2 / (2 * beta), distance - beta / 2)": (
+            "at a distance of beta both pieces give beta / 2: there they meet"
+        ),
+    },
 }
