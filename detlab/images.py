@@ -42,6 +42,19 @@ def fit_image(image: Tensor, longest_side: int | None) -> Tensor:
     return fitted
 
 
+def cut_windows(image: Tensor, window: tuple[int, int], stride: int) -> Tensor:
+    """What a window sees at every place of a [3, H, W] picture, as [N, 3, h, w], row by row.
+
+    The places are those of `anchors.window_boxes`, in the same order.
+
+    >>> cut_windows(torch.ones(3, 8, 12), window=(8, 8), stride=4).shape
+    torch.Size([2, 3, 8, 8])
+    """
+    height, width = window
+    cut = image.unfold(1, height, stride).unfold(2, width, stride)  # [3, rows, columns, h, w]
+    return cut.permute(1, 2, 0, 3, 4).reshape(-1, 3, height, width)
+
+
 def batch_images(images: Sequence[Tensor], multiple: int = 32) -> Tensor:
     """[3, H, W] pictures to one [B, 3, H, W], filled up with zeros on the right and below.
 

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 from torchvision.transforms.v2.functional import get_size, resize
 
-from detlab.images import batch_images, fit_image, fitted_size, image_size
+from detlab.anchors import window_boxes
+from detlab.images import batch_images, cut_windows, fit_image, fitted_size, image_size
 
 lengths = st.integers(1, 900)
 
@@ -89,3 +90,14 @@ def test_what_is_no_picture_is_refused_with_its_shape(images):
 def test_the_size_is_height_before_width_as_torchvision_says(height, width):
     image = torch.empty(3, height, width, dtype=torch.uint8)
     assert image_size(image) == (height, width) == tuple(get_size(image))
+
+
+@pytest.mark.parametrize(
+    ("image_size", "window", "stride"), [((20, 30), (8, 6), 5), ((9, 7), (9, 7), 3)]
+)
+def test_windows_see_what_lies_in_their_boxes(image_size, window, stride):
+    image = torch.arange(3 * image_size[0] * image_size[1]).view(3, *image_size)
+    crops = cut_windows(image, window, stride)
+    boxes = window_boxes(image_size, window, stride).long().tolist()
+    for (x1, y1, x2, y2), crop in zip(boxes, crops, strict=True):
+        assert torch.equal(image[:, y1:y2, x1:x2], crop)
