@@ -10,7 +10,7 @@ import inspect
 import linecache
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial, wraps
 from typing import Any, Literal, NamedTuple
 
@@ -99,6 +99,11 @@ class Parts:
     def yours(self) -> tuple[str, ...]:
         """The names of the parts that a learner built."""
         return tuple(part.name for part in self.rows if part.yours and part.name in PLACES)
+
+    def exchange(self, name: str, function: Function) -> "Parts":
+        """The same parts but for one, whether right or not: to see what a fault does."""
+        rows = [replace(row, function=function) if row.name == name else row for row in self.rows]
+        return Parts(tuple(rows))
 
     def handed(self, user: str, **inner: str) -> Function:
         """The package's function with its inner parts handed in; the learner's own as it is.
@@ -193,6 +198,19 @@ def collect(**given: Function) -> Parts:
             for name in [*PLACES, *beside]
         )
     )
+
+
+def suspects(parts: Parts, config: TrainConfig) -> dict[str, Loss]:
+    """Three losses to learn from, by letter: two are right and one has a fault.
+
+    Lesson 09 asks which. Whoever reads on knows.
+    """
+    fault = exercises.ALL["matched_loss"].mistakes["only the positives entered the class loss"]
+    return {
+        "A": parts.loss(config),
+        "B": parts.exchange("matched_loss", fault.function).loss(config),
+        "C": parts.loss(config, box="smooth_l1"),
+    }
 
 
 def choose(name: str, candidates: Sequence[Function | str]) -> Part:

@@ -231,9 +231,20 @@ def test_training_with_a_learners_parts_is_training_with_the_packages():
 def test_a_wrong_part_finds_less():
     right = collect()
     wrong = exercises.matched_loss.mistakes["background learned boxes"].function
-    rows = [
-        replace(row, function=wrong) if row.name == "matched_loss" else row for row in right.rows
-    ]
-    detector, lost = trained(parts.Parts(tuple(rows)))
+    detector, lost = trained(right.exchange("matched_loss", wrong))
     assert lost[-1] < lost[0]
     assert average_precision(right, detector) < 0.1
+
+
+def test_of_three_suspects_only_b_teaches_no_background():
+    detector = build_detector(CONFIG)
+    images, targets = zip(*two_pictures(), strict=True)
+    predictions = detector(torch.stack(images))
+    found = {
+        letter: loss(predictions, list(targets))
+        for letter, loss in parts.suspects(collect(), STEPS).items()
+    }
+    assert_close(found["A"], configured_loss(STEPS)(predictions, list(targets)), rtol=0, atol=0)
+    assert_close(found["C"]["class"], found["A"]["class"], rtol=0, atol=0)
+    assert found["C"]["box"] != found["A"]["box"] == found["B"]["box"]
+    assert found["B"]["class"] < found["A"]["class"] / 2
