@@ -271,15 +271,11 @@ def one_of_several(pictures: SeveralObjects, seed: int) -> SingleObjects:
     )
 
 
-@torch.no_grad()
 def predict_single(
     net: nn.Module, images: UInt8[Tensor, "N 3 H W"]
 ) -> tuple[Int64[Tensor, " N"], Float[Tensor, "N 4"]]:
-    """The label and the box that the network gives each picture; boxes in shares.
-
-    The network is put into evaluation mode, and stays there.
-    """
-    logits, boxes = net.eval()(images)
+    """The label and the box that the network gives each picture; boxes in shares."""
+    logits, boxes = answer(net, images)
     return logits.argmax(dim=1), boxes
 
 
@@ -289,9 +285,19 @@ def judge_single(net: nn.Module, pictures: SingleObjects) -> dict[str, float]:
     Returns:
         "accuracy" and "iou", both from 0 to 1.
     """
-    with torch.no_grad():
-        logits, boxes = net.eval()(pictures.images)
+    logits, boxes = answer(net, pictures.images)
     return {
         "accuracy": accuracy(logits, pictures.labels).item(),
         "iou": paired_iou(boxes, pictures.boxes).mean().item(),
     }
+
+
+@torch.no_grad()
+def answer(
+    net: nn.Module, images: UInt8[Tensor, "N 3 H W"]
+) -> tuple[Float[Tensor, "N K"], Float[Tensor, "N 4"]]:
+    """Logits and boxes in evaluation mode; a network in training goes on in training mode."""
+    training = net.training
+    logits, boxes = net.eval()(images)
+    net.train(training)
+    return logits, boxes

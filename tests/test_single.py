@@ -221,9 +221,13 @@ def test_a_perfect_network_is_judged_perfect_and_a_wrong_one_by_its_share(pictur
     assert judged == {"accuracy": 7 / 8, "iou": pytest.approx(1.0)}
 
 
-def test_predicting_is_done_in_evaluation_mode_without_gradients(pictures):
+def test_a_look_during_training_changes_nothing(pictures):
     net = fresh_net().train()
+    before = [buffer.clone() for buffer in net.buffers()]
     labels, boxes = predict_single(net, pictures.images)
-    assert not net.training
+    assert net.training
+    assert_close(list(net.buffers()), before)
     assert not boxes.requires_grad
+    assert_close(boxes, net.eval()(pictures.images)[1])
+    assert not torch.equal(boxes, net.train()(pictures.images)[1])
     assert labels.shape == (8,)
