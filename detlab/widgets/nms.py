@@ -204,7 +204,8 @@ class NMSLab(Lab):
             past = stepping and place < made - 1
             states[each.suppressed] = STATE["hidden" if past else "suppressed"]
         self._against_truth()
-        self.canvas.show_states(torch.cat([states, self.missed.to(torch.uint8) * STATE["missed"]]))
+        told = self.missed & (not stepping)  # only the end says who is missed
+        self.canvas.show_states(torch.cat([states, told.to(torch.uint8) * STATE["missed"]]))
         now = self.boxes[self.decisions[made - 1].taken] if stepping and made else None
         self.canvas.regions = [] if now is None else [{"box": now.tolist(), "role": "focus"}]
 

@@ -22,6 +22,9 @@ from detlab.widgets.roles import ROLES, STATE, role
 
 DPI = 110
 WIDTH, PICTURE = 8.6, 4.6  # inches: the whole, and the picture's part
+POINT = 72 / DPI  # a line's width is told in points, the role's in pixels
+SOME = 40  # more boxes of one role are drawn without the dark edge
+QUIET = ("negative", "ignored", "suppressed")  # these stand back
 NAMED = ("truth", "prediction", "positive", "wrong", "missed")  # these carry their text
 INK, SOFT, EDGE = "#1b232b", "#5b6570", (4 / 255, 18 / 255, 26 / 255, 0.62)
 
@@ -77,7 +80,11 @@ def draw_items(figure: Figure, items: Sequence[Item], left: float, top: float, t
         look: dict[str, Any] = {"size": 9.5, "va": "top", "weight": "bold" if strong else "normal"}
         for label, value in wrapped(item):
             y = 1 - top / tall
-            figure.text(left / WIDTH, y, label, color=INK if strong else SOFT, **look)
+            inset = 0.0
+            if isinstance(item, Row) and item.role:
+                inset = 0.36
+                draw_swatch(figure, left / WIDTH, y - 0.085 / tall, role(item.role))
+            figure.text((left + inset) / WIDTH, y, label, color=INK if strong else SOFT, **look)
             figure.text(1 - 0.1 / WIDTH, y, value, color=INK, ha="right", **look)
             top += 0.24
         if isinstance(item, Bar):
@@ -89,6 +96,14 @@ def draw_items(figure: Figure, items: Sequence[Item], left: float, top: float, t
 def figure_line(start: float, stop: float, y: float, colour: str) -> Any:
     """A thick horizontal line in shares of the figure."""
     return Line2D([start, stop], [y, y], lw=5, color=colour, solid_capstyle="butt")
+
+
+def draw_swatch(figure: Figure, left: float, y: float, look: Role) -> None:
+    """A role's line on a dark ground, to stand beside its number."""
+    dashes: Any = (0, [part / look.width for part in look.dash]) if look.dash else "solid"
+    for colour, width, style in (("#17323f", 9.0, "solid"), (look.colour, look.width, dashes)):
+        ends = [left, left + 0.28 / WIDTH]
+        figure.add_artist(Line2D(ends, [y, y], lw=width, c=colour, ls=style, solid_capstyle="butt"))
 
 
 def draw_chart(axes: Axes, chart: Chart) -> None:
@@ -120,10 +135,10 @@ def draw_canvas(axes: Axes, canvas: BoxCanvas) -> None:
         if region.get("outside"):
             darken_outside(axes, region["box"], width, height)
         else:
-            draw_boxes(axes, torch.tensor([region["box"]]), role(region["role"]))
+            draw_box(axes, region["box"], role(region["role"]))
     draw_states(axes, canvas)
     for box, look in zip(canvas.edited, canvas.editable, strict=True):
-        draw_boxes(axes, torch.tensor([box]), role(look["role"]), canvas.shade, [look["name"]])
+        draw_box(axes, box, role(look["role"]), canvas.shade, look["name"])
     draw_names(axes, canvas)
     for arrow in canvas.arrows:
         draw_arrow(axes, arrow)
@@ -132,45 +147,56 @@ def draw_canvas(axes: Axes, canvas: BoxCanvas) -> None:
 
 
 def draw_states(axes: Axes, canvas: BoxCanvas) -> None:
-    """The read-only boxes and points, role by role."""
-    states = canvas.states
-    for name, look in ROLES.items():
-        rows = (states == STATE[name]).nonzero()[:, 0]
-        if len(rows) and name != "hidden":
-            draw_boxes(axes, canvas.boxes[rows], look)
+    """Points, then boxes as canvas.js draws them: the dark edges of all roles before all lines."""
     looks = list(ROLES.values())
     points = torch.frombuffer(bytearray(canvas._points or b"\0" * 8), dtype=torch.float32)
     for (x, y), state in zip(points.view(-1, 2).tolist(), canvas._point_states, strict=False):
         if state:
             axes.plot(x, y, ".", color=looks[state].colour, markersize=3)
+    members = {name: canvas.boxes[canvas.states == STATE[name]] for name in ROLES if canvas._states}
+    members.pop("hidden", None)
+    for name, boxes in members.items():
+        if len(boxes) <= (SOME / 5 if name in QUIET else SOME):
+            outline(axes, boxes, EDGE, ROLES[name].width * POINT + 1.4)
+    for name, boxes in members.items():
+        draw_lines(axes, boxes, ROLES[name], 0.8 if name in QUIET else 1)
 
 
-def draw_boxes(
-    axes: Axes, boxes: Tensor, look: Role, shade: float = 0, names: Sequence[str] = ()
+def draw_box(
+    axes: Axes, box: Sequence[float], look: Role, shade: float = 0, name: str = ""
 ) -> None:
-    """The boxes of one role, with its colour and its line style."""
-    x1, y1, x2, y2 = boxes.float().cpu().unbind(dim=1)
-    corners = torch.stack([x1, y1, x2, y1, x2, y2, x1, y2], dim=1).view(-1, 4, 2).numpy()
-    many, some = len(boxes) > 600, len(boxes) > 40
-    points = 72 / DPI  # a line's width is told in points, the role's in pixels
-    width = 0.7 if many else look.width * points
-    solid = many or not look.dash
-    style: Any = "solid" if solid else (0, [part * points / width for part in look.dash])
-    fill = max(look.fill, shade)
+    """One box of its own, filled if need be, with its name."""
+    boxes, fill = torch.tensor([box]), max(look.fill, shade)
     if fill:
-        axes.add_collection(PolyCollection(list(corners), facecolors=look.colour, alpha=fill))
-    lines = PolyCollection(
-        list(corners), facecolors="none", edgecolors=look.colour, linewidths=width, linestyles=style
-    )
-    if not some:
-        edge = PolyCollection(
-            list(corners), facecolors="none", edgecolors=EDGE, linewidths=width + 1.4
-        )
-        axes.add_collection(edge)
-    axes.add_collection(lines)
-    for name, box in zip(names, boxes.tolist(), strict=False):
-        box_look = {"facecolor": look.colour, "edgecolor": "none", "pad": 1.5}
-        axes.text(box[0], box[1], name, size=7.5, va="bottom", color="#0b1d26", bbox=box_look)
+        patch = PolyCollection(corners(boxes), facecolors=look.colour, alpha=fill)
+        axes.add_collection(patch)
+    outline(axes, boxes, EDGE, look.width * POINT + 1.4)
+    draw_lines(axes, boxes, look)
+    if name:
+        plate = {"facecolor": look.colour, "edgecolor": "none", "pad": 1.5}
+        axes.text(box[0], box[1], name, size=7.5, va="bottom", color="#0b1d26", bbox=plate)
+
+
+def draw_lines(axes: Axes, boxes: Tensor, look: Role, alpha: float = 1) -> None:
+    """The boxes of one role, with its colour and its line style."""
+    many = len(boxes) > 600
+    width = 0.7 if many else look.width * POINT
+    dashes: Any = (0, [part * POINT / width for part in look.dash])
+    outline(axes, boxes, look.colour, width, "solid" if many or not look.dash else dashes, alpha)
+
+
+def outline(
+    axes: Axes, boxes: Tensor, colour: Any, width: float, style: Any = "solid", alpha: Any = None
+) -> None:
+    """All boxes at once; a thousand single patches would take seconds."""
+    look = {"edgecolors": colour, "linewidths": width, "linestyles": style, "alpha": alpha}
+    axes.add_collection(PolyCollection(corners(boxes), facecolors="none", **look))
+
+
+def corners(boxes: Tensor) -> Any:
+    """The four corners of each box, [N, 4, 2]."""
+    x1, y1, x2, y2 = boxes.float().cpu().unbind(dim=1)
+    return torch.stack([x1, y1, x2, y1, x2, y2, x1, y2], dim=1).view(-1, 4, 2).numpy()
 
 
 def draw_names(axes: Axes, canvas: BoxCanvas) -> None:

@@ -127,8 +127,11 @@ def test_missed_and_doubled_objects_are_counted():
     assert lab.duplicates > 20
     lab.score_threshold = 1.0
     assert int(lab.missed.sum()) == len(scene.target["boxes"])
-    truth = lab.canvas.states[-len(scene.target["boxes"]) :]
-    assert (truth == STATE["missed"]).all()
+    truth = slice(-len(scene.target["boxes"]), None)
+    assert (lab.canvas.states[truth] == STATE["missed"]).all()
+    lab.preset("too eager")
+    lab.forward()
+    assert not lab.canvas.states[truth].any()  # while stepping nobody is missed yet
 
 
 def test_soft_nms_keeps_boxes_behind_others(picture):
