@@ -38,7 +38,8 @@ A detector's life
     checkpoint   weights, settings and class names in one file
     files        whole, or not written
     inference    at work: on a data set to judge it, on files to use it
-    run          one training run and its folder
+    run_folder   settings, numbers, and where an interrupted run goes on
+    run          one training run, from the data to its folder
 
 What a person sees
     roles        one colour and one line style for each kind of box

@@ -26,7 +26,8 @@ from detlab.coco import Metrics
 from detlab.files import finite
 from detlab.model import ConfigName
 from detlab.records import DataError
-from detlab.run import CHECKPOINT, CURVES, PREDICTIONS, SETTINGS, RunError, load_split, train_run
+from detlab.run import load_split, train_run
+from detlab.run_folder import CHECKPOINT, CURVES, PREDICTIONS, SETTINGS, RunError
 from detlab.train import NonFiniteLoss, TrainConfig, choose_device, process_group
 
 START = Path(__file__).parents[1] / "notebooks" / "00_start_here.ipynb"

@@ -1,23 +1,14 @@
-"""One training run and its folder: what `detlab train` does.
+"""One training run: what `detlab train` does, from the data to a folder with all about it.
 
-Follows train.py, checkpoint.py, inference.py and draw.py. The folder holds
-
-    settings.json             the exact settings, versions and machine
-    metrics.jsonl             a line of numbers per step and per evaluation
-    resume.safetensors        where an interrupted run goes on
-    checkpoint.safetensors    the trained detector
-    curves.png                losses and AP over time
-    predictions.png           what it finds on pictures that it never saw
+Follows train.py, inference.py and draw.py; run_folder.py says what the folder holds.
 """
 
-import json
 import os
-import platform
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Any, cast
@@ -25,7 +16,6 @@ from urllib.error import URLError
 
 import torch
 import torch.distributed as dist
-import torchvision
 from torchvision.transforms import v2
 from tqdm import tqdm
 
@@ -35,13 +25,27 @@ from detlab.coco import Metrics
 from detlab.data import FolderDataset, load_dataset
 from detlab.download import SETS
 from detlab.draw import Picture, draw_curves, draw_grid, save_figure
-from detlab.files import append_line, finite, to_json, write_atomically
+from detlab.files import append_line, finite, to_json
 from detlab.inference import judge
 from detlab.model import ConfigName, Detector, DetectorConfig, build_detector, named_config
 from detlab.postprocess import detect
 from detlab.records import DataError
 from detlab.reef import Reef
-from detlab.train import Run, TrainConfig, fit, load_run, save_run, start_run
+from detlab.run_folder import (
+    CHECKPOINT,
+    CURVES,
+    METRICS,
+    PREDICTIONS,
+    RunError,
+    RunSettings,
+    check_folder_is_ready,
+    machine,
+    open_run,
+    record_evaluation,
+    recorded,
+    save,
+)
+from detlab.train import Run, TrainConfig, fit
 from detlab.transforms import Augmented, Transforms, training_transforms
 
 REEF_PICTURES = 4000
@@ -54,30 +58,11 @@ DRAWN_SCORE = 0.4
 """Boxes in pictures for people score at least this."""
 EXAMPLES = 12
 """Pictures in predictions.png."""
-SETTINGS, METRICS, RESUME = "settings.json", "metrics.jsonl", "resume.safetensors"
-CHECKPOINT, CURVES, PREDICTIONS = "checkpoint.safetensors", "curves.png", "predictions.png"
 BAR = "{percentage:3.0f}% |{bar:20}| {elapsed}, {remaining} to go{postfix}"
-
-
-class RunError(ValueError):
-    """What is asked of a run does not fit its folder or this machine, in one or two lines."""
 
 
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C was pressed; the run is saved, and the message says where it stands."""
-
-
-@dataclass(frozen=True)
-class RunSettings:
-    """Everything that decides what a run becomes; a resumed run must have the same."""
-
-    data: str
-    detector: DetectorConfig
-    training: TrainConfig
-    class_names: tuple[str, ...]
-    pictures: int
-    skip_bad: bool = False
-    processes: int = 1
 
 
 def train_run(
@@ -187,78 +172,6 @@ def build(config: DetectorConfig) -> Detector:
         ) from error
 
 
-def check_folder_is_ready(folder: Path, resume: bool) -> None:
-    """Refuse to overwrite a run, and to go on with one that was never begun.
-
-    Raises:
-        RunError: says which, and what to do.
-    """
-    if resume and not (folder / SETTINGS).exists():
-        raise RunError(f"{folder}: no run to go on with; leave out --resume to start one")
-    if not resume and (folder / METRICS).exists() and process_rank() == 0:
-        raise RunError(
-            f"{folder} holds a run already\n--resume goes on with it, --out DIR starts another"
-        )
-
-
-def open_run(folder: Path, detector: Detector, settings: RunSettings, resume: bool) -> Run:
-    """A fresh run in a fresh folder, or the interrupted run that the folder holds.
-
-    A run that was killed before its first save begins anew.
-
-    Raises:
-        RunError: `resume` with other settings.
-    """
-    if not resume:
-        write_settings(folder, settings, next(detector.parameters()).device)
-        return start_run(detector, settings.training)
-    before, now = read_settings(folder), json.loads(to_json(asdict(settings)))
-    changes = differences({key: before.get(key) for key in now}, now)
-    if changes:
-        raise RunError(f"{folder}: --resume wants the settings of that run, but {changes}")
-    if (folder / RESUME).exists():
-        run, _ = load_run(folder / RESUME, detector, settings.training)
-    else:
-        run = start_run(detector, settings.training)
-    forget_after(folder, run.step)
-    return run
-
-
-def write_settings(folder: Path, settings: RunSettings, device: torch.device) -> None:
-    """Write down all that a repetition needs."""
-    if process_rank() == 0:
-        said = {**asdict(settings), "machine": machine(device)}
-        write_atomically(folder / SETTINGS, to_json(said, indent=2).encode())
-
-
-def read_settings(folder: Path) -> dict[str, Any]:
-    """The settings of the run in a folder.
-
-    Raises:
-        RunError: the file is damaged.
-    """
-    try:
-        return dict(json.loads((folder / SETTINGS).read_bytes()))
-    except (ValueError, TypeError) as error:
-        raise RunError(f"{folder / SETTINGS}: damaged ({error}); start a new run") from error
-
-
-def differences(before: dict[str, Any], now: dict[str, Any]) -> str:
-    """What changed from one nested dict of settings to another, in words.
-
-    >>> differences({"a": 1, "b": {"c": 2, "d": 3}}, {"a": 1, "b": {"c": 4, "d": 3}})
-    'c was 2 and is 4'
-    """
-    changes = []
-    for key in before.keys() | now.keys():
-        old, new = before.get(key), now.get(key)
-        if isinstance(old, dict) and isinstance(new, dict):
-            changes.append(differences(old, new))
-        elif old != new:
-            changes.append(f"{key} was {old} and is {new}")
-    return ", ".join(sorted(filter(None, changes)))
-
-
 def learn(
     run: Run, train_set: Augmented, val_set: Any, settings: RunSettings, folder: Path
 ) -> None:
@@ -313,34 +226,6 @@ def finish(run: Run, val_set: Any, settings: RunSettings, folder: Path) -> Metri
     save_figure(draw_curves(recorded(folder)), folder / CURVES)
     save_figure(draw_examples(run.detector, val_set, settings), folder / PREDICTIONS)
     return metrics
-
-
-def save(run: Run, settings: RunSettings, folder: Path) -> float:
-    """Write what a resumed run needs; gives the time of training that is now safe, in seconds."""
-    if process_rank() == 0:
-        save_run(folder / RESUME, run, {"settings": asdict(settings)})
-    return run.seconds
-
-
-def record_evaluation(folder: Path, run: Run, metrics: Metrics) -> None:
-    """Add a line of AP to the run's numbers, once for each step."""
-    if not any("AP" in row and row["step"] == run.step for row in recorded(folder)):
-        row = {"step": run.step, "seconds": run.seconds, **metrics.coco}
-        append_line(folder / METRICS, to_json(row))
-
-
-def recorded(folder: Path) -> list[dict[str, Any]]:
-    """All whole lines of numbers of a run, in order; a power cut may have torn the last."""
-    path = folder / METRICS
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    return [json.loads(line) for line in text.split("\n")[:-1]]
-
-
-def forget_after(folder: Path, step: int) -> None:
-    """Drop the lines of numbers written after the save that a run goes on from."""
-    if process_rank() == 0:
-        lines = [to_json(row) + "\n" for row in recorded(folder) if row["step"] <= step]
-        write_atomically(folder / METRICS, "".join(lines).encode())
 
 
 def announce(text: str) -> None:
@@ -413,17 +298,3 @@ def draw_examples(detector: Detector, dataset: Any, settings: RunSettings) -> An
         for (image, target), detection in zip(items, found, strict=True)
     ]
     return draw_grid(pictures, settings.class_names)
-
-
-def machine(device: torch.device) -> dict[str, Any]:
-    """What the numbers were measured on, and with which versions."""
-    return {
-        "device": device.type,
-        "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
-        "processor": platform.processor() or platform.machine(),
-        "threads": torch.get_num_threads(),
-        "system": platform.system(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "torchvision": torchvision.__version__,
-    }

@@ -27,7 +27,7 @@ from sample_folders import (
     yolo_folder,
 )
 
-from detlab import cli, download, run
+from detlab import cli, download, run_folder
 from detlab.checkpoint import CheckpointInfo, save_checkpoint
 from detlab.course import COURSE
 from detlab.model import build_detector, named_config
@@ -138,7 +138,7 @@ def test_json_is_for_programs(detlab, checkpoint, tmp_path):
 def test_seconds_end_a_training(detlab, tmp_path):
     words = ("--data", coco_folder(tmp_path / "pets"), "--batch-size", 2, "--seconds", 0.2)
     assert detlab("train", *words)[0] == 0
-    assert 0.2 <= run.recorded(Path("runs/pets-course"))[-1]["seconds"] < 5
+    assert 0.2 <= run_folder.recorded(Path("runs/pets-course"))[-1]["seconds"] < 5
 
 
 def test_the_folder_of_a_run_is_named_after_the_data_even_when_that_is_here(
@@ -153,7 +153,7 @@ def test_a_picture_without_objects_trains(detlab, tmp_path):
     scenes = {"a": [("cat", 1.0, 1.0, 20.0, 20.0)], "b": [], "c": []}
     folder = coco_folder(tmp_path / "pets", content=coco_content(scenes), scenes=scenes)
     assert detlab("train", "--data", folder, *TINY)[0] == 0
-    rows = [row for row in run.recorded(Path("runs/pets-course")) if "loss_box" in row]
+    rows = [row for row in run_folder.recorded(Path("runs/pets-course")) if "loss_box" in row]
     assert all(row["loss_total"] is not None for row in rows)
 
 
@@ -385,7 +385,7 @@ def test_check_reports_a_folder_that_cannot_be_read(detlab, tmp_path):
 
 def test_a_picture_that_goes_bad_during_training_is_told(detlab, tmp_path, monkeypatch):
     folder = coco_folder(tmp_path / "pets")
-    monkeypatch.setattr(run, "look_at_all", lambda *_: (folder / "images" / "b.png").unlink())
+    monkeypatch.setattr("detlab.run.look_at_all", lambda *_: (folder / "images" / "b.png").unlink())
     status, _, err = detlab("train", "--data", folder, *TINY)
     assert status == 2
     assert "detlab: " in err
@@ -561,7 +561,7 @@ def test_a_disk_that_takes_nothing_is_told(
 
 def test_a_disk_that_fills_up_keeps_what_was_whole(detlab, tmp_path, monkeypatch):
     folder = coco_folder(tmp_path / "pets")
-    monkeypatch.setattr(run, "save_checkpoint", disk_full_at)
+    monkeypatch.setattr("detlab.run.save_checkpoint", disk_full_at)
     status, _, err = detlab("train", "--data", folder, *TINY)
     assert status == 2
     assert "checkpoint.safetensors: No space left on device" in err
@@ -601,7 +601,7 @@ def test_a_loss_that_is_no_number_names_its_pictures(detlab, tmp_path):
 def test_ctrl_c_says_how_to_go_on(detlab, tmp_path, monkeypatch):
     folder = coco_folder(tmp_path / "my pets")
     with monkeypatch.context() as patch:
-        patch.setattr(run, "show", lambda *_: os.kill(os.getpid(), signal.SIGINT))
+        patch.setattr("detlab.run.show", lambda *_: os.kill(os.getpid(), signal.SIGINT))
         status, _, err = detlab("train", "--data", folder, *TINY)
     assert status == 130
     last = err.splitlines()[-2:]
@@ -622,7 +622,7 @@ def test_ctrl_c_before_anything_was_saved_is_short(detlab, monkeypatch, checkpoi
     def press(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run, "load_dataset", press)
+    monkeypatch.setattr("detlab.run.load_dataset", press)
     assert detlab("train") == (130, "", "detlab: stopped\n")
     assert detlab("evaluate", checkpoint, "reef") == (130, "", "detlab: stopped\n")
 
@@ -631,7 +631,7 @@ def test_an_error_of_the_program_keeps_its_traceback(detlab, tmp_path, monkeypat
     def broken(*_):
         raise ValueError("a bug")
 
-    monkeypatch.setattr(run, "judge", broken)
+    monkeypatch.setattr("detlab.run.judge", broken)
     with pytest.raises(ValueError, match="a bug"):
         detlab("train", "--data", coco_folder(tmp_path / "pets"), *TINY)
 
@@ -680,7 +680,7 @@ def test_a_real_ctrl_c_leaves_a_run_that_goes_on(detlab, tmp_path):
     words = ("train", "--data", folder, "--batch-size", "2", "--epochs", "500", "--device", "cpu")
     program = start("-m", "detlab", *words)
     metrics = Path("runs/pets-course/metrics.jsonl")
-    wait_until(lambda: len(run.recorded(metrics.parent)) > 2, program)
+    wait_until(lambda: len(run_folder.recorded(metrics.parent)) > 2, program)
     program.send_signal(signal.SIGINT)
     out, err = program.communicate(timeout=60)
     assert (program.returncode, out) == (130, "")
@@ -698,9 +698,11 @@ def test_two_processes_train_one_detector_and_one_of_them_writes(tmp_path):
     out, err = program.communicate(timeout=120)
     assert program.returncode == 0, err
     assert out.count("AP50 ") == 1
-    steps = [row["step"] for row in run.recorded(Path("runs/pets-course")) if "loss_box" in row]
+    steps = [
+        row["step"] for row in run_folder.recorded(Path("runs/pets-course")) if "loss_box" in row
+    ]
     assert steps == [1]  # two epochs of two pictures are four, two on each process
-    assert run.read_settings(Path("runs/pets-course"))["processes"] == 2
+    assert run_folder.read_settings(Path("runs/pets-course"))["processes"] == 2
 
 
 def test_a_reader_that_leaves_early_is_no_error(tmp_path):

@@ -15,25 +15,21 @@ from sample_folders import SCENES, coco_content, coco_folder
 from torch.testing import assert_close
 from torchvision.transforms import v2
 
-from detlab import run
+from detlab import run, run_folder
 from detlab.checkpoint import load_checkpoint, read_tensors
 from detlab.model import named_config
 from detlab.records import DataError
 from detlab.reef import Reef
 from detlab.run import (
     Interrupted,
-    RunError,
     augmentation,
     build,
-    differences,
     evaluations_due,
-    forget_after,
     load_split,
     on_any_process,
-    open_run,
-    recorded,
     train_run,
 )
+from detlab.run_folder import RunError, recorded
 from detlab.train import TrainConfig
 
 CPU = torch.device("cpu")
@@ -86,7 +82,7 @@ def press_ctrl_c():
 
 def assert_same_run(one: Path, other: Path):
     """Every weight is equal to the last bit, and so is every number but the times."""
-    ours, theirs = (read_tensors(out / run.CHECKPOINT)[0] for out in (one, other))
+    ours, theirs = (read_tensors(out / run_folder.CHECKPOINT)[0] for out in (one, other))
     assert_close(ours, theirs, rtol=0, atol=0)
     timed = {"seconds", "images_per_second"}
     ours, theirs = (
@@ -101,9 +97,9 @@ def assert_same_run(one: Path, other: Path):
 
 def test_the_folder_holds_what_the_module_says(whole):
     out, _ = whole
-    said = {line.split()[0] for line in run.__doc__.splitlines() if line.startswith("    ")}
+    said = {line.split()[0] for line in run_folder.__doc__.splitlines() if line.startswith("    ")}
     assert set(os.listdir(out)) == said
-    for name in (run.CURVES, run.PREDICTIONS):
+    for name in (run_folder.CURVES, run_folder.PREDICTIONS):
         with Image.open(out / name) as picture:
             assert min(picture.size) > 200
 
@@ -120,15 +116,15 @@ def test_numbers_are_json_without_nan(whole):
     def refuse(constant):
         raise AssertionError(f"{constant} is no JSON")
 
-    lines = (whole[0] / run.METRICS).read_text().splitlines()
+    lines = (whole[0] / run_folder.METRICS).read_text().splitlines()
     rows = [json.loads(line, parse_constant=refuse) for line in lines]
     judged = [row for row in rows if "AP" in row]
     assert all(row["AP_large"] is None for row in judged)  # there is no large object
-    json.loads((whole[0] / run.SETTINGS).read_text(), parse_constant=refuse)
+    json.loads((whole[0] / run_folder.SETTINGS).read_text(), parse_constant=refuse)
 
 
 def test_the_settings_repeat_the_run(whole, folder, tmp_path):
-    said = run.read_settings(whole[0])
+    said = run_folder.read_settings(whole[0])
     again = TrainConfig(**said["training"])
     assert (again, said["data"], said["pictures"], said["processes"]) == (SHORT, str(folder), 2, 1)
     assert said["machine"]["torch"] == torch.__version__
@@ -138,7 +134,7 @@ def test_the_settings_repeat_the_run(whole, folder, tmp_path):
 
 def test_the_checkpoint_is_the_judged_detector_and_says_how_it_did(whole):
     out, metrics = whole
-    detector, info = load_checkpoint(out / run.CHECKPOINT)
+    detector, info = load_checkpoint(out / run_folder.CHECKPOINT)
     assert info.class_names == ("background", "cat", "dog")
     assert info.notes["metrics"]["AP"] == metrics.coco["AP"] == recorded(out)[-1]["AP"]
     assert info.notes["settings"]["training"]["epochs"] == SHORT.epochs
@@ -170,7 +166,7 @@ def test_a_run_stopped_by_ctrl_c_goes_on_to_the_same_bits(
         at_step(patch, step, press_ctrl_c)
         with pytest.raises(Interrupted, match=f"stopped at step {step}, all saved in .*run"):
             go(folder, out)
-    assert not (out / run.CHECKPOINT).exists()
+    assert not (out / run_folder.CHECKPOINT).exists()
     go(folder, out, resume=True)
     assert_same_run(out, whole[0])
 
@@ -201,9 +197,9 @@ def test_a_killed_run_goes_on_to_the_same_bits(whole, folder, tmp_path, save_eve
     words = [sys.executable, "-c", KILLED, str(folder), str(out), str(save_every)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
-    assert (out / run.RESUME).exists() == (save_every == 0)
+    assert (out / run_folder.RESUME).exists() == (save_every == 0)
     assert recorded(out)[-1]["step"] == 7
-    with (out / run.METRICS).open("a") as file:
+    with (out / run_folder.METRICS).open("a") as file:
         file.write('{"step": 8, "sec')  # a power cut may tear the last line
     go(folder, out, resume=True)
     assert_same_run(out, whole[0])
@@ -237,10 +233,10 @@ def test_going_on_with_a_finished_run_changes_no_number(whole, folder, tmp_path)
 
 
 def test_a_run_is_not_overwritten(whole, folder):
-    before = (whole[0] / run.METRICS).read_bytes()
+    before = (whole[0] / run_folder.METRICS).read_bytes()
     with pytest.raises(RunError, match=r"holds a run already\n--resume goes on with it"):
         go(folder, whole[0])
-    assert (whole[0] / run.METRICS).read_bytes() == before
+    assert (whole[0] / run_folder.METRICS).read_bytes() == before
 
 
 def test_only_a_run_that_was_begun_can_go_on(folder, tmp_path):
@@ -256,7 +252,7 @@ def test_going_on_wants_the_same_settings(whole, folder):
 
 
 def test_damaged_settings_are_named(whole, folder, tmp_path):
-    (tmp_path / run.SETTINGS).write_text("{")
+    (tmp_path / run_folder.SETTINGS).write_text("{")
     with pytest.raises(RunError, match=r"settings\.json: damaged"):
         go(folder, tmp_path, resume=True)
 
@@ -320,27 +316,6 @@ def test_evaluations_are_due_at_each_quarter(progress, due):
     assert evaluations_due(progress) == due
 
 
-def test_lines_after_the_save_are_forgotten(tmp_path):
-    rows = [{"step": 1}, {"step": 2}, {"step": 2, "AP": None}, {"step": 3}]
-    (tmp_path / run.METRICS).write_text("".join(json.dumps(row) + "\n" for row in rows) + '{"st')
-    assert recorded(tmp_path) == rows
-    forget_after(tmp_path, 2)
-    assert recorded(tmp_path) == rows[:3]
-
-
-def test_new_and_missing_settings_are_differences():
-    assert differences({"a": 1}, {"b": [2]}) == "a was 1 and is None, b was None and is [2]"
-    assert differences({"a": {"b": 1}}, {"a": {"b": 1}}) == ""
-
-
 def test_one_process_asks_itself():
     assert on_any_process(True, CPU)
     assert not on_any_process(False, CPU)
-
-
-def test_opening_writes_only_the_settings(tmp_path, folder):
-    config = named_config("course", 3)
-    settings = run.RunSettings(str(folder), config, SHORT, ("background", "cat", "dog"), 2)
-    started = open_run(tmp_path / "run", build(config), settings, resume=False)
-    assert started.step == 0
-    assert os.listdir(tmp_path / "run") == [run.SETTINGS]
