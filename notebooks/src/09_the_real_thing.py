@@ -1,0 +1,579 @@
+# %% [markdown]
+# # 09 · The real thing
+#
+# Boxes, anchors, matching, losses, NMS: you have met every part. Now they become **one detector**,
+# which you assemble, train from nothing, and mend. No error message tells when a detector learns
+# nonsense. What does?
+#
+# **After this lesson you can** put a detector together, write its loss, read boxes from its
+# output, find a fault by overfitting one batch, and stop and resume a training.
+# **Needs** lesson 08. **Runs** in 60 s on two processor cores; **takes** about 60 minutes.
+
+# %%
+import tempfile
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import torch
+from matplotlib.figure import Figure
+from torch.testing import assert_close
+from torch.utils.data import Subset
+
+from detlab import exercises, lesson, losses, reef
+from detlab.anchors import decode_deltas
+from detlab.boxes import clip_boxes
+from detlab.coco import evaluate
+from detlab.data import load_dataset
+from detlab.draw import Layers, Picture, draw_grid, draw_layers
+from detlab.inference import judge
+from detlab.model import Detector, named_config
+from detlab.parts import suspects
+from detlab.postprocess import detect, select_detections, to_scores
+from detlab.train import TrainConfig, configured_loss, fit, load_run, save_run, start_run
+from detlab.widgets import Commit, NMSLab, TrainingView
+
+seed = lesson.seed()
+
+# %% [markdown]
+# One network, twice. On the left its weights are random. On the right it has trained for five
+# minutes on two processor cores. Between them lies this lesson.
+
+# %% tags=["thumbnail"]
+trained, info = lesson.shipped_detector()
+torch.manual_seed(0)
+untrained = lesson.collect().detector(info.config)
+scene = reef.draw_scene(reef.VAL_SEED, index=31, image_size=(192, 256))
+[before] = detect(untrained, [scene.image], 128, score_threshold=0.0, max_detections=40)
+[after] = detect(trained, [scene.image], 128, score_threshold=0.5)
+figure = draw_layers(
+    [
+        Layers(scene.image, {"prediction": before["boxes"]}, "random weights: 40 best boxes"),
+        Layers(scene.image, {"truth": scene.boxes, "prediction": after["boxes"]}, "5 minutes on"),
+    ],
+    title="What a training is for",
+)
+lesson.Show(figure, "A reef twice: forty boxes all over it; then one box around each animal")
+
+# %% [markdown]
+# ## Assemble
+#
+# A small world first, so that everything runs in seconds: three kinds of animals, pictures of
+# 96 × 96 pixels. `four` holds the first four pictures: one **batch**.
+
+# %%
+animals = ("turtle", "shark", "jellyfish")
+world = reef.ReefConfig((96, 96), objects=(1, 3), object_size=(0.3, 0.6), classes=animals)
+world = replace(world, empty_share=0.0)
+four = reef.Reef(seed + 100, 4, world)
+images, targets = zip(*four, strict=True)
+batch = torch.stack(images)
+print(list(batch.shape), batch.dtype)
+
+# %% [markdown]
+# The **body** is a stack of convolutions that makes the map coarser step by step. It leaves three
+# maps: stride 8, 16 and 32. The **pyramid** then tells each fine map what the coarser ones have
+# seen. Body and pyramid together are the **backbone**.
+
+# %%
+config = replace(named_config("course", len(reef.CLASS_NAMES)), image_size=96)
+torch.manual_seed(seed)
+detector = lesson.collect().detector(config)
+maps = detector.backbone(detector.normalise(batch))
+for level, features in enumerate(maps):
+    print(f"level {level}, stride {8 * 2**level:>2}: {list(features.shape)}")
+
+# %% [markdown]
+# The **head** slides over every map, the same head over all three. It has two branches: one gives
+# each anchor a logit per class, the other four deltas. The order is that of your anchor grid: row
+# by row, cell by cell, shape by shape.
+
+# %%
+predictions = detector(batch)
+print("logits ", list(predictions.logits.shape))
+print("deltas ", list(predictions.deltas.shape))
+print("anchors", list(predictions.anchors.shape))
+print("weights", sum(weights.numel() for weights in detector.parameters()))
+
+# %% [markdown]
+# That is all a detector does: it **predicts**. The loss and the boxes are made from its predictions
+# outside of it, by functions that you have written or are about to write.
+
+# %%
+lesson.show_source(Detector.forward)
+
+# %% [markdown]
+# ## Your parts
+#
+# `lesson.collect()` gathers what passed its check in lessons 02 to 08. Each is judged once more.
+# What is right goes into the detector; the rest stays detlab's, and the table says why.
+
+# %%
+# NBVAL_IGNORE_OUTPUT
+lesson.collect()
+
+# %% [markdown]
+# ## Build · `matched_loss`
+#
+# Matching has told every anchor what to learn. From there on, L = Lcls + lambda · Lbox. By hand:
+# four anchors; one learns a turtle, two learn background, one is ignored. The class losses of the
+# three that count add up to 1.2, the turtle's box loss is 0.5, lambda is 5.
+#
+# One positive: class 1.2 / 1, box 0.5 / 1, total 1.2 + 5 · 0.5 = 3.7.
+
+# %% [markdown]
+# *Difficulty 4 of 5 · importance 5 of 5 · up to 20 minutes.*
+#
+# - every counted anchor learns a class; `class_loss` takes the anchors of **one** picture;
+# - positive anchors (label above 0) also learn a box, those of all pictures together;
+# - both sums are divided by the number of positives in the batch, at least 1;
+# - a network may answer in half precision, so take `.float()` of logits and deltas first (*Which
+#   device? Which precision?* shows why).
+
+
+# %%
+def my_matched_loss(predictions, labels, gt_boxes, counted, class_loss, box_loss, box_weight):
+    """Return {"class": ..., "box": ..., "total": ...}, the loss of B pictures, A anchors each.
+
+    predictions: .logits [B, A, K], .deltas [B, A, 4], .anchors [A, 4], .delta_weights.
+    labels: [B, A], 0 is background. gt_boxes: [B, A, 4], pixels; zeros where label is 0.
+    counted: [B, A], False where an anchor is ignored. box_weight: the lambda.
+    class_loss(logits [N, K], labels [N]): the sum over N anchors of one picture.
+    box_loss(deltas [P, 4], anchors [P, 4], gt_boxes [P, 4], delta_weights): the sum over P.
+    """
+    ...
+
+
+exercises.matched_loss.check(my_matched_loss)
+
+# %% [markdown]
+# Stuck? `exercises.matched_loss.hint()` gives one hint at a time; after the third,
+# `exercises.matched_loss.solution()` shows the function that every training of this course uses.
+#
+# ## Build · `select_candidates`
+#
+# The other way out: from predictions to raw boxes, which then go into NMS. Its tools, each on one
+# anchor: `to_scores` gives background the score 0, `decode_deltas` moves and stretches,
+# `clip_boxes` cuts off at the picture's edge.
+
+# %%
+print("scores ", to_scores(torch.tensor([[0.0, 2.0, 1.0]]), "softmax"))
+anchor, deltas = torch.tensor([[40.0, 0.0, 80.0, 20.0]]), torch.tensor([[0.75, 0.0, 0.0, 0.0]])
+moved = decode_deltas(deltas, anchor, (1.0, 1.0, 1.0, 1.0))
+print("decoded", moved, "clipped", clip_boxes(moved, (60, 96)))
+
+# %% [markdown]
+# *Difficulty 3 of 5 · importance 5 of 5 · up to 15 minutes.*
+#
+# By hand: two anchors, three classes, threshold 0.3. Scores `[0, .4, .5]` and `[0, .1, .2]`. Above
+# 0.3 are class 1 and class 2 of the *first* anchor. So there are two raw boxes, both decoded from
+# that anchor: labels `[2, 1]`, scores `[.5, .4]`, best first.
+#
+# Steps: scores, threshold, sort, keep the best `max_candidates`, decode, clip.
+
+
+# %%
+def my_select_candidates(predictions, row, image_size, score_threshold, max_candidates):
+    """Return boxes [N, 4], labels [N], scores [N] of one picture, best score first.
+
+    predictions: .logits [B, A, K], .deltas [B, A, 4], .anchors [A, 4], .activation,
+    .delta_weights. row: which of the B pictures. image_size: (height, width), pixels.
+    Count in float32. An anchor gives a box for every class above the threshold.
+    """
+    ...
+
+
+exercises.select_candidates.check(my_select_candidates)
+
+# %% [markdown]
+# `exercises.select_candidates.hint()` helps, `exercises.select_candidates.solution()` shows ours.
+#
+# Now the detector has all its parts, yours first:
+
+# %%
+mine = {"matched_loss": my_matched_loss, "select_candidates": my_select_candidates}
+parts = lesson.collect(**mine)
+find = partial(parts.detect, score_threshold=0.05)
+
+# %% [markdown]
+# ## Commit · the first training
+#
+# Do not train on thousands of pictures first. Train on **one batch**, again and again, until the
+# detector knows it by heart. It is called **overfitting**, and here it is wanted: who cannot learn
+# four pictures by heart will not learn four thousand.
+
+# %%
+Commit(
+    "How many steps until it finds the animals of these four pictures (AP above 0.6)?",
+    options={
+        "8": "In eight steps it hardly learns to be silent about water.",
+        "80": "A minute of work at most, and you know whether the parts fit together.",
+        "8,000": "That is more than the five-minute training of the course's detector has.",
+    },
+    answer="80",
+    key="09-overfit-steps",
+)
+
+# %% [markdown]
+# (**AP**, average precision, is one number for a whole list of boxes: 0 nothing found, 1 all found,
+# placed well, and no false alarm above them. Lesson 10 builds it.)
+#
+# ## Play · boxes that snap into place
+#
+# Run this cell and the next, and watch the dashed boxes. Which snap first, the large animals or
+# the small ones? **stop training** ends it early.
+
+# %%
+# NBVAL_IGNORE_OUTPUT
+overfit = TrainConfig(
+    epochs=80.0, batch_size=4, learning_rate=5e-3, negative_iou=0.4, average_decay=0.9, seed=seed
+)
+view = TrainingView(
+    images,
+    targets,
+    partial(parts.detect, detector),
+    reef.CLASS_NAMES,
+    lambda: evaluate(partial(find, detector), four, reef.CLASS_NAMES).coco["AP"],
+)
+view
+
+# %% [markdown]
+# `fit` gives a dict of numbers after every step; the view passes each one on. The last weights are
+# averaged over some ten steps (`average_decay`), which calms the boxes.
+
+# %%
+# NBVAL_IGNORE_OUTPUT
+for _ in view.watch(fit(detector, four, overfit, loss=parts.loss(overfit))):
+    pass
+view
+
+# %%
+# NBVAL_IGNORE_OUTPUT
+learned = evaluate(partial(find, detector), four, reef.CLASS_NAMES).coco["AP"]
+print(f"AP on the four pictures after {len(view.history)} steps: {learned:.2f}")
+assert view.stopped or learned > 0.6
+
+# %% [markdown]
+# ## Play · keep one box for each animal
+#
+# The raw boxes of the first picture, as `select_candidates` gives them, before any suppression.
+# Move the two thresholds until one box is left on each animal.
+
+# %%
+# NBVAL_IGNORE_OUTPUT
+with torch.no_grad():
+    said = detector.eval()(batch)
+found = parts["select_candidates"](said, 0, (96, 96), 0.02, 200)
+raw = dict(zip(("boxes", "labels", "scores"), found, strict=True))
+lab = NMSLab(
+    images[0],
+    raw,
+    targets[0],
+    reef.CLASS_NAMES,
+    score_threshold=0.02,
+    iou_threshold=1.0,
+    task="Keep one box for each animal, and miss none",
+    goal=lambda lab: lab.num_kept == len(targets[0]["boxes"]) and not lab.missed.any(),
+)
+lab
+
+# %% [markdown]
+# The detector does the same for each picture of a batch: your raw boxes, then NMS per class.
+
+# %%
+lesson.show_source(select_detections)
+
+# %% [markdown]
+# ## Break · one of three has a fault
+#
+# Three students wrote the loss. All three run without an error, but **one has a fault**. Each
+# trains the same detector (same seed, same four pictures, same 80 steps).
+
+# %%
+detectors, histories = {}, {}
+for letter, loss in suspects(parts, overfit).items():
+    torch.manual_seed(seed)
+    detectors[letter] = parts.detector(config)
+    histories[letter] = list(fit(detectors[letter], four, overfit, loss=loss))
+print(*detectors, "trained for", len(histories["A"]), "steps each")
+
+# %% [markdown]
+# Here is what most people look at first: the losses.
+
+# %%
+figure = Figure(figsize=(10, 3.2), layout="constrained")
+kinds = {"class": "class loss", "box": "box loss", "total": "total"}
+for ax, (key, name) in zip(figure.subplots(1, 3), kinds.items(), strict=True):
+    for letter, style in zip("ABC", ("-", "--", ":"), strict=True):
+        ax.plot([step[f"loss_{key}"] for step in histories[letter]], style, label=letter)
+    ax.set(title=name, xlabel="step", yscale="log")
+    ax.legend(frameon=False)
+figure.suptitle("All losses of all three fall")
+lesson.Show(figure, "Three curves for A, B and C in each of three plots; all of them fall")
+
+# %% [markdown]
+# ## Commit · which one?
+#
+# B's total is the lowest at the start, C's box loss is far below the others, A is in between.
+
+# %%
+Commit(
+    "Which one has the fault?",
+    options={
+        "A": "Its curves fall calmly. Look at its boxes below.",
+        "B": "Its losses are the smallest at first, because it leaves the hardest part out.",
+        "C": "Its box loss is far smaller: it is another formula, Smooth L1. Losses of different"
+        " formulas cannot be compared.",
+    },
+    answer="B",
+    key="09-planted-fault",
+)
+
+# %% [markdown]
+# Losses of different formulas cannot be compared, and a small loss may be small because it asks for
+# little. So look at the **boxes**:
+
+# %%
+pictures = []
+for letter, each in detectors.items():
+    [found] = parts.detect(each, images[:1], score_threshold=0.4)
+    pictures.append(Picture(images[0], targets[0], found, f"{letter}: {len(found['boxes'])} boxes"))
+figure = draw_grid(pictures, reef.CLASS_NAMES, columns=3, title="B shouts everywhere")
+lesson.Show(figure, "One picture three times: B has boxes all over it, A and C a few that fit")
+
+# %%
+# NBVAL_IGNORE_OUTPUT
+ap = {
+    letter: evaluate(partial(find, each), four, reef.CLASS_NAMES).coco["AP"]
+    for letter, each in detectors.items()
+}
+print({letter: round(value, 2) for letter, value in ap.items()})
+assert min(ap["A"], ap["C"]) > 0.6
+assert ap["B"] < min(ap["A"], ap["C"]) - 0.2
+
+# %% [markdown]
+# B's class loss takes in the positive anchors only. Nobody teaches background, so every anchor
+# learns to shout. Its loss *begins* lower than the others', since it asks for less:
+
+# %%
+first = {letter: history[0]["loss_total"] for letter, history in histories.items()}
+assert first["B"] < 0.7 * min(first["A"], first["C"])
+assert histories["B"][-1]["loss_total"] < 0.3 * first["B"]
+many = parts.detect(detectors["B"], images, score_threshold=0.4)
+print("boxes that B finds in four pictures:", sum(len(found["boxes"]) for found in many))
+exercises.matched_loss.mistakes["only the positives entered the class loss"].hint
+
+# %% [markdown]
+# ## Break · a fault that one batch forgives
+#
+# Overfitting finds what stops learning. Another student averaged both losses over **all** anchors
+# instead of the positives. Will the four pictures tell?
+
+# %%
+fault = exercises.matched_loss.mistakes["both losses were averaged over all anchors"]
+torch.manual_seed(seed)
+forgiven = parts.detector(config)
+wrong = parts.exchange("matched_loss", fault.function).loss(overfit)
+history = list(fit(forgiven, four, overfit, loss=wrong))
+assert history[0]["loss_total"] < first["A"] / 10
+assert evaluate(partial(find, forgiven), four, reef.CLASS_NAMES).coco["AP"] > 0.5
+print("its loss is ten times smaller at least, and it learns the four pictures all the same")
+
+# %% [markdown]
+# The optimizer (AdamW) divides each gradient by its usual size, so a loss that is too small by a
+# factor changes little here. With pictures of other sizes or more anchors, lambda and learning rate
+# would mean something else each time. That is why parts are checked **one by one**, and then all
+# together on one batch: each finds what the other forgives.
+#
+# ## Use · a training with your parts
+#
+# Now pictures that it has never seen. First: do your parts lose what the package loses?
+
+# %%
+training = TrainConfig(epochs=8.0, batch_size=8, learning_rate=4e-3, average_decay=0.98, seed=seed)
+many = reef.Reef(seed + 200, 300, world)
+totals = {}
+for name, loss in {"yours": parts.loss(training), "package": configured_loss(training)}.items():
+    torch.manual_seed(seed)
+    steps = fit(parts.detector(config), many, training, loss=loss)
+    totals[name] = torch.tensor([next(steps)["loss_total"] for _ in range(4)])
+assert_close(totals["yours"], totals["package"], rtol=0.02, atol=0.02)
+print("four steps with your parts lose what four steps with the package's lose")
+
+# %% [markdown]
+# Then 300 steps on 300 pictures, and AP on 40 others that it never trains on (**held out**).
+
+# %%
+# NBVAL_IGNORE_OUTPUT
+held_out = reef.Reef(reef.VAL_SEED, 40, world)
+shown, truths = zip(*(held_out[row] for row in range(6)), strict=True)
+torch.manual_seed(seed)
+detector = parts.detector(config)
+view = TrainingView(
+    shown,
+    truths,
+    partial(parts.detect, detector),
+    reef.CLASS_NAMES,
+    lambda: evaluate(partial(find, detector), held_out, reef.CLASS_NAMES).coco["AP"],
+)
+view
+
+# %%
+# NBVAL_IGNORE_OUTPUT
+# The training itself; with two quiet cores it takes some fifteen seconds.
+for _ in view.watch(fit(detector, many, training, loss=parts.loss(training))):
+    pass
+view
+
+# %%
+# NBVAL_IGNORE_OUTPUT
+metrics = evaluate(partial(find, detector), held_out, reef.CLASS_NAMES).coco
+print(f"held out: AP {metrics['AP']:.2f}, AP50 {metrics['AP50']:.2f}")
+assert view.stopped or metrics["AP50"] > 0.3
+
+# %% [markdown]
+# From nothing to that in a few hundred steps. The course's detector trained longer: all six
+# animals, 4,000 pictures, 128 × 128. It was made by one command:
+#
+# `detlab train --out runs/course`
+
+# %%
+notes = info.notes
+print(f"{notes['steps']} steps in {notes['seconds']:.0f} s")
+print(f"AP on 300 pictures, as written beside it: {notes['metrics']['AP']:.2f}")
+some = Subset(load_dataset("reef", "val"), range(60))
+measured = judge(trained, some, info.config.image_size, info.class_names).coco["AP"]
+print(f"AP on the first 60 of them, measured now: {measured:.2f}")
+assert measured > 0.6
+
+# %% [markdown]
+# ## Which device? Which precision?
+#
+# This lesson's network is so small that a processor is fast enough. For large ones,
+# `detlab train --device auto` takes a GPU where there is one. Network, pictures and targets must
+# lie on the same **device**. New tensors take theirs from an argument (`torch.zeros_like(boxes)`),
+# so that a function runs anywhere.
+#
+# **AMP** (automatic mixed precision) runs convolutions in bfloat16: half the memory, faster. The
+# price is digits:
+
+# %%
+one = torch.tensor(256.0)
+print("float32 :", (one + 1).item())
+print("bfloat16:", (one.bfloat16() + 1).item())
+print("the network answers in", trained(batch).logits.dtype)
+with torch.autocast("cpu", torch.bfloat16):
+    print("and under AMP in      ", trained(batch).logits.dtype)
+
+# %% [markdown]
+# Adding up thousands of small losses in bfloat16 would lose most of them, hence your `.float()`.
+#
+# ## Stop and resume
+#
+# A battery dies, a job is ended. What must be kept so that the training goes on **exactly**? The
+# weights are not enough: the optimizer remembers past gradients, the average its past weights, and
+# the order of pictures depends on the step. First eight steps without a break:
+
+# %%
+short = TrainConfig(epochs=8.0, batch_size=4, seed=seed)
+torch.manual_seed(seed)
+whole = parts.detector(config)
+unbroken = [step["loss_total"] for step in fit(whole, four, short, loss=parts.loss(short))]
+print(len(unbroken), "steps")
+
+# %% [markdown]
+# Then four steps, a file, and four more in a detector with *other* weights, as in another process.
+
+# %%
+file = Path(tempfile.mkdtemp()) / "resume.safetensors"
+torch.manual_seed(seed)
+run = start_run(parts.detector(config), short)
+for step in fit(run.detector, four, short, run, parts.loss(short)):
+    if step["step"] == 4:
+        save_run(file, run, {})
+        break
+torch.manual_seed(seed + 1)
+run, _ = load_run(file, parts.detector(config), short)
+resumed = [step["loss_total"] for step in fit(run.detector, four, short, run, parts.loss(short))]
+print(len(resumed), "steps more")
+
+# %% [markdown]
+# Nothing may differ from the training without a break, not even in the last digit:
+
+# %%
+assert resumed == unbroken[4:]
+assert_close(run.detector.state_dict(), whole.state_dict(), rtol=0, atol=0)
+print("the same losses and the same weights, to the last bit")
+
+# %% [markdown]
+# On the command line, Ctrl-C saves, and `detlab train --out runs/course --resume` goes on.
+#
+# ## Commit · two processes
+#
+# With two GPUs, `torchrun --nproc-per-node 2 -m detlab train` starts two processes. Each sees half
+# of the batch, and after each step they take the mean of their gradients.
+
+# %%
+Commit(
+    "Each process divides its losses by its own positives. Is the mean of both the loss of the"
+    " whole batch?",
+    options={
+        "yes": "Only if both halves happen to have the same number of positives.",
+        "no": "The half with few objects weighs as much as the half with many.",
+    },
+    answer="no",
+    key="09-two-processes",
+)
+
+# %% [markdown]
+# Two pictures with one animal for the first process, two with three animals for the second:
+
+# %%
+scenes = [reef.draw_scene(5, row, world, objects=(n, n)) for row, n in enumerate((1, 1, 3, 3))]
+truths = [each.target for each in scenes]
+with torch.no_grad():
+    said = trained(torch.stack([each.image for each in scenes]))
+loss = parts.loss(training)
+whole = loss(said, truths)["box"]
+halves = [
+    loss(said._replace(logits=said.logits[h], deltas=said.deltas[h]), truths[h])["box"]
+    for h in (slice(0, 2), slice(2, 4))
+]
+labels = losses.match_batch(said.anchors, truths, losses.match_anchors)[0]
+print("positives a process:", (labels > 0).sum(dim=1).reshape(2, 2).sum(dim=1).tolist())
+print(f"whole batch {whole:.3f}, mean of the halves {sum(halves) / 2:.3f}")
+assert not torch.isclose(whole, sum(halves) / 2, rtol=0.01)
+
+# %% [markdown]
+# So the processes first agree on their mean number of positives, and all divide by that. Then the
+# mean of their losses is the loss of the whole batch:
+
+# %%
+lesson.show_source(losses.positives_to_divide_by)
+
+# %% [markdown]
+# ## Recap
+#
+# - A detector predicts; loss and boxes are functions of what it predicts (*Assemble*).
+# - Everything is divided by the positives, once for the batch (*Build · `matched_loss`*,
+#   *Commit · two processes*).
+# - Overfit one batch first, and look at boxes (*Break · one of three has a fault*).
+# - One batch forgives some faults, so parts are checked alone as well (*Break · a fault that one
+#   batch forgives*).
+# - Weights alone resume nothing: optimizer, average and step belong to a run (*Stop and resume*).
+
+# %% [markdown]
+# **Myth** "The loss falls, so it learns." In *Break · one of three has a fault* the loss of B fell
+# from the first step to the last, and B found everything everywhere.
+
+# %% [markdown]
+# **For experts** Hard negatives choose three background anchors for each positive, so the loss says
+# nothing about the many easy ones; focal loss counts all. Batch norm sees each process's pictures
+# alone unless it is synchronised (`SyncBatchNorm`). float16 needs a scaled loss, bfloat16 does not:
+# it has float32's range.
+#
+# **Connects to** lesson 04 (lambda), 07 (who learns what) and 08 (NMS): all run inside this one.
+# **Next question:** it finds animals. But is it any good?
+
+# %%
+lesson.finish("09")
