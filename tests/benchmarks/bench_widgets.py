@@ -297,7 +297,7 @@ def check_shown(place: Place, page: Page, code: str, shown: str) -> None:
 
 
 class Box:
-    """The prediction of an IoULab, dragged along a line from where it stands."""
+    """The prediction of an IoULab, dragged away from the truth: no two places have one IoU."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -308,7 +308,7 @@ class Box:
 
     def at(self, share: float) -> tuple[float, float]:
         """Where on the screen the pointer is after a share of the way, 0 to 1."""
-        return self.start[0] + 100 * share, self.start[1] - 60 * share
+        return self.start[0] - 90 * share, self.start[1] + 60 * share
 
     @contextmanager
     def held(self) -> Iterator[None]:

@@ -6,17 +6,22 @@
 
 (() => {
   const bytes = { received: 0, sent: 0 };
+  let heard = 0; // when the last message came or went
   const sizeOf = (data) =>
     typeof data === "string" ? new TextEncoder().encode(data).length : data.byteLength ?? data.size;
 
   window.WebSocket = class extends window.WebSocket {
     constructor(...address) {
       super(...address);
-      this.addEventListener("message", ({ data }) => (bytes.received += sizeOf(data)));
+      this.addEventListener("message", ({ data }) => {
+        bytes.received += sizeOf(data);
+        heard = performance.now();
+      });
     }
 
     send(data) {
       bytes.sent += sizeOf(data);
+      heard = performance.now();
       super.send(data);
     }
   };
@@ -69,13 +74,13 @@
     forget?.();
   }
 
-  /** Wait until everything watched was drawn and nothing changed for `quiet` ms; what was noted. */
+  /** Wait until everything watched was drawn, and nothing changed, came or went for `quiet` ms. */
   async function settled(quiet, limit = 20_000) {
     const end = performance.now() + limit;
     const names = observers.length;
     const calm = () =>
       Object.keys(marks.drawn).length === names &&
-      performance.now() - Math.max(marks.changed, ...Object.values(marks.drawn)) > quiet;
+      performance.now() - Math.max(marks.changed, heard, ...Object.values(marks.drawn)) > quiet;
     while (!calm()) {
       if (performance.now() > end)
         throw new Error(`drawn after ${limit} ms: ${Object.keys(marks.drawn)}, of ${names}`);
