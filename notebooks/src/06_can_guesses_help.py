@@ -592,7 +592,8 @@ lesson.show_source(anchor_grid)
 # %% [markdown]
 # It has no loop over cells: `expand` repeats the centres and the shapes without copying them. A
 # detector lays its grid for every new picture size.
-#
+
+# %% [markdown]
 # ## Recap
 #
 # - Anchors are guesses: a few shapes on the centre of every cell of every level (*A few words for
