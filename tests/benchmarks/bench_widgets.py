@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page
-from report import Row, describe_machine, publish, ratios, spread
+from report import Row, describe_machine, publish, ratios, spread, table
 
 HERE = Path(__file__).parent
 sys.path.append(str(HERE.parent))
@@ -61,7 +61,9 @@ def main() -> None:
         machine["browser"] = f"Chromium {place.browser.version}"
         for name in options.only:
             print(f"{name} …", flush=True)
-            rows += MEASUREMENTS[name](place, options)
+            measured = MEASUREMENTS[name](place, options)
+            print(table(measured), flush=True)
+            rows += measured
     publish(machine, rows, options.json)
     print(f"in {machine['browser']}, {versions('jupyterlab', 'ipywidgets', 'anywidget')}")
 
