@@ -50,9 +50,9 @@ def draw_nms_per_class(axes: Axes, case: Case, got: object, wanted: Tensor) -> N
 
 def nms_in_order(boxes: Tensor, order: Tensor, iou_threshold: float) -> Tensor:
     """Greedy NMS, box by box in some order."""
-    kept: list[int] = []
+    iou, kept = box_iou(boxes, boxes), list[int]()
     for row in order.tolist():
-        if all(box_iou(boxes[[row]], boxes[[other]]) <= iou_threshold for other in kept):
+        if (iou[row, kept] <= iou_threshold).all():
             kept.append(row)
     return torch.tensor(kept, dtype=torch.int64)
 

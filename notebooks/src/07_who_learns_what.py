@@ -7,7 +7,7 @@
 #
 # **After this lesson you can** give every anchor its object, say why 99 % right may mean nothing
 # found, and write the two losses that cure it. **Needs** lesson 06.
-# **Runs** in 45 s on two processor cores; **takes** about 60 minutes.
+# **Runs** in 30 s on two processor cores; **takes** about 60 minutes.
 
 # %%
 from dataclasses import replace
