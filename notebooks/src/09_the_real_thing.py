@@ -43,7 +43,7 @@ seed = lesson.seed()
 trained, info = lesson.shipped_detector()
 torch.manual_seed(0)
 untrained = lesson.collect().detector(info.config)
-scene = reef.draw_scene(reef.VAL_SEED, index=31, image_size=(192, 256))
+scene = reef.draw_scene(reef.VAL_SEED, index=35, image_size=(192, 256))
 [before] = detect(untrained, [scene.image], 128, score_threshold=0.0, max_detections=40)
 [after] = detect(trained, [scene.image], 128, score_threshold=0.5)
 figure = draw_layers(
@@ -58,14 +58,12 @@ lesson.Show(figure, "A reef twice: forty boxes all over it; then one box around 
 # %% [markdown]
 # ## Assemble
 #
-# A small world first, so that everything runs in seconds: three kinds of animals, pictures of
-# 96 × 96 pixels. `four` holds the first four pictures: one **batch**.
+# Small pictures first, so that everything runs in seconds: 96 × 96 pixels. `four` holds four of
+# them: one **batch**.
 
 # %%
-animals = ("turtle", "shark", "jellyfish")
-world = reef.ReefConfig((96, 96), objects=(1, 3), object_size=(0.3, 0.6), classes=animals)
-world = replace(world, empty_share=0.0)
-four = reef.Reef(seed + 100, 4, world)
+sea = reef.ReefConfig((96, 96), empty_share=0.0)
+four = reef.Reef(seed + 100, 4, sea)
 images, targets = zip(*four, strict=True)
 batch = torch.stack(images)
 print(list(batch.shape), batch.dtype)
@@ -109,7 +107,6 @@ lesson.show_source(Detector.forward)
 # What is right goes into the detector; the rest stays detlab's, and the table says why.
 
 # %%
-# NBVAL_IGNORE_OUTPUT
 lesson.collect()
 
 # %% [markdown]
@@ -204,7 +201,7 @@ find = partial(parts.detect, score_threshold=0.05)
 
 # %%
 Commit(
-    "How many steps until it finds the animals of these four pictures (AP above 0.6)?",
+    "How many steps until it finds the animals of these four pictures (AP above 0.5)?",
     options={
         "8": "In eight steps it hardly learns to be silent about water.",
         "80": "A minute of work at most, and you know whether the parts fit together.",
@@ -251,29 +248,30 @@ view
 # NBVAL_IGNORE_OUTPUT
 learned = evaluate(partial(find, detector), four, reef.CLASS_NAMES).coco["AP"]
 print(f"AP on the four pictures after {len(view.history)} steps: {learned:.2f}")
-assert view.stopped or learned > 0.6
+assert view.stopped or learned > 0.5
 
 # %% [markdown]
 # ## Play · keep one box for each animal
 #
-# The raw boxes of the first picture, as `select_candidates` gives them, before any suppression.
-# Move the two thresholds until one box is left on each animal.
+# The raw boxes of one of the four pictures, as `select_candidates` gives them, before any
+# suppression. Move the two thresholds until one box is left on each animal.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
+row = max(range(4), key=lambda row: len(targets[row]["boxes"]))
 with torch.no_grad():
     said = detector.eval()(batch)
-found = parts["select_candidates"](said, 0, (96, 96), 0.02, 200)
+found = parts["select_candidates"](said, row, (96, 96), 0.02, 200)
 raw = dict(zip(("boxes", "labels", "scores"), found, strict=True))
 lab = NMSLab(
-    images[0],
+    images[row],
     raw,
-    targets[0],
+    targets[row],
     reef.CLASS_NAMES,
     score_threshold=0.02,
     iou_threshold=1.0,
     task="Keep one box for each animal, and miss none",
-    goal=lambda lab: lab.num_kept == len(targets[0]["boxes"]) and not lab.missed.any(),
+    goal=lambda lab: lab.num_kept == len(targets[row]["boxes"]) and not lab.missed.any(),
 )
 lab
 
@@ -314,14 +312,15 @@ lesson.Show(figure, "Three curves for A, B and C in each of three plots; all of 
 # %% [markdown]
 # ## Commit · which one?
 #
-# B's total is the lowest at the start, C's box loss is far below the others, A is in between.
+# C's box loss ends far below the others, B's class loss is the lowest all the way, and A's total
+# stays the highest.
 
 # %%
 Commit(
     "Which one has the fault?",
     options={
-        "A": "Its curves fall calmly. Look at its boxes below.",
-        "B": "Its losses are the smallest at first, because it leaves the hardest part out.",
+        "A": "Its total is the largest, yes, but it falls, and it asks for all there is to learn.",
+        "B": "Its class loss is the smallest of all: it leaves the hardest part out.",
         "C": "Its box loss is far smaller: it is another formula, Smooth L1. Losses of different"
         " formulas cannot be compared.",
     },
@@ -336,8 +335,9 @@ Commit(
 # %%
 pictures = []
 for letter, each in detectors.items():
-    [found] = parts.detect(each, images[:1], score_threshold=0.4)
-    pictures.append(Picture(images[0], targets[0], found, f"{letter}: {len(found['boxes'])} boxes"))
+    [found] = parts.detect(each, [images[row]], score_threshold=0.4)
+    title = f"{letter}: {len(found['boxes'])} boxes"
+    pictures.append(Picture(images[row], targets[row], found, title))
 figure = draw_grid(pictures, reef.CLASS_NAMES, columns=3, title="B shouts everywhere")
 lesson.Show(figure, "One picture three times: B has boxes all over it, A and C a few that fit")
 
@@ -348,8 +348,8 @@ ap = {
     for letter, each in detectors.items()
 }
 print({letter: round(value, 2) for letter, value in ap.items()})
-assert min(ap["A"], ap["C"]) > 0.6
-assert ap["B"] < min(ap["A"], ap["C"]) - 0.2
+assert min(ap["A"], ap["C"]) > 0.5
+assert ap["B"] < 0.4
 
 # %% [markdown]
 # B's class loss takes in the positive anchors only. Nobody teaches background, so every anchor
@@ -387,9 +387,13 @@ print("its loss is ten times smaller at least, and it learns the four pictures a
 #
 # ## Use · a training with your parts
 #
-# Now pictures that it has never seen. First: do your parts lose what the package loses?
+# Now pictures that it has never seen, in an easier world, so that seconds are enough: three kinds
+# of animals, at most three in a picture, none tiny. First: do your parts lose what the package
+# loses?
 
 # %%
+animals = ("turtle", "shark", "jellyfish")
+world = replace(sea, classes=animals, objects=(1, 3), object_size=(0.3, 0.6))
 training = TrainConfig(epochs=8.0, batch_size=8, learning_rate=4e-3, average_decay=0.98, seed=seed)
 many = reef.Reef(seed + 200, 300, world)
 totals = {}
