@@ -1,7 +1,8 @@
 """Watch a detector learn: losses, AP so far, boxes that move onto their objects."""
 
+import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Sequence
 from threading import RLock
 from typing import Any, ClassVar
 
@@ -19,17 +20,19 @@ from detlab.widgets.sheet import contact_sheet, on_sheet
 from detlab.widgets.threshold import thin
 
 DRAW_EVERY = 0.5  # seconds between two repaints of the numbers
+PAUSE = 0.002  # seconds: a message that waits passes through several hands of the kernel
 SHARE = 0.04  # of the training's time that looking may take, pictures and AP included
 
 
 class TrainingView(Lab):
     """Put this around a training loop; it passes every step through.
 
-        for step in view.watch(fit(detector, reef)):
+        async for step in view.listen(fit(detector, reef)):
             ...
 
-    `view.stop()` or the button ends the loop after the step in hand. While a cell trains, Jupyter
-    hands clicks to a second thread of the kernel (JupyterLab 4.4, ipykernel 7); drawing is locked.
+    `view.stop()` or the button ends the loop after the step in hand. A cell hears a button only
+    where it awaits (ipykernel 7), hence `async for`; in a plain program `for step in view.watch(…)`
+    does the same without a button. Some kernels hand clicks to a second thread: drawing is locked.
     """
 
     name: ClassVar[str] = "training"
@@ -107,8 +110,16 @@ class TrainingView(Lab):
             yield step
             if self.stopped:
                 break
+        if isinstance(steps, Generator):
+            steps.close()  # a stopped `fit` leaves the averaged weights behind
         self.ended = True
         self.look()
+
+    async def listen(self, steps: Iterable[dict[str, float]]) -> AsyncIterator[dict[str, float]]:
+        """Watch, and let the kernel hear hands between two steps: the stop button, the presets."""
+        for step in self.watch(steps):
+            yield step
+            await asyncio.sleep(PAUSE)
 
     def refresh(self, _: Any = None) -> None:
         """Draw, one thread at a time."""

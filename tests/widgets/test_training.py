@@ -1,5 +1,6 @@
 """The training view passes steps through, looks seldom enough, and stops when told."""
 
+import asyncio
 import time
 
 import pytest
@@ -52,6 +53,41 @@ def test_the_stop_button_ends_the_loop_after_the_step_in_hand():
             shown.stop_button.click()
     assert seen[-1] == 7
     assert "stopped" in shown.panel.value
+
+
+def test_a_stopped_training_is_closed_before_the_last_look():
+    order = []
+
+    def training():
+        try:
+            yield from steps(50)
+        finally:
+            order.append("closed")
+
+    shown = view(lambda images: order.append("looked") or [raw_boxes(crowd())] * len(images))
+    for _ in shown.watch(training()):
+        shown.stop()
+    assert order[-2:] == ["closed", "looked"]
+
+
+def test_listening_passes_the_same_steps_and_lets_others_work_between_them():
+    shown, heard = view(), []
+
+    async def train():
+        async def press_later():
+            await asyncio.sleep(0.05)
+            heard.append("pressed")
+            shown.stop_button.click()
+
+        pressing = asyncio.create_task(press_later())
+        seen = [step["step"] async for step in shown.listen(steps(200, pause=0.005))]
+        await pressing
+        return seen
+
+    seen = asyncio.run(train())
+    assert heard == ["pressed"]
+    assert seen == list(range(1, len(seen) + 1))
+    assert 1 < len(seen) < 200
 
 
 def test_a_slow_network_is_looked_at_seldom():
