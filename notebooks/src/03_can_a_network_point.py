@@ -146,8 +146,8 @@ figure = Figure(figsize=(5, 3.4), layout="constrained")
 ax = figure.add_subplot()
 draw_image(ax, scene.image)
 draw_boxes(ax, truth, "truth")
-for step in (0, 1, 2, 4, 8):
-    draw_boxes(ax, walk[step], "prediction", [f"step {step}"] if step < 3 else ())
+for step in (0, 2, 5, 20):
+    draw_boxes(ax, walk[step], "prediction", [f"step {step}"])
 ax.set_title("A box walks to its place, with smaller and smaller steps")
 lesson.Show(figure, "Dashed boxes move from the upper left onto a turtle, ever more slowly.")
 
