@@ -237,7 +237,7 @@ def measure_nms(place: Place, options: argparse.Namespace) -> list[Row]:
     cells = "lab = labs.nms_lab()\nlab", "labs.nms_with_matplotlib()"
     with place.notebook("nms", *cells) as page:
         page.wait_for_selector(".widget-output img", timeout=120_000)
-        ours, theirs = time_both(page, options.events)
+        ours, theirs = time_both(place, page, options.events)
         check_shown(place, page, "lab.result", page.locator(".dl-result").inner_text())
     repaint, plot = delays(ours, "canvas"), delays(theirs, "plot")
     faster = ratios(plot, repaint)
@@ -269,19 +269,17 @@ def measure_nms(place: Place, options: argparse.Namespace) -> list[Row]:
     ]
 
 
-def time_both(page: Page, events: int) -> tuple[list[Marks], list[Marks]]:
+def time_both(place: Place, page: Page, events: int) -> tuple[list[Marks], list[Marks]]:
     """Move our slider and matplotlib's in turn, through the same values."""
     ours = Slider(page, ".detlab-lab", "IoU above", 0.5)
     theirs = Slider(page, ".widget-vbox:has(> .widget-output)", "IoU above", 0.5)
-    pairs = [
-        (
-            ours.slide(share, {"canvas": CANVAS, "result": RESULT, "numbers": NUMBERS}),
-            theirs.slide(share, {"plot": PLOT}),
-        )
-        for share in back_and_forth(NMS_STOPS, WARM_UP + events)
-    ]
-    first, second = zip(*pairs[WARM_UP:], strict=True)
-    return list(first), list(second)
+    pairs = []
+    for share in back_and_forth(NMS_STOPS, WARM_UP + events):
+        place.ask(page, "pass")  # an Output widget's pictures go back and forth for a while
+        first = ours.slide(share, {"canvas": CANVAS, "result": RESULT, "numbers": NUMBERS})
+        pairs.append((first, theirs.slide(share, {"plot": PLOT})))
+    lab, plot = zip(*pairs[WARM_UP:], strict=True)
+    return list(lab), list(plot)
 
 
 def check_shown(place: Place, page: Page, code: str, shown: str) -> None:
