@@ -84,6 +84,10 @@ class Lab:
         """Run every cell and wait for the last."""
         page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
 
+    def start_all(self, page: Page) -> None:
+        """Run every cell and wait for none."""
+        page.evaluate("() => void jupyterapp.commands.execute('notebook:run-all-cells')")
+
     def ask(self, page: Page, code: str) -> str:
         """Run code in the notebook's kernel and return what it prints."""
         return page.evaluate(

@@ -31,9 +31,11 @@ def count_cells(page: Page) -> int:
     return page.evaluate("jupyterapp.shell.currentWidget.content.model.cells.length")
 
 
-def wait_for_result(page: Page, words: str) -> None:
+def wait_for_result(page: Page, words: str, timeout: int = 30_000) -> None:
     page.wait_for_function(
-        "words => document.querySelector('.dl-result').textContent.includes(words)", arg=words
+        "words => document.querySelector('.dl-result')?.textContent.includes(words)",
+        arg=words,
+        timeout=timeout,
     )
 
 
@@ -105,3 +107,41 @@ def test_both_themes_and_a_narrow_window(notebook):
         lab = page.locator(".detlab-lab").first
         assert part.bounding_box()["width"] <= lab.bounding_box()["width"]
         assert part.evaluate("node => node.scrollWidth <= node.clientWidth + 1")
+
+
+TRAINING = """
+import time
+import torch
+from detlab.widgets import TrainingView
+
+def steps():
+    for number in range(1, 1001):
+        time.sleep(0.1)
+        parts = {"loss_class": 1 / number, "loss_box": 1.0, "loss_total": 1 + 1 / number}
+        yield {"step": number, "seconds": number / 10, "progress": number / 1000, **parts}
+
+nothing = {"boxes": torch.zeros(0, 4), "labels": torch.zeros(0, dtype=torch.int64)}
+found = {**nothing, "scores": torch.zeros(0)}
+image = torch.full((3, 60, 80), 90, dtype=torch.uint8)
+view = TrainingView([image], [nothing], lambda images: [found])
+view
+"""
+
+
+def test_the_stop_button_is_heard_while_the_cell_trains(jupyter, page: Page):
+    jupyter.write(
+        "training.ipynb", TRAINING, "seen = [step['step'] async for step in view.listen(steps())]"
+    )
+    jupyter.open(page, "training.ipynb")
+    jupyter.start_all(page)
+    wait_for_result(page, "step", 240_000)  # the second cell trains now, for 100 seconds
+    page.get_by_role("button", name="more boxes").click()
+    page.get_by_role("button", name="stop training").click()
+    page.wait_for_function(
+        "document.querySelector('.dl-right .dl-panel').textContent.includes('stopped')"
+    )
+    told = jupyter.ask(page, "print(len(seen), view.history[-1]['step'], view.score_threshold)")
+    trained, last, threshold = told.split()
+    assert trained == last
+    assert int(trained) < 400
+    assert threshold == "0.2"
