@@ -6,8 +6,10 @@ answers differ. The files beside this one hold the exercises themselves, one fil
 
 import inspect
 import textwrap
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -59,9 +61,16 @@ class Verdict:
         return self.text
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        """The words and, where there is one, the picture."""
-        bundle: dict[str, Any] = {"text/plain": self.text}
-        return {**bundle, "image/png": self.picture} if self.picture else bundle
+        """The words and, where there is one, the picture below them.
+
+        As HTML, because of a text and a PNG side by side JupyterLab shows the PNG alone.
+        """
+        if not self.picture:
+            return {"text/plain": self.text}
+        words = f'<pre style="white-space: pre-wrap">{escape(self.text)}</pre>'
+        source = f"data:image/png;base64,{b64encode(self.picture).decode()}"
+        html = f'{words}<img src="{source}" alt="the case, drawn">'
+        return {"text/plain": self.text, "image/png": self.picture, "text/html": html}
 
 
 class Exercise:

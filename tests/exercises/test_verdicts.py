@@ -1,5 +1,6 @@
 """What a learner's function can do wrong, and the short message that it gets."""
 
+import html
 import time
 from unittest.mock import patch
 
@@ -221,7 +222,13 @@ def test_a_failing_case_is_drawn():
     data = found._repr_mimebundle_()
     assert data["image/png"].startswith(b"\x89PNG")
     assert data["text/plain"] == found.text
-    assert "image/png" not in EXERCISE.judge(unwritten)._repr_mimebundle_()
+    assert list(EXERCISE.judge(unwritten)._repr_mimebundle_()) == ["text/plain"]
+
+
+def test_a_notebook_shows_the_words_above_the_drawing():
+    found = exercises.box_iou.judge(lambda boxes_a, boxes_b: torch.zeros(1, 1))
+    page = found._repr_mimebundle_()["text/html"]
+    assert page.index(html.escape(found.text)) < page.index("data:image/png;base64,")
 
 
 def test_a_drawing_that_fails_for_an_odd_answer_hides_no_words():
