@@ -15,17 +15,19 @@ LONGER = torch.tensor([0.0, 0.0, 1.0, 1.0])
 
 
 def draw_answer(axes: Axes, case: Case, got: object, wanted: object) -> None:
-    """The boxes of a case, their sides marked with numbers, and both answers below."""
+    """The boxes of a case, the learner's where they are boxes too, and both answers below."""
     (given,) = case
-    corners = wanted if isinstance(wanted, Tensor) and wanted.ndim == 2 else given
-    everything = torch.cat([corners, torch.tensor([[0.0, 0.0, 1.0, 1.0]])])
+    right = wanted if isinstance(wanted, Tensor) and wanted.ndim == 2 else given
+    drawn = {"truth": right}
+    if isinstance(got, Tensor) and got.ndim == 2 and got.shape == right.shape:
+        drawn["prediction"] = got
+    everything = torch.cat([*drawn.values(), torch.tensor([[0.0, 0.0, 1.0, 1.0]])])
     low, high = everything[:, :2].min(dim=0).values - 3, everything[:, 2:].max(dim=0).values + 3
     axes.set(xlim=(low[0].item(), high[0].item()), ylim=(high[1].item(), low[1].item()))
     axes.set(xlabel=f"x, pixels\nyours {show(got, 60)}\nright {show(wanted, 60)}")
     axes.set(ylabel="y, pixels", aspect="equal")
-    draw_boxes(axes, corners, "truth")
-    if isinstance(got, Tensor) and got.ndim == 2 and got.shape == corners.shape:
-        draw_boxes(axes, got, "prediction")
+    for role, corners in drawn.items():
+        draw_boxes(axes, corners, role)
 
 
 # ---------------------------------------------------------------- box_area
