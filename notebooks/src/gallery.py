@@ -206,12 +206,13 @@ view = widgets.TrainingView(
 view
 
 # %% [markdown]
-# The loop that trains is an ordinary one; the view passes every step through.
+# The view passes every step through. With `async for` the kernel hears the stop button between
+# two steps.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
 config = TrainConfig(seconds=8, batch_size=6, average_decay=0.9, negative_iou=0.4)
-for _ in view.watch(fit(fresh, list(zip(images, targets, strict=True)), config)):
+async for _ in view.listen(fit(fresh, list(zip(images, targets, strict=True)), config)):
     pass
 view
 
