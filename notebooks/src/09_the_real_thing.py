@@ -175,7 +175,7 @@ def my_select_candidates(predictions, row, image_size, score_threshold, max_cand
 
     predictions: .logits [B, A, K], .deltas [B, A, 4], .anchors [A, 4], .activation,
     .delta_weights. row: which of the B pictures. image_size: (height, width), pixels.
-    Count in float32. An anchor gives a box for every class above the threshold.
+    An anchor gives a box for every class above the threshold.
     """
     ...
 
@@ -382,9 +382,12 @@ print("its loss is ten times smaller at least, and it learns the four pictures a
 # %% [markdown]
 # The optimizer (AdamW) divides each gradient by its usual size, so a loss that is too small by a
 # factor changes little here. With pictures of other sizes or more anchors, lambda and learning rate
-# would mean something else each time. That is why parts are checked **one by one**, and then all
-# together on one batch: each finds what the other forgives.
+# would mean something else each time.
 #
+# That is why parts are checked **one by one**, and then all together on one batch: each finds what
+# the other forgives.
+
+# %% [markdown]
 # ## Use · a training with your parts
 #
 # Now pictures that it has never seen, in an easier world, so that seconds are enough: three kinds
