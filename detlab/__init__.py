@@ -27,6 +27,8 @@ What there is to look at
     formats      COCO, VOC and YOLO files to records
     folders      which format a folder has, and its splits
     defects      what is wrong with a folder, one by one
+    twins        pictures of the same scene
+    audit        labels that deserve a second look
     archives     downloads that go on where they stopped; safe unpacking
     download     public sets by name, every file checked
     data         a folder or a name becomes pictures with targets
@@ -44,6 +46,7 @@ A detector's life
 What a person sees
     roles        one colour and one line style for each kind of box
     draw         boxes on a matplotlib axis
+    audit_sheet  what an audit found, drawn
     widgets      boxes to drag, thresholds to slide
     doctor       what this machine has and lacks
 
@@ -54,6 +57,7 @@ A learner's way
     exercises    what a learner writes, and the mistakes that are known
     status       how far a learner is, lesson by lesson
     restore      a lesson as it was shipped
+    rebuild      a learner's function outside its lesson
     parts        what a learner built, put into the real detector
     advice       what to run when a cell fails because of others
     lesson       what notebooks need beside the package

@@ -189,17 +189,6 @@ def test_what_has_no_place_in_the_detector_is_said_to_have_none():
     assert "checked, but not plugged in" in repr(found)
 
 
-def test_a_learners_function_is_called_by_position_with_our_defaults():
-    def mine(anchors, gt_boxes, at_least, below):
-        return at_least, below
-
-    called = parts.by_position(mine, "match_anchors")
-    assert called(None, None, negative_iou=0.3, positive_iou=0.6) == (0.6, 0.3)
-    assert called(None, None) == (0.5, 0.4)
-    with pytest.raises(ValueError, match="your match_anchors takes no force_best"):
-        called(None, None, force_best=False)
-
-
 @pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
 def test_the_packages_parts_put_together_lose_what_the_package_loses(activation):
     torch.manual_seed(0)
