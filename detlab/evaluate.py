@@ -123,6 +123,25 @@ def find_missed(matches: Int64[Tensor, " N"], num_objects: int) -> Bool[Tensor, 
     return missed
 
 
+def count_found(
+    detections: Sequence[Detection], targets: Sequence[Target], iou_threshold: float = 0.5
+) -> tuple[int, int]:
+    """How many objects of all images were found, and how many detections found one once more.
+
+    >>> box = torch.tensor([[0.0, 0.0, 10.0, 10.0]])
+    >>> target = {"boxes": box, "labels": torch.tensor([1])}
+    >>> found = {"boxes": box.repeat(2, 1), "labels": torch.tensor([1, 1]), "scores": torch.ones(2)}
+    >>> count_found([found], [target])
+    (1, 1)
+    """
+    hits = duplicates = 0
+    for detection, target in zip(detections, targets, strict=True):
+        matches = match_image(detection, target, iou_threshold)
+        hits += int((matches >= 0).sum())
+        duplicates += int(find_duplicates(detection, target, matches, iou_threshold).sum())
+    return hits, duplicates
+
+
 def precision_recall(
     scores: Float[Tensor, " N"], is_hit: Bool[Tensor, " N"], num_objects: int
 ) -> tuple[Float64[Tensor, " N"], Float64[Tensor, " N"]]:

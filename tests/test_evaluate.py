@@ -18,6 +18,7 @@ from detlab.evaluate import (
     UNMATCHED,
     average_precision,
     class_average_precision,
+    count_found,
     find_duplicates,
     find_missed,
     match_detections,
@@ -120,6 +121,19 @@ def test_a_duplicate_is_of_the_same_class_and_well_placed():
     assert matches.tolist() == [0, UNMATCHED, UNMATCHED, UNMATCHED]
     assert find_duplicates(found, there, matches).tolist() == [False, True, False, False]
     assert find_missed(matches, 2).tolist() == [False, True]
+
+
+def test_what_all_images_found_is_the_sum_over_images_at_the_threshold():
+    there = [target(squares(0.0, 50.0), [1, 2]), target(squares(), []), target(squares(0.0), [3])]
+    found = [
+        detection(squares(0.0, 1.0, 0.0), [1, 1, 2], [0.9, 0.8, 0.7]),
+        detection(squares(0.0), [1], [0.9]),
+        detection(squares(1.0, 0.0), [3, 3], [0.9, 0.8]),
+    ]
+    assert count_found(found, there) == (2, 2)
+    assert count_found(found, there, iou_threshold=0.9) == (2, 0)  # a pixel off: IoU 81/119
+    with pytest.raises(ValueError, match="argument 2 is longer"):
+        count_found(found[:1], there)
 
 
 def test_nothing_found_misses_all_and_nothing_there_misses_nothing():
