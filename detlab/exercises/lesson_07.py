@@ -166,7 +166,7 @@ match_anchors = Exercise(
             table((1, 0, 21, 10), (44, 8, 60, 30)),
         ),
         "two objects that love the same anchor": (
-            table((0, 0, 20, 10), (4, 8, 26, 20), (60, 40, 80, 50)),
+            table((0, 0, 20, 10), (4, 8, 26, 20), (32, 14, 46, 22)),
             table((0, 1, 20, 12), (1, 0, 21, 10)),
         ),
         "an anchor forced away from its favourite": (

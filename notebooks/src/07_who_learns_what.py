@@ -20,7 +20,7 @@ from detlab import exercises, lesson, reef
 from detlab.anchors import anchor_grid
 from detlab.boxes import box_iou
 from detlab.draw import Layers, Picture, draw_grid, draw_layers
-from detlab.evaluate import match_image
+from detlab.evaluate import count_found
 from detlab.losses import detection_loss, match_batch
 from detlab.matching import IGNORED, NEGATIVE, match_anchors
 from detlab.model import build_detector
@@ -137,7 +137,7 @@ lab.preset("reset")
 
 # %%
 two = torch.tensor([[0.0, 1.0, 20.0, 12.0], [1.0, 0.0, 21.0, 10.0]])
-three = torch.tensor([[0.0, 0.0, 20.0, 10.0], [4.0, 8.0, 26.0, 20.0], [60.0, 40.0, 80.0, 50.0]])
+three = torch.tensor([[0.0, 0.0, 20.0, 10.0], [4.0, 8.0, 26.0, 20.0], [32.0, 14.0, 46.0, 22.0]])
 for row, ious in enumerate(box_iou(three, two).tolist()):
     print(f"anchor {row}: IoU with object 0 {ious[0]:.2f}, with object 1 {ious[1]:.2f}")
 
@@ -171,8 +171,8 @@ assert better == [1, 0, NEGATIVE]
 # *Difficulty 4 of 5 · importance 5 of 5 · up to 20 minutes.* The rule, in four sentences:
 #
 # 1. Each anchor answers for the object it overlaps most, if their IoU is `positive_iou` or more.
-# 2. Below `negative_iou` it is `NEGATIVE`; in between `IGNORED`.
-# 3. Then the best pairs are forced, as above, until each object (or each anchor) had its turn.
+# 2. Below `negative_iou` it is `NEGATIVE`, in between `IGNORED` (the numbers −1 and −2).
+# 3. Then the best pairs are forced, until each object (or each anchor) had its turn.
 # 4. Without objects all anchors are `NEGATIVE`.
 #
 # By hand: IoUs of 0.8, 0.45 and 0.1 with the only object give `[0, IGNORED, NEGATIVE]`.
@@ -406,13 +406,8 @@ for name, class_loss in class_losses.items():
 # %%
 # NBVAL_IGNORE_OUTPUT
 # How far did each loss fall, and what was found?
-hits = {
-    name: sum(
-        int((match_image(guess, each.target) >= 0).sum())
-        for guess, each in zip(boxes, small, strict=True)
-    )
-    for name, boxes in found.items()
-}
+targets = [each.target for each in small]
+hits = {name: count_found(boxes, targets)[0] for name, boxes in found.items()}
 for name, number in hits.items():
     print(f"{name:<16} loss fell by {fell[name]:.0%}, found {number} of {wanted} animals")
 
@@ -480,16 +475,14 @@ lesson.show_source(match_anchors)
 # next to nothing.
 
 # %% [markdown]
-# **For experts** A sigmoid head starts with a bias that says "1 %" of everything, else the first
-# steps are lost to background. Thresholds on IoU favour large objects; newer rules choose by what
-# the network itself predicts (ATSS, SimOTA), or allow one anchor per object and need no NMS (DETR).
-# Focal loss and hard negatives answer the same question: use one of them.
+# **For experts** A sigmoid head starts with a bias that says "1 %" to everything, else its first
+# steps are lost to background. IoU thresholds favour large objects; newer rules choose by what the
+# network itself predicts (ATSS, SimOTA), or allow one anchor per object (DETR). Focal loss and hard
+# negatives answer the same question.
 #
-# **Connects to** lesson 06, where the guesses came from, and lesson 09, which trains with your
-# functions.
+# **Connects to** lesson 06 (the guesses) and lesson 09 (your parts train a detector).
 #
-# **Next** Many anchors learn the same animal. So who stops them all from shouting its name? Lesson
-# 08.
+# **Next** Many anchors learn the same animal. Who stops them from all shouting its name? Lesson 08.
 
 # %%
 lesson.finish("07")

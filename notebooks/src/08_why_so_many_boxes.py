@@ -15,7 +15,7 @@ import torch
 from detlab import exercises, lesson, postprocess, reef
 from detlab.boxes import box_iou
 from detlab.draw import Layers, Picture, draw_grid, draw_layers
-from detlab.evaluate import find_duplicates, match_image
+from detlab.evaluate import count_found, match_image
 from detlab.postprocess import detect, scale_boxes, select_candidates, select_detections
 from detlab.widgets import Commit, NMSLab
 
@@ -80,6 +80,7 @@ lesson.Show(figure, "A reef twice: five animals under bundles of boxes, and unde
 reefs = [reef.draw_scene(300 + seed, index) for index in range(40)]
 with torch.no_grad():
     raw = detector(torch.stack([each.image for each in reefs]))
+targets = [each.target for each in reefs]
 on_animals, animals = 0, sum(len(each.boxes) for each in reefs)
 for row, each in enumerate(reefs):
     places, kinds, _ = select_candidates(raw, row, (128, 128), 0.3, 1000)
@@ -201,12 +202,8 @@ suppressions = {
 precision = {}
 for name, suppress in suppressions.items():
     found = select_detections(raw, [(128, 128)] * 40, max_detections=1000, nms=suppress)
-    right = duplicates = 0
-    for guess, each in zip(found, reefs, strict=True):
-        matches = match_image(guess, each.target)
-        right += int((matches >= 0).sum())
-        duplicates += int(find_duplicates(guess, each.target, matches).sum())
     total = sum(len(guess["boxes"]) for guess in found)
+    right, duplicates = count_found(found, targets)
     precision[name] = right / total
     print(f"{name:<5} {total:>5,} boxes, {duplicates:>5,} duplicates", end=": ")
     print(f"precision {right / total:.2f}, recall {right / animals:.2f}")
@@ -336,10 +333,7 @@ hits = {}
 for name, per_class in {"per class": True, "across classes": False}.items():
     found = select_detections(heard, [(128, 128)] * 40, per_class=per_class)
     total = sum(len(guess["boxes"]) for guess in found)
-    hits[name] = sum(
-        int((match_image(guess, each.target) >= 0).sum())
-        for guess, each in zip(found, crowds, strict=True)
-    )
+    hits[name], _ = count_found(found, [each.target for each in crowds])
     print(f"{name:<15} {hits[name]} of {living} animals found, by {total} boxes")
 assert hits["per class"] > hits["across classes"] + 8
 
@@ -361,12 +355,8 @@ fish = sum(len(each.boxes) for each in shoals)
 counts = {}
 for iou_threshold in (0.1, 0.3, 0.5, 0.7, 0.9):
     found = select_detections(heard, [(128, 128)] * 40, 0.3, iou_threshold)
-    right = duplicates = 0
-    for guess, each in zip(found, shoals, strict=True):
-        matches = match_image(guess, each.target)
-        right += int((matches >= 0).sum())
-        duplicates += int(find_duplicates(guess, each.target, matches).sum())
-    counts[iou_threshold] = right, duplicates
+    counts[iou_threshold] = count_found(found, [each.target for each in shoals])
+    right, duplicates = counts[iou_threshold]
     print(f"IoU above {iou_threshold}: {right} of {fish} fish found, {duplicates} duplicates")
 assert counts[0.1][0] < counts[0.5][0] - 20
 assert counts[0.9][1] > counts[0.5][1] + 200
@@ -424,23 +414,21 @@ lesson.show_source(postprocess.soft_nms_steps)
 # %%
 # NBVAL_IGNORE_OUTPUT
 soft = exercises.soft_nms.mine_or_reference(my_soft_nms)
-right = duplicates = 0
-for row, each in enumerate(shoals):
+found = []
+for row in range(len(shoals)):
     places, kinds, before = select_candidates(heard, row, (128, 128), 0.3, 1000)
     after = soft(postprocess.separate_classes(places, kinds), before)  # each class by itself
     stay = after > 0.3
-    guess = {"boxes": places[stay], "labels": kinds[stay], "scores": after[stay]}
-    matches = match_image(guess, each.target)
-    right += int((matches >= 0).sum())
-    duplicates += int(find_duplicates(guess, each.target, matches).sum())
+    found.append({"boxes": places[stay], "labels": kinds[stay], "scores": after[stay]})
+right, duplicates = count_found(found, [each.target for each in shoals])
 for threshold in (0.3, 0.5):
     print(f"greedy, {threshold}: {counts[threshold][0]} found, {counts[threshold][1]} duplicates")
 print(f"soft        : {right} found, {duplicates} duplicates")
 assert right > counts[0.3][0]
 
 # %% [markdown]
-# More than greedy at 0.3, and no wonder against greedy at 0.5: it pays in duplicates. It moves the
-# choice to where you may like it more, to the score threshold. It does not make it go away.
+# More fish than greedy at 0.3, and more duplicates than greedy at 0.5: no miracle. It moves the
+# choice to another place, the score threshold. It does not make it go away.
 
 # %% [markdown]
 # ## Use · in the real detector
@@ -475,21 +463,20 @@ lesson.show_source(postprocess.separate_classes)
 # %% [markdown]
 # ## Recap
 #
-# - Every anchor near an animal finds it; none knows of the others ("Commit · how many boxes?").
-# - Greedy NMS keeps the best of each bundle; who is suppressed suppresses nobody ("Commit · a
-#   chain").
-# - Its order is the score: another order keeps worse boxes ("Break · left to right").
-# - Only boxes of one class are rivals ("Break · across classes").
-# - The threshold trades missed animals against duplicates ("Break · too eager in a crowd").
+# - Every anchor near an animal finds it, none knows of the others ("how many boxes?").
+# - Greedy NMS keeps the best of a bundle; a suppressed box suppresses nobody ("a chain").
+# - Another order than the score keeps worse boxes ("left to right").
+# - Only boxes of one class are rivals ("across classes, in a crowd").
+# - The threshold trades missed animals against duplicates ("too eager in a crowd").
 #
 # **Myth** "A good detector finds every object once." Ours finds each of them more than ten times;
-# NMS makes one of it.
+# NMS makes it one.
 
 # %% [markdown]
 # **For experts** torchvision's `batched_nms` moves classes apart by the largest coordinate, so a
 # box with negative corners can reach into another class: clip first. A score says how sure the
-# class is, not how well the box sits; detectors that also predict IoU suppress better. Matching one
-# to one, as DETR does, needs no NMS: its network *can* say "she has it already".
+# class is, not how well the box sits; detectors that predict IoU too suppress better. Matching one
+# to one (DETR) needs no NMS.
 #
 # **Connects to** lesson 07 (why neighbours agree) and lesson 10 (what duplicates cost).
 #
