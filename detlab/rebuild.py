@@ -64,7 +64,7 @@ def define(source: str, file_name: str, names: dict[str, Any]) -> Function:
     return function
 
 
-def positions(function: Function) -> float:
+def positions(function: Function) -> int | float:
     """How many arguments a function takes by position.
 
     >>> positions(lambda boxes, scores: None)
