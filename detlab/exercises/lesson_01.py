@@ -29,19 +29,19 @@ def seeded_logits(pictures: int, classes: int, seed: int) -> Tensor:
 
 
 def draw_bars(axes: Axes, case: Case, got: object, wanted: Tensor) -> None:
-    """A bar for each right number, and a hatched one for the learner's beside it."""
+    """A bar for each right number, and a hatched one for the learner's beside it; none for NaN."""
     right = wanted.flatten().tolist()
     axes.bar(range(len(right)), right, width=0.4, color=find_role("truth").colour, label="right")
     if isinstance(got, Tensor) and got.shape == wanted.shape:
         mine = got.detach().flatten().nan_to_num().clamp(-1e3, 1e3).tolist()
         places = [place + 0.4 for place in range(len(mine))]
         colour = find_role("prediction").colour
-        axes.bar(places, mine, width=0.4, color=colour, hatch="//", label="yours; NaN has no bar")
+        axes.bar(places, mine, width=0.4, color=colour, hatch="//", label="yours")
     names = [
         f"row {row[0]}" + "".join(f"\nclass {k}" for k in row[1:]) for row in places_of(wanted)
     ]
     axes.set_xticks([place + 0.2 for place in range(len(right))], names, size=7)
-    axes.legend(frameon=False)
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
 
 
 def places_of(table: Tensor) -> list[list[int]]:
@@ -56,7 +56,9 @@ def places_of(table: Tensor) -> list[list[int]]:
 def draw_table(axes: Axes, case: Case, got: object, wanted: Tensor) -> None:
     """The logits as a table; the right class of each row has a frame, the largest logit a dot."""
     logits, labels = case
-    axes.imshow(logits.numpy(), cmap="Blues", aspect="auto")
+    low, high = logits.min().item(), logits.max().item()
+    pale = {"vmin": low, "vmax": high + 2 * (high - low) + 1}  # so that letters are read on it
+    axes.imshow(logits.numpy(), cmap="Blues", aspect="auto", **pale)
     for row, column in places_of(logits):
         value = logits[row, column].item()
         axes.text(column, row + 0.3, f"{value:.3g}", ha="center", color="#3b4653", size=8)
@@ -250,7 +252,7 @@ cross_entropy = Exercise(
             logits_of((1, 2, 4), (1, 2, 4), (1, 2, 4)),
             labels_of(0, 1, 2),
         ),
-        "very sure and right": (logits_of((1000, 0, -1000), (-1000, -990, -1000)), labels_of(0, 1)),
+        "very sure and right": (logits_of((1000, 0, -1000), (-1000, -900, -1000)), labels_of(0, 1)),
         "very sure and wrong": (logits_of((1000, 0, -1000)), labels_of(2)),
         "no pictures": (torch.zeros(0, 3), labels_of()),
         "six pictures of five classes": (
@@ -321,7 +323,7 @@ def accuracy_of_columns(logits: Tensor, labels: Tensor) -> Tensor:
 
 def number_right(logits: Tensor, labels: Tensor) -> Tensor:
     """A count."""
-    return (logits.argmax(dim=1) == labels).float().sum()
+    return (logits.argmax(dim=1) == labels).sum()
 
 
 def share_wrong(logits: Tensor, labels: Tensor) -> Tensor:
