@@ -13,7 +13,7 @@ import os
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, ParamSpec, TypeVar, cast
 
@@ -196,14 +196,17 @@ def detect(
 def data(
     action: Positional[Literal["list", "get", "check"]],
     what: Positional[str | None] = None,
+    out: Annotated[Path | None, arg(metavar="PNG")] = None,
 ) -> None:
     """List the public data sets, get one, or check any set for faults.
 
     `check` prints every fault with its file and record; exit status 1 says that there are some.
+    Then it audits the labels: what may be right, and is worth a second look.
 
     Args:
         action: list the public sets, get one by name, or check one or a folder.
         what: a name; for check also a folder.
+        out: check also draws what is worth a look, on one sheet.
     """
     from detlab.download import get, list_sets
 
@@ -214,7 +217,9 @@ def data(
     elif action == "get":
         print(get(what))
     else:
-        raise SystemExit(1 if print_defects(what) else 0)
+        defects = print_defects(what)
+        print_audit(what, out)
+        raise SystemExit(1 if defects else 0)
 
 
 def print_defects(name_or_path: str) -> int:
@@ -228,6 +233,50 @@ def print_defects(name_or_path: str) -> int:
         print(defect)
     print(f"{folder}: {len(defects) or 'no'} fault{'s' * (len(defects) != 1)}")
     return len(defects)
+
+
+def print_audit(name_or_path: str, out: Path | None) -> None:
+    """Print what is worth a second look, and what the set is like; draw it where asked."""
+    from detlab.audit import MOST_PICTURES, audit
+    from detlab.data import find_data
+    from detlab.defects import sound_splits
+
+    splits, class_names = sound_splits(find_data(name_or_path))
+    pictures = sum(map(len, splits.values()))
+    if not pictures:
+        return
+    found = audit(splits, class_names)
+    print(f"\nworth a second look, of {pictures} pictures:")
+    for finding in found.findings:
+        names = " and ".join(path.name for path in finding.pictures)
+        print(f"  {finding.kind}: {names}: {finding.what}")
+    print("  nothing" if not found.findings else f"  {len(found.findings)} in all")
+    if pictures > MOST_PICTURES:
+        print(f"  twins were not looked for: more than {MOST_PICTURES} pictures")
+    print(f"boxes of each class: {in_words(found.counts)}")
+    print(f"sizes: {in_words(found.sizes)}")
+    for limit, share in found.crowded.items():
+        lost = found.lost[limit]
+        print(
+            f"with a neighbour of its class, IoU from {limit}: {share:.1%} of the boxes;"
+            f" NMS at {limit} would lose {lost:.1%} of perfect boxes"
+        )
+    if out is not None and found.findings:
+        from detlab.audit_sheet import draw_findings
+        from detlab.draw import save_figure
+
+        records = [record for split in splits.values() for record in split]
+        save_figure(draw_findings(found.findings, records, class_names), out)
+        print(f"drawn in {out}")
+
+
+def in_words(counts: Mapping[str, int]) -> str:
+    """Numbers with their names.
+
+    >>> in_words({"fish": 3, "eel": 1})
+    '3 fish, 1 eel'
+    """
+    return ", ".join(f"{number} {name}" for name, number in counts.items())
 
 
 @command

@@ -105,6 +105,17 @@ def check_folder(folder: Path) -> list[Defect]:
     return [defect for split in splits for defect in find_defects(split)]
 
 
+def sound_splits(folder: Path) -> tuple[dict[str, list[Record]], tuple[str, ...]]:
+    """What is sound of every split of a folder, by the split's name, and the class names."""
+    splits = {split: read_split(folder, split) for split in list_splits(folder)}
+    sound = {
+        split: [kept for record in found.records if (kept := check_record(record)[0]) is not None]
+        for split, found in splits.items()
+    }
+    class_names = next((found.class_names for found in splits.values()), ())
+    return sound, class_names
+
+
 def sound_part(annotations: Annotations, skip_bad: bool, decode: bool = False) -> Annotations:
     """What can be trained on; its `defects` are what was left out of it.
 

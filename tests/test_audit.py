@@ -1,0 +1,114 @@
+"""What deserves a second look is found, and nothing else."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from detlab.audit import (
+    audit,
+    crowded_share,
+    double_boxes,
+    lost_to_nms,
+    robust_scores,
+    size_outliers,
+)
+from detlab.records import Record
+
+NAMES = ("background", "cell", "speck")
+
+
+def record(boxes, labels, name="a.png"):
+    return Record(
+        Path(name),
+        (60, 90),
+        torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4),
+        torch.tensor(labels, dtype=torch.int64),
+        tuple(f"object {row}" for row in range(len(labels))),
+        Path("labels.json"),
+    )
+
+
+def usual(number, side, label, name="a.png"):
+    """Boxes of nearly one size."""
+    boxes = [[0.0, 0.0, side + row % 3, side + row % 2] for row in range(number)]
+    return record(boxes, [label] * number, name)
+
+
+def test_two_boxes_of_a_class_that_cover_each_other_are_double():
+    found = double_boxes(
+        record([[0, 0, 20, 10], [0, 0, 20, 10.5], [0, 0, 20, 10]], [1, 1, 2]), NAMES
+    )
+    (finding,) = found
+    assert finding.boxes == (0, 1)
+    assert finding.what == "object 0 and object 1, both cell, have IoU 0.95"
+
+
+@pytest.mark.parametrize(("high", "number"), [(8.0, 0), (10.0, 1)])
+def test_neighbours_are_not_double_below_the_threshold(high, number):
+    assert len(double_boxes(record([[0, 0, 20, 10], [0, 0, 20, high]], [1, 1]), NAMES)) == number
+
+
+def test_a_size_that_fits_another_class_is_odd_and_the_oddest_comes_first():
+    wrong = record([[0, 0, 40, 44], [0, 0, 70, 60]], [2, 2], "wrong.png")
+    records = [usual(30, 40.0, 1), usual(30, 5.0, 2), wrong]
+    found = size_outliers(records, NAMES)
+    assert [finding.boxes for finding in found] == [(1,), (0,)]
+    assert all(finding.pictures == (Path("wrong.png"),) for finding in found)
+    assert "object 1, speck, is 65 px across" in found[0].what
+
+
+def test_of_a_class_with_few_boxes_no_size_is_odd():
+    assert size_outliers([record([[0, 0, 5, 5]] * 5 + [[0, 0, 80, 50]], [1] * 6)], NAMES) == []
+
+
+@given(
+    st.lists(st.floats(-1e3, 1e3), min_size=3, max_size=30), st.floats(0.1, 50), st.floats(-9, 9)
+)
+def test_robust_scores_know_neither_unit_nor_origin(values, scale, shift):
+    given_ = torch.tensor(values, dtype=torch.float64).float()
+    away = (given_ - given_.median()).abs().median()
+    if away > 0.1:
+        scores, moved = robust_scores(given_), robust_scores(given_ * scale + shift)
+        torch.testing.assert_close(moved, scores, rtol=1e-2, atol=1e-2)
+
+
+def test_normal_numbers_have_scores_like_standard_deviations():
+    values = torch.randn(20_000) * 3 + 7
+    assert robust_scores(values).std() == pytest.approx(1, abs=0.03)
+
+
+def test_crowding_counts_boxes_with_a_near_neighbour_of_their_class():
+    crowd = record([[0, 0, 10, 10], [0, 4, 10, 14], [40, 0, 50, 10], [0, 0, 10, 10]], [1, 1, 1, 2])
+    assert crowded_share([crowd], 0.3) == 2 / 4  # IoU 60 / 140
+    assert crowded_share([crowd], 0.5) == 0
+    assert lost_to_nms([crowd], 0.3) == 1 / 4
+    assert lost_to_nms([crowd], 0.5) == 0
+    assert crowded_share([record([], [])], 0.3) == lost_to_nms([record([], [])], 0.3) == 0
+
+
+@pytest.fixture
+def splits(tmp_path):
+    """Four pictures: the same one in train and val, one of its own, one without objects."""
+    generator = torch.Generator().manual_seed(3)
+    noise = [torch.randint(0, 255, (12, 18, 3), generator=generator).byte() for _ in range(3)]
+    for name, row in (("a", 0), ("b", 0), ("c", 1), ("d", 2)):
+        picture = Image.fromarray(noise[row].numpy()).resize((90, 60))
+        picture.save(tmp_path / f"{name}.png")
+    box = [[10.0, 10.0, 30.0, 25.0]]
+    return {
+        "train": [record(box, [1], tmp_path / "a.png"), record(box, [2], tmp_path / "c.png")],
+        "val": [record(box, [1], tmp_path / "b.png"), record([], [], tmp_path / "d.png")],
+    }
+
+
+def test_all_splits_are_looked_at_together(splits):
+    found = audit(splits, NAMES)
+    assert [finding.kind for finding in found.findings] == ["twins across splits", "no object"]
+    assert [path.stem for path in found.findings[0].pictures] == ["a", "b"]
+    assert "in train and val" in found.findings[0].what
+    assert found.counts == {"cell": 2, "speck": 1}
+    assert found.sizes == {"small": 3, "medium": 0, "large": 0}

@@ -1,0 +1,66 @@
+"""What an audit found can be seen."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from detlab.audit import Finding
+from detlab.audit_sheet import MOST, draw_findings, surroundings
+from detlab.records import make_record
+
+NAMES = ("background", "cell")
+
+
+@pytest.fixture
+def records(tmp_path):
+    """Ten pictures with a box each."""
+    made = []
+    for row in range(10):
+        path = tmp_path / f"{row}.png"
+        Image.new("RGB", (90, 60), (20 * row, 90, 60)).save(path)
+        made.append(make_record(path, (60, 90), [("object 0", 1, [10.0, 10.0, 30.0, 25.0])], path))
+    return made
+
+
+def test_the_sheet_shows_every_picture_of_a_finding(records):
+    one, other, third = (record.image for record in records[:3])
+    findings = [
+        Finding("twins", (one, other), (), "the same"),
+        Finding("odd size", (third,), (0,), "too large"),
+    ]
+    figure = draw_findings(findings, records, NAMES)
+    titles = [ax.get_title() for ax in figure.axes[:3]]
+    assert titles == ["twins: 0", "twins: 1", "odd size: 2"]
+
+
+def test_of_each_kind_the_first_are_drawn(records):
+    odd = [Finding("odd size", (record.image,), (0,), "") for record in records]
+    empty = [Finding("no object", (records[9].image,), (), "")]
+    titles = [ax.get_title() for ax in draw_findings(odd + empty, records, NAMES).axes]
+    assert titles[: MOST + 1] == [*(f"odd size: {row}" for row in range(MOST)), "no object: 9"]
+
+
+def test_nothing_found_draws_nothing(records):
+    with pytest.raises(ValueError, match="at least one picture"):
+        draw_findings([], records, NAMES)
+
+
+@given(
+    st.floats(0, 80),
+    st.floats(0, 50),
+    st.floats(1, 90),
+    st.floats(1, 60),
+    st.sampled_from([30, 60]),
+)
+def test_surroundings_hold_the_box_lie_in_the_picture_and_have_its_form(x, y, w, h, height):
+    box = torch.tensor([[x, min(y, height - 1), min(x + w, 90), min(y + h, height)]])
+    if box[0, 3] <= box[0, 1]:
+        return
+    x1, y1, x2, y2 = surroundings(box, (height, 90))
+    assert 0 <= x1 <= box[0, 0] + 1
+    assert 0 <= y1 <= box[0, 1] + 1
+    assert box[0, 2] - 1 <= x2 <= 90
+    assert box[0, 3] - 1 <= y2 <= height
+    assert (x2 - x1) / 90 == pytest.approx((y2 - y1) / height, abs=0.04)
