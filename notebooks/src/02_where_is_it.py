@@ -69,7 +69,7 @@ print("height", y2 - y1)
 # Guess A has the right size, and stands a quarter of its width too far right. Guess B holds the
 # whole turtle. Guess C is exact, but only for the left half.
 
-# %%
+# %% jupyter={"source_hidden": true}
 Commit(
     "Which guess agrees best with the true box?",
     options={
@@ -102,9 +102,9 @@ for name, guess in zip("ABC", painted[1:], strict=True):
 #
 # ## Play · two boxes under your hand
 #
-# Drag the orange box, or pull at its handles. The fraction beside the picture follows. When you
-# have solved the task by moving, press **reset** and look for two other ways: by growing, and by
-# shrinking.
+# Drag the orange box, or pull at its handles. The fraction beside the picture follows. (GIoU is
+# for lesson 03.) When you have solved the task by moving, press **reset** and look for two other
+# ways: by growing, and by shrinking.
 
 # %%
 lab = IoULab(
@@ -120,9 +120,8 @@ lab
 # box.
 
 # %%
-print(
-    f"shared {lab.intersection:.0f} px², covered by either {lab.union:.0f} px², IoU {lab.iou:.3f}"
-)
+print(f"shared {lab.intersection:.0f} px², covered by either {lab.union:.0f} px²")
+print(f"IoU {lab.iou:.3f}")
 
 # %% [markdown]
 # ## Commit · half of each
@@ -130,7 +129,7 @@ print(
 # Two boxes of the same size lie on each other, IoU 1. Now one of them moves to the right by
 # **half its width**, so that half of *each* box is shared.
 
-# %%
+# %% jupyter={"source_hidden": true}
 Commit(
     "What is their IoU now?",
     options={
@@ -320,7 +319,7 @@ exercises.cxcywh_to_xyxy.check(my_cxcywh_to_xyxy)
 # loads such files, forgets to convert, and hands the four numbers to a function that expects
 # corners.
 
-# %%
+# %% jupyter={"source_hidden": true}
 Commit(
     "What happens?",
     options={
@@ -431,16 +430,16 @@ print(f"IoU above 0.5: {(best > 0.5).float().mean():.0%}")
 # What does 0.9 look like, and what 0.7? Each dashed box carries the IoU that it reaches.
 
 # %%
-figure = Figure(figsize=(10, 3.2), layout="constrained")
-for ax, (animals, boxed) in zip(figure.subplots(1, 4), pairs[:4], strict=True):
+figure = Figure(figsize=(10, 3.8), layout="constrained")
+for ax, (animals, boxed) in zip(figure.subplots(1, 3), pairs[:3], strict=True):
     reached = iou(boxed["boxes"], animals.boxes).max(dim=1).values
     draw_image(ax, animals.image)
     draw_boxes(ax, animals.boxes, "truth", scale=0.7)
-    draw_boxes(ax, boxed["boxes"], "prediction", [f"{v:.2f}" for v in reached], scale=0.7)
+    draw_boxes(ax, boxed["boxes"], "prediction", [f"{v:.2f}" for v in reached])
 figure.suptitle("The trained detector's boxes and their IoU with the nearest animal")
 lesson.Show(
     figure,
-    "Four pictures. Dashed boxes lie close around the animals, most with an IoU of 0.8 or more.",
+    "Three pictures. Dashed boxes lie close around the animals, most with an IoU of 0.8 or more.",
 )
 
 # %% [markdown]
@@ -458,15 +457,11 @@ from detlab.matching import match_anchors
 with torch.no_grad():
     predictions = detector(torch.stack([scene.image for scene in unseen[:8]]))
 targets = [scene.target for scene in unseen[:8]]
-for_iou = {
-    "package": box_iou,
-    "yours": iou,
-    "no clamp": broken,
-}
-loss = {
-    name: detection_loss(predictions, targets, match=partial(match_anchors, iou=function))["total"]
-    for name, function in for_iou.items()
-}
+functions = {"package": box_iou, "yours": iou, "no clamp": broken}
+loss = {}
+for name, function in functions.items():
+    match = partial(match_anchors, iou=function)
+    loss[name] = detection_loss(predictions, targets, match=match)["total"]
 print("yours like the package's:", torch.allclose(loss["yours"], loss["package"]))
 print("no clamp like the package's:", torch.allclose(loss["no clamp"], loss["package"]))
 assert torch.allclose(loss["yours"], loss["package"])
