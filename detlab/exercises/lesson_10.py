@@ -47,6 +47,14 @@ def match_many_to_one(
     return torch.where(best_iou >= iou_threshold, best_object, matches)
 
 
+def match_many_to_one_without_objects(
+    boxes: Tensor, scores: Tensor, gt_boxes: Tensor, iou_threshold: float = 0.5
+) -> Tensor:
+    """Three lines that are nearly right: nothing is taken, and the best of no overlaps."""
+    best_iou, best_object = box_iou(boxes, gt_boxes).max(dim=1)
+    return best_object.where(best_iou >= iou_threshold, torch.tensor(UNMATCHED))
+
+
 def match_and_give_up(
     boxes: Tensor, scores: Tensor, gt_boxes: Tensor, iou_threshold: float = 0.5
 ) -> Tensor:
@@ -188,6 +196,12 @@ match_detections = Exercise(
             "Each object answers once. When it is taken, put its column of the IoU table out of"
             " reach; the second box on it is a duplicate.",
         ),
+        "an object was found more than once, and none at all was not thought of": (
+            match_many_to_one_without_objects,
+            "Two things. Each object answers once: let the detections choose one by one, best score"
+            " first, and put what is taken out of reach. And without any object there is no best"
+            " overlap: return −1 for all before you look for it.",
+        ),
         "detections chose in the order of their rows": (
             match_in_order_of_rows,
             "Rows come in any order. The best score chooses first.",
@@ -270,6 +284,12 @@ def recall_of_found(scores: Tensor, is_hit: Tensor, num_objects: int) -> tuple[T
     """Hits over all hits, so that it always ends at 1."""
     hits, so_far = counts(scores, is_hit)
     return hits / so_far, hits / is_hit.sum()
+
+
+def recall_of_last(scores: Tensor, is_hit: Tensor, num_objects: int) -> tuple[Tensor, Tensor]:
+    """Hits over the last of them, which is not there where nothing was detected."""
+    hits, so_far = counts(scores, is_hit)
+    return hits / so_far, hits / hits[-1]
 
 
 def precision_of_all(scores: Tensor, is_hit: Tensor, num_objects: int) -> tuple[Tensor, Tensor]:
@@ -366,6 +386,10 @@ precision_recall = Exercise(
             recall_of_found,
             "Objects that were never found count, too: divide by num_objects, not by all hits.",
         ),
+        "recall was divided by the last number of hits": (
+            recall_of_last,
+            "hits[-1] counts the objects that were found. Recall asks for all: num_objects.",
+        ),
         "precision was divided by all detections": (
             precision_of_all,
             "At each place only the detections *so far* are taken: divide by 1, 2, 3 …",
@@ -441,7 +465,7 @@ def ap_best_so_far(precision: Tensor, recall: Tensor) -> Tensor:
 
 def ap_mean_precision(precision: Tensor, recall: Tensor) -> Tensor:
     """Every detection counts the same."""
-    return precision.mean().nan_to_num(0.0)
+    return precision.mean()
 
 
 def ap_reached_only(precision: Tensor, recall: Tensor) -> Tensor:
@@ -451,7 +475,7 @@ def ap_reached_only(precision: Tensor, recall: Tensor) -> Tensor:
         if len(recall)
         else LEVELS[:0]
     )
-    return at_levels(from_here(precision), recall, reached).mean().nan_to_num(0.0)
+    return at_levels(from_here(precision), recall, reached).mean()
 
 
 def ap_beyond_level(precision: Tensor, recall: Tensor) -> Tensor:
