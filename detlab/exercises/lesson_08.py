@@ -141,6 +141,11 @@ def nms_without_empty(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Te
     return postprocess.nms(boxes, scores, iou_threshold)
 
 
+def nms_of_an_empty_list(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
+    """torch.tensor([]) holds floats."""
+    return torch.tensor(postprocess.nms(boxes, scores, iou_threshold).tolist())
+
+
 CHAIN = table((0, 0, 16, 6), (12, 1, 28, 7), (6, 0, 22, 6))
 """The one in the middle overlaps both others, which hardly touch each other."""
 
@@ -221,6 +226,10 @@ nms = Exercise(
         "the overlap was divided by the smaller box": (
             nms_of_the_smaller,
             "IoU divides by what both cover together, so a small animal before a large one stays.",
+        ),
+        "an empty list became a tensor of floats": (
+            nms_of_an_empty_list,
+            "torch.tensor([]) is float32. Say what it holds: torch.tensor(kept, dtype=torch.int64).",
         ),
         "no boxes were not thought of": (
             nms_without_empty,
@@ -312,6 +321,13 @@ def nms_of_no_classes(
     return postprocess.nms_per_class(boxes, labels, scores, iou_threshold)
 
 
+def nms_per_class_of_an_empty_list(
+    boxes: Tensor, labels: Tensor, scores: Tensor, iou_threshold: float
+) -> Tensor:
+    """torch.tensor([]) holds floats."""
+    return torch.tensor(postprocess.nms_per_class(boxes, labels, scores, iou_threshold).tolist())
+
+
 nms_per_class = Exercise(
     reference=postprocess.nms_per_class,
     cases={
@@ -371,6 +387,10 @@ nms_per_class = Exercise(
         "a negative corner reached into another class": (
             nms_moved_by_the_largest,
             "boxes.max() + 1 is the extent only if nothing is negative: take max − min + 1.",
+        ),
+        "an empty list became a tensor of floats": (
+            nms_per_class_of_an_empty_list,
+            "torch.tensor([]) is float32. Say what it holds: torch.tensor(kept, dtype=torch.int64).",
         ),
         "no boxes were not thought of": (
             nms_of_no_classes,

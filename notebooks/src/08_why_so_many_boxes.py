@@ -99,9 +99,9 @@ assert on_animals > 10 * animals
 # **Non-maximum suppression**, in short **NMS**: *take the best box; throw away all boxes that
 # overlap it by more than a threshold; go on with the best of the rest.*
 #
-# **Task**: press *forward* until every decision is made. Each step names the box that is taken (by
-# its score) and those that it suppresses (by their IoU). Click any pink box: who suppressed it, and
-# why?
+# **Task**: press *forward* until every decision is made. Yellow boxes wait, orange ones are taken,
+# pink ones suppressed. Below the picture stands what each step did. Click a pink box: who
+# suppressed it, and why?
 
 # %%
 # NBVAL_IGNORE_OUTPUT
