@@ -5,12 +5,14 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from matplotlib.axes import Axes
 from torch import Tensor
 
 from detlab import anchors, data, postprocess
 from detlab.boxes import xyxy_to_xywh
+from detlab.draw import draw_image
 from detlab.exercises.examples import draw_answers, seeded_boxes, table
-from detlab.exercises.exercise import Exercise
+from detlab.exercises.exercise import Case, Exercise
 
 Size = tuple[int, int]
 """height, width"""
@@ -26,8 +28,8 @@ def boxes_at(y: Tensor, x: Tensor, window: Size) -> Tensor:
 
 def windows_without_the_last(image_size: Size, window: Size, stride: int) -> Tensor:
     """The range ends one too early."""
-    y = torch.arange(0, max(image_size[0] - window[0], 1), stride)
-    x = torch.arange(0, max(image_size[1] - window[1], 1), stride)
+    y = torch.arange(0, image_size[0] - window[0], stride)
+    x = torch.arange(0, image_size[1] - window[1], stride)
     return boxes_at(y, x, window)
 
 
@@ -327,6 +329,13 @@ def collate_without_rounding(batch: Batch, multiple: int = 32) -> Any:
     return torch.stack([filled(image, size) for image, _ in batch]), targets_of(batch)
 
 
+def collate_with_one_more(batch: Batch, multiple: int = 32) -> Any:
+    """A side that fits already grows by one multiple, too."""
+    height, width = (max(image.shape[side] for image, _ in batch) for side in (1, 2))
+    size = (height // multiple + 1) * multiple, (width // multiple + 1) * multiple
+    return torch.stack([filled(image, size) for image, _ in batch]), targets_of(batch)
+
+
 def collate_turned(batch: Batch, multiple: int = 32) -> Any:
     """Height and width of the batch exchanged."""
     height, width = common_size(batch, multiple)
@@ -368,11 +377,27 @@ def collate_into_pairs(batch: Batch, multiple: int = 32) -> Any:
 
 
 def item(height: int, width: int, objects: int, seed: int) -> tuple[Tensor, dict[str, Any]]:
-    """A picture of noise with boxes in it."""
+    """A grey picture, lighter at the top left, and boxes in it."""
     generator = torch.Generator().manual_seed(seed)
-    image = torch.randint(1, 255, (3, height, width), generator=generator, dtype=torch.uint8)
+    image = torch.full((3, height, width), 100 + 10 * seed, dtype=torch.uint8)
+    image[:, : height // 2, : width // 3] = 230
     labels = torch.randint(1, 4, (objects,), generator=generator)
     return image, {"boxes": seeded_boxes(objects, seed), "labels": labels}
+
+
+def draw_batches(axes: Axes, case: Case, got: object, wanted: tuple[Tensor, Any]) -> None:
+    """The first pictures of both batches side by side, in one frame."""
+    mine = got[0] if isinstance(got, tuple) and got else None
+    pictures = [wanted[0][0]]
+    if isinstance(mine, Tensor) and mine.ndim == 4 and mine.shape[1] == 3 and len(mine):
+        pictures.append(mine[0].to(torch.uint8))
+    height = max(picture.shape[1] for picture in pictures)
+    gap = torch.full((3, height, 4), 255, dtype=torch.uint8)
+    parts = []
+    for picture in pictures:
+        parts += [filled(picture, (height, picture.shape[2]), 255), gap]
+    draw_image(axes, torch.cat(parts, dim=2))
+    axes.set_xlabel("first picture of the batch: right" + ", yours" * (len(pictures) - 1))
 
 
 collate = Exercise(
@@ -399,6 +424,10 @@ collate = Exercise(
         "the size is not a multiple": (
             collate_without_rounding,
             "Round both sides up: −(−height // multiple) · multiple.",
+        ),
+        "a size that fits already is rounded up": (
+            collate_with_one_more,
+            "64 is a multiple of 32: it stays. −(−64 // 32) is 2, and 64 // 32 + 1 is 3.",
         ),
         "height and width of the batch are swapped": (
             collate_turned,
@@ -427,4 +456,5 @@ collate = Exercise(
         "torch.nn.functional.pad(image, (0, width − image.shape[2], 0, height − image.shape[1]))"
         " fills up on the right and below; then torch.stack.",
     ],
+    draw=draw_batches,
 )

@@ -206,7 +206,7 @@ def draw_anchors_and_objects(axes: Axes, case: Case, got: object, wanted: object
     low, high = (corners.min(dim=0).values - 3).tolist(), (corners.max(dim=0).values + 3).tolist()
     axes.set(xlim=(low[0], high[2]), ylim=(high[3], low[1]), aspect="equal", ylabel="y, pixels")
     axes.set_xlabel(
-        f"solid: object, dashed: anchor\nyours {show(got, 60)}\nright {show(wanted, 60)}"
+        f"solid: object, dashed: anchor\nyours {show(got, 45)}\nright {show(wanted, 45)}"
     )
     draw_boxes(axes, anchors, "positive")
     draw_boxes(axes, gt_boxes, "truth")

@@ -137,8 +137,8 @@ crops, labels = torch.cat(crops), torch.cat(labels)
 print(f"{len(crops)} crops, {(labels > 0).float().mean():.0%} of them show an animal")
 
 # %% [markdown]
-# The network is four convolutions without padding. The last one sees all that is left of a window,
-# and gives one score per class and background. A few seconds of training:
+# The network is four convolutions that add no zeros around their maps. The last one sees all that
+# is left of a window, and gives one score per class and background. A few seconds of training:
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -255,7 +255,7 @@ assert (fires == 0).float().mean() < 0.15
 # ## Commit · one by one, or all at once?
 #
 # 625 windows, 625 runs of the network, and neighbours share most of their pixels. Our network is
-# made of convolutions without padding. What if it sees the *whole* picture, once?
+# made of convolutions only. What if it sees the *whole* picture, once?
 
 # %%
 Commit(
@@ -299,8 +299,8 @@ assert min(times["one by one"]) > 4 * min(times["at once"])
 
 # %% [markdown]
 # That is the **grid of cells**: the network turns the picture into a **map** (a *feature map*), 25
-# rows and 25 columns here, and each **cell** of the map answers for one window. What neighbours
-# share is computed once. All detectors of this course work on such maps.
+# rows and 25 columns here, and each **cell** of the map answers for one window. From cell to cell
+# it is 4 pixels, the **stride** of the map. What neighbours share is computed once.
 #
 # A third way are **region proposals**: something cheap first names a few hundred places that may
 # hold anything, and only these are classified.
@@ -427,12 +427,14 @@ for name, targets in joined.items():
 width = {name: (box[2] - box[0]).item() for name, box in means.items()}
 assert width["padded"] < 0.8 * width["lists"]
 assert (means["padded"] < means["lists"]).all()
-assert len(torch.cat([target["boxes"] for target in joined["padded"]])) == 30 * 6
+rows = [len(target["boxes"]) for target in joined["padded"]]
+print("animals a picture, says the padding:", set(rows), "in each of", len(rows))
+assert len(set(rows)) == 1
 
 # %% [markdown]
-# No error anywhere; and "every picture has six animals". Who pads has to carry a mask along, in
-# every function. Lists need none. And a check at the door finds it: detlab sends every target
-# through this one.
+# No error anywhere; and every picture has as many "animals" as the fullest. Who pads has to carry
+# a mask along, in every function. Lists need none. And a check at the door finds it: detlab sends
+# every target through this one.
 
 # %%
 from detlab.types import check_target
@@ -539,22 +541,22 @@ lesson.show_source(collate)
 #
 # - A window that slides turns one answer of fixed size into any number of boxes (*A window that
 #   slides*).
-# - Half the stride costs four times the windows (*Play · slide it*), and many fire on each animal
+# - Half the stride is four times the work (*Play · slide it*), and many windows fire on an animal
 #   (*Commit · how many windows fire?*).
-# - A network of convolutions gives all windows in one pass: a grid of cells (*Commit · one by one,
-#   or all at once?*).
-# - Boxes travel as a list of dicts. Padding that is counted is an animal that is not there
-#   (*Break · padding counted as an object*).
-# - Pictures are padded on the right and below, so boxes stay true (*Use*).
+# - Convolutions give all windows in one pass: a grid of cells (*Commit · one by one, or all at
+#   once?*).
+# - Boxes travel as a list of dicts; padding that counts is an animal that is not there (*Break*).
+# - Pictures are padded on the right and below (*Use*).
 
 # %% [markdown]
 # **Myth** "Sliding a window means running the network once per window." In *Commit · one by one, or
 # all at once?* one pass gave the same 625 scores, many times faster.
 
 # %% [markdown]
-# **For experts** With padding *inside* the network the two ways differ at the edges: a cell near
-# the border sees zeros where a window would see the cut. Sharing one pass over all places is what
-# made detectors fast; region proposals do the same when they pool from one map.
+# **For experts** A convolution that pads its maps with zeros makes the two ways differ at the
+# edges: a window is padded at *its* border, a cell sees what really lies there. Sharing one pass
+# over all places is what made detectors fast; region proposals do the same when they pool from one
+# map.
 #
 # **Connects to** lesson 06 (cells get guesses of several shapes), 07 (most cells are background)
 # and 08 (duplicates).

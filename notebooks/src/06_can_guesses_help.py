@@ -93,13 +93,14 @@ print("the detector:", len(anchors))
 assert len(anchors) == 2016
 
 # %% [markdown]
-# Compare that with lesson 05: about as many places as a window had there, but in six shapes, on
-# three scales, and in **one** pass of the network.
+# Compare that with lesson 05: fewer places than the window had there, and yet six shapes at each,
+# on three scales, all in **one** pass of the network.
 #
 # ## Play · does every animal get a guess?
 #
 # We say that an anchor **covers** an animal if their IoU is at least 0.5. Nothing is covered yet.
 # Change size, stride, levels and ratios, and keep an eye on the number of anchors: each is work.
+# The orange box is for the next task; leave it where it is.
 
 # %%
 lab = AnchorLab(
@@ -172,9 +173,9 @@ four.ratios = "1"
 four
 
 # %% [markdown]
-# The deltas stand below the picture. Now three boxes by code. The anchor at the top left is the
-# square from 0 to 64. What do you expect for a box moved by half a width, and for one twice as
-# wide?
+# The deltas stand below the picture. Now by code: the anchor at the top left is the square from 0
+# to 64. What do you expect for a box moved by 16 pixels, for one twice as high, and for one half as
+# high?
 
 # %%
 for words, box in {
@@ -363,10 +364,10 @@ for name, values in iou.items():
     )
 
 # %% [markdown]
-# Corrections improve on the guess. Coordinates are *worse than doing nothing*. Three test pictures:
+# Corrections improve on the guess. Coordinates are *worse than doing nothing*. Two test pictures:
 
 # %%
-shown = [row for row in range(240, 300) if len(scenes[row].boxes) >= 2][:3]
+shown = [row for row in range(240, 300) if len(scenes[row].boxes) >= 2][:2]
 figure = draw_layers(
     [
         Layers(
@@ -377,6 +378,7 @@ figure = draw_layers(
         for name in ("coordinates", "corrections")
         for row in shown
     ],
+    columns=4,
     title="Same network, same steps: coordinates miss, corrections sit",
     meanings={"prediction": "what the network says"},
 )
@@ -584,7 +586,7 @@ assert abs(loss["yours"] - loss["package"]) < 1e-4
 assert loss["without exp"] > loss["package"] + 0.3
 
 # %% [markdown]
-# And this is how the package lays all levels of its pyramid with that one function:
+# And this is how the package writes the grid of one level:
 
 # %%
 lesson.show_source(anchor_grid)
@@ -613,9 +615,10 @@ lesson.show_source(anchor_grid)
 # **For experts** Detectors without anchors keep the idea: distances from the cell to the four sides
 # are corrections, too. Where absolute coordinates do work (transformers), the cell is told its
 # place. Mean best IoU on one centre is an upper bound: with a real stride the IoU is lower. And
-# anchors that fit better do not make AP better by themselves.
+# anchors that fit better need not make a better detector.
 #
-# **Connects to** lesson 02 (IoU), 03 (losses on boxes), 07 and 08.
+# **Connects to** lesson 02 (IoU), 03 (losses on boxes), 07 (which anchor learns what) and 08 (many
+# anchors find the same animal).
 
 # %% [markdown]
 # **Next question:** 2,016 guesses and five animals. **Who learns what?**
