@@ -255,20 +255,16 @@ def mirror(pictures: SingleObjects) -> SingleObjects:
     return SingleObjects(pictures.images.flip(dims=[3]), pictures.labels, boxes)
 
 
-def one_of_several(pictures: SeveralObjects, seed: int) -> SingleObjects:
-    """The same pictures with one of their objects each, drawn by lot: all that one box can learn.
+def one_by_one(pictures: SeveralObjects) -> SingleObjects:
+    """Each picture as often as it has objects, each time with another one: all a box can learn.
 
-    >>> two = draw_several_objects(seed=3, length=4, num_objects=2)
-    >>> one = one_of_several(two, seed=0)
-    >>> one.boxes.shape, (one.boxes[:, None] == two.boxes).all(dim=2).any(dim=1).tolist()
-    (torch.Size([4, 4]), [True, True, True, True])
+    >>> two = draw_several_objects(seed=3, length=2, num_objects=2)
+    >>> one = one_by_one(two)
+    >>> one.labels.tolist() == two.labels.flatten().tolist(), one.images.shape
+    (True, torch.Size([4, 3, 64, 64]))
     """
-    number, objects = pictures.labels.shape
-    chosen = torch.randint(objects, (number,), generator=torch.Generator().manual_seed(seed))
-    rows = torch.arange(number)
-    return SingleObjects(
-        pictures.images, pictures.labels[rows, chosen], pictures.boxes[rows, chosen]
-    )
+    images = pictures.images.repeat_interleave(pictures.labels.shape[1], dim=0)
+    return SingleObjects(images, pictures.labels.flatten(), pictures.boxes.flatten(0, 1))
 
 
 def predict_single(

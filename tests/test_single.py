@@ -17,7 +17,7 @@ from detlab.single import (
     fit_single,
     judge_single,
     mirror,
-    one_of_several,
+    one_by_one,
     predict_single,
     raw_to_boxes,
     shuffled_batches,
@@ -200,14 +200,13 @@ def test_a_mirror_shows_the_object_where_its_box_says(pictures):
     assert_close(mirrored.boxes[:, 0], 1 - pictures.boxes[:, 2])
 
 
-def test_one_of_two_objects_is_drawn_by_lot_with_its_own_label():
-    two = draw_several_objects(seed=2, length=30, num_objects=2)
-    one = one_of_several(two, seed=0)
-    first = (one.boxes == two.boxes[:, 0]).all(dim=1)
-    assert 5 <= first.sum() <= 25
-    assert_close(one.labels, torch.where(first, two.labels[:, 0], two.labels[:, 1]))
-    assert_close(one.boxes[~first], two.boxes[~first, 1])
-    assert_close(one.images, two.images)
+def test_one_by_one_shows_each_object_with_its_own_picture():
+    two = draw_several_objects(seed=2, length=3, num_objects=2)
+    one = one_by_one(two)
+    for row in range(6):
+        assert_close(one.images[row], two.images[row // 2])
+        assert_close(one.boxes[row], two.boxes[row // 2, row % 2])
+        assert one.labels[row] == two.labels[row // 2, row % 2]
 
 
 def test_a_perfect_network_is_judged_perfect_and_a_wrong_one_by_its_share(pictures):
