@@ -229,7 +229,7 @@ nms = Exercise(
         ),
         "an empty list became a tensor of floats": (
             nms_of_an_empty_list,
-            "torch.tensor([]) is float32. Say what it holds: torch.tensor(kept, dtype=torch.int64).",
+            "torch.tensor([]) is float32. Say what it is to hold: torch.tensor(kept).long().",
         ),
         "no boxes were not thought of": (
             nms_without_empty,
@@ -390,7 +390,7 @@ nms_per_class = Exercise(
         ),
         "an empty list became a tensor of floats": (
             nms_per_class_of_an_empty_list,
-            "torch.tensor([]) is float32. Say what it holds: torch.tensor(kept, dtype=torch.int64).",
+            "torch.tensor([]) is float32. Say what it is to hold: torch.tensor(kept).long().",
         ),
         "no boxes were not thought of": (
             nms_of_no_classes,
