@@ -3,6 +3,7 @@
 import torch
 from matplotlib.axes import Axes
 from torch import Tensor
+from torchvision.ops import generalized_box_iou
 
 from detlab import boxes, losses
 from detlab.boxes import box_area, paired_iou
@@ -196,6 +197,12 @@ def giou_plus(boxes_a: Tensor, boxes_b: Tensor) -> Tensor:
     return 2 * iou - boxes.paired_giou(boxes_a, boxes_b)
 
 
+def giou_of_all_pairs(boxes_a: Tensor, boxes_b: Tensor) -> Tensor:
+    """Each box against each: a table."""
+    table_of_all: Tensor = generalized_box_iou(boxes_a, boxes_b)
+    return table_of_all
+
+
 def giou_as_loss(boxes_a: Tensor, boxes_b: Tensor) -> Tensor:
     """1 − GIoU."""
     return 1 - boxes.paired_giou(boxes_a, boxes_b)
@@ -242,6 +249,10 @@ paired_giou = Exercise(
         "the empty share was added": (
             giou_plus,
             "Empty space between the boxes is bad: it is taken off.",
+        ),
+        "each box met every other one": (
+            giou_of_all_pairs,
+            "Row with row: N boxes against N boxes give [N], not a table [N, N].",
         ),
         "it is the loss, 1 − GIoU": (
             giou_as_loss,
