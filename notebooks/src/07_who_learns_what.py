@@ -84,8 +84,8 @@ Commit(
 
 # %% [markdown]
 # Count. An anchor that learns an object is **positive**, one that learns "this is background" is
-# **negative**. In between lies a zone where either answer would be unfair: those are **ignored**
-# and learn nothing.
+# **negative**. In between, from IoU 0.4 to 0.5, either answer would be unfair: those anchors are
+# **ignored** and learn nothing.
 
 # %%
 for role, chosen in {
@@ -100,7 +100,8 @@ assert (matches >= 0).float().mean() < 1 / 50
 # ## Play · move the thresholds
 #
 # Blue is positive, yellow is ignored. Slide *positive from* upwards and watch the table: fewer and
-# fewer anchors for each animal. As long as forcing is on, every animal keeps one.
+# fewer anchors for each animal. As long as *every object's best anchor is positive* is ticked, each
+# animal keeps one at least. That is called **forcing**.
 #
 # **Task**: switch forcing off, and find a threshold at which exactly one animal has no anchor left.
 
@@ -157,8 +158,9 @@ Commit(
 )
 
 # %% [markdown]
-# The rule of this course: of all pairs, the best comes first. Neither of the two is free any more.
-# Then the best pair of those left, and so on. The package says for each object who takes it:
+# The rule of this course: of all pairs in the table, the best comes first. Neither of the two is
+# free any more. Then the best pair of those left, and so on. The package's answer, anchor by anchor
+# (−1 is background):
 
 # %%
 better = match_anchors(three, two).tolist()
@@ -280,7 +282,7 @@ assert share["fresh"] > 0.95
 assert share["trained"] < 0.5
 
 # %% [markdown]
-# At the start nearly all that the network hears is "this is water", ever again. The few who have
+# At the start nearly all that the network hears is "this is water". The few who have
 # something to say are drowned. This is the **imbalance** of detection. The trained detector has got
 # past it, because it did not listen to everybody. There are two famous cures: listen to few
 # negatives, or lower everybody's voice who is sure.
