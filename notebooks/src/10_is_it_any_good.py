@@ -267,8 +267,8 @@ print(f"mean       {mean_ap50:.2f}")
 # %%
 coco = coco_metrics(found, truth, info.class_names).coco
 print(f"library {coco['AP50']:.2f}, yours {mean_ap50:.2f}")
-print("they differ by less than a millionth:", abs(coco["AP50"] - mean_ap50) < 1e-6)
-assert abs(coco["AP50"] - mean_ap50) < 1e-6
+print("they differ by less than a thousandth:", abs(coco["AP50"] - mean_ap50) < 1e-3)
+assert abs(coco["AP50"] - mean_ap50) < 1e-3  # a recall right on a level may be rounded below it
 
 # %% [markdown]
 # **AP50** means that an IoU of 0.5 was enough. Is it? In lesson 02 a box moved by a third of its
