@@ -31,6 +31,7 @@ What there is to look at
     audit        labels that deserve a second look
     archives     downloads that go on where they stopped; safe unpacking
     download     public sets by name, every file checked
+    corrections  a public set with its known mistakes mended
     data         a folder or a name becomes pictures with targets
     transforms   a picture seen anew at every visit
 

@@ -100,7 +100,7 @@ def double_boxes(
             (record.image,),
             (first, second),
             f"{record.objects[first]} and {record.objects[second]}, both "
-            f"{class_names[record.labels[first]]}, have IoU {float(iou[first, second]):.2f}",
+            f"{class_names[int(record.labels[first])]}, have IoU {float(iou[first, second]):.2f}",
         )
         for first, second in (iou >= least).nonzero().tolist()
     ]

@@ -208,14 +208,21 @@ def data(
         what: a name; for check also a folder.
         out: check also draws what is worth a look, on one sheet.
     """
-    from detlab.download import get, list_sets
+    from detlab.corrections import CORRECTED
+    from detlab.data import find_data
+    from detlab.download import SETS, list_sets
 
     if action == "list":
         print_table(list_sets())
+        print("\nbccd-clean is bccd with its mistakes mended and no slide field in two splits")
     elif what is None:
         raise UsageError(f"`detlab data {action}` wants a name; `detlab data list` shows them")
     elif action == "get":
-        print(get(what))
+        if what not in (*SETS, *CORRECTED):
+            raise UsageError(
+                f"no public set {what!r}; want one of {', '.join((*SETS, *CORRECTED))}"
+            )
+        print(find_data(what))
     else:
         defects = print_defects(what)
         print_audit(what, out)
@@ -224,11 +231,13 @@ def data(
 
 def print_defects(name_or_path: str) -> int:
     """Print every fault of a set by name, or of a folder; gives their number."""
-    from detlab.data import find_data
-    from detlab.defects import check_folder
+    from detlab.data import find_data, read_splits
+    from detlab.defects import find_defects
 
     folder = find_data(name_or_path)
-    defects = check_folder(folder)
+    defects = [
+        fault for split in read_splits(name_or_path).values() for fault in find_defects(split)
+    ]
     for defect in defects:
         print(defect)
     print(f"{folder}: {len(defects) or 'no'} fault{'s' * (len(defects) != 1)}")
@@ -238,10 +247,12 @@ def print_defects(name_or_path: str) -> int:
 def print_audit(name_or_path: str, out: Path | None) -> None:
     """Print what is worth a second look, and what the set is like; draw it where asked."""
     from detlab.audit import MOST_PICTURES, audit
-    from detlab.data import find_data
-    from detlab.defects import sound_splits
+    from detlab.data import read_splits
+    from detlab.defects import sound_records
 
-    splits, class_names = sound_splits(find_data(name_or_path))
+    annotations = read_splits(name_or_path)
+    splits = {split: sound_records(found) for split, found in annotations.items()}
+    class_names = next(iter(annotations.values())).class_names
     pictures = sum(map(len, splits.values()))
     if not pictures:
         return

@@ -17,8 +17,9 @@ from torch.utils.data import Dataset
 from torchvision.datasets import CocoDetection, VOCDetection
 
 from detlab import download
+from detlab.corrections import CORRECTED, corrected_splits
 from detlab.defects import sound_part
-from detlab.folders import read_share
+from detlab.folders import list_splits, read_share, read_split
 from detlab.formats import coco_annotations, voc_annotations
 from detlab.images import batch_images
 from detlab.pictures import read_picture
@@ -121,7 +122,8 @@ def load_dataset(
     """Load one split of a set by name, or of a folder in any of the three formats.
 
     "reef" is drawn for training and read from the repository for val; "bccd", "aquarium",
-    "voc2007" and "coco" are looked for and downloaded by download.py; all else is a folder.
+    "voc2007" and "coco" are looked for and downloaded by download.py; "bccd-clean" is bccd with its
+    mistakes mended and no slide in two splits; all else is a folder.
     A folder without a val split lends every fifth picture of its train split.
 
     Public sets have faults that are known (bccd has two boxes without area), so these are
@@ -151,7 +153,7 @@ def load_dataset(
 
 def find_data(name_or_path: str | Path) -> Path:
     """Where a set by name lies, downloaded if need be; anything else is taken for a folder."""
-    name = str(name_or_path)
+    name = CORRECTED.get(str(name_or_path), str(name_or_path))
     if name == "reef":
         return REEF_VAL
     return download.get(name) if name in download.SETS else Path(name).expanduser()
@@ -160,11 +162,21 @@ def find_data(name_or_path: str | Path) -> Path:
 def read_named(name_or_path: str, split: str) -> Annotations:
     """Find a set by name, or a folder, and read one split of it."""
     folder = find_data(name_or_path)
+    if name_or_path in CORRECTED:
+        return corrected_splits(name_or_path, folder)[split]
     if name_or_path == "voc2007":
         return from_torchvision_voc(VOCDetection(folder.parents[1], "2007", split))
     if name_or_path == "coco":
         return from_torchvision_coco(folder, split)
     return read_share(folder, split)
+
+
+def read_splits(name_or_path: str) -> dict[str, Annotations]:
+    """Every split of a set by name or of a folder, as its files have it."""
+    folder = find_data(name_or_path)
+    if name_or_path in CORRECTED:
+        return corrected_splits(name_or_path, folder)
+    return {split: read_split(folder, split) for split in list_splits(folder)}
 
 
 def from_torchvision_voc(reader: VOCDetection) -> Annotations:

@@ -6,11 +6,9 @@ Follows folders.py, whose readers report what they cannot read; feeds data.py wi
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 
-from detlab.folders import list_splits, read_split
 from detlab.pictures import open_picture, read_picture
 from detlab.records import Annotations, DataError, Defect, Record
 
@@ -95,25 +93,10 @@ def find_defects(annotations: Annotations) -> Iterator[Defect]:
         yield Defect(source, "", f"no object in any of {len(annotations.records)} pictures")
 
 
-def check_folder(folder: Path) -> list[Defect]:
-    """Every fault in every split of a folder.
-
-    Raises:
-        DataError: there is no folder, or nothing in it that can be read at all.
-    """
-    splits = [read_split(folder, split) for split in list_splits(folder)]
-    return [defect for split in splits for defect in find_defects(split)]
-
-
-def sound_splits(folder: Path) -> tuple[dict[str, list[Record]], tuple[str, ...]]:
-    """What is sound of every split of a folder, by the split's name, and the class names."""
-    splits = {split: read_split(folder, split) for split in list_splits(folder)}
-    sound = {
-        split: [kept for record in found.records if (kept := check_record(record)[0]) is not None]
-        for split, found in splits.items()
-    }
-    class_names = next((found.class_names for found in splits.values()), ())
-    return sound, class_names
+def sound_records(annotations: Annotations) -> list[Record]:
+    """What is sound of a split: records without their faulty boxes, no unusable pictures."""
+    parts = (check_record(record)[0] for record in annotations.records)
+    return [record for record in parts if record is not None]
 
 
 def sound_part(annotations: Annotations, skip_bad: bool, decode: bool = False) -> Annotations:

@@ -64,10 +64,12 @@ def correlations(thumbs: Float[Tensor, "N h w"]) -> Iterator[Float[Tensor, " n"]
     padded = (2 * height, 2 * width)  # so that nothing wraps around to the other side
 
     def spectrum(values: Tensor) -> Tensor:
-        return torch.fft.rfft2(values, padded)
+        found: Tensor = torch.fft.rfft2(values, padded)
+        return found
 
     def at_all_shifts(a: Tensor, b: Tensor) -> Tensor:
-        return torch.fft.irfft2(a * b.conj(), padded)
+        found: Tensor = torch.fft.irfft2(a * b.conj(), padded)
+        return found
 
     pictures, squares = spectrum(thumbs), spectrum(thumbs**2)
     everywhere = spectrum(torch.ones_like(thumbs[0]))

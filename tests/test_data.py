@@ -16,8 +16,8 @@ from sample_folders import (
 from torch.utils.data import DataLoader
 
 from detlab import data
-from detlab.data import FolderDataset, collate, find_data, load_dataset
-from detlab.defects import check_folder
+from detlab.data import FolderDataset, collate, load_dataset, read_splits
+from detlab.defects import find_defects
 from detlab.folders import read_split
 from detlab.records import DataError
 from detlab.transforms import Augmented, training_transforms
@@ -132,15 +132,19 @@ def test_the_frozen_reef_is_read_from_its_folder(tmp_path, monkeypatch):
         load_dataset("reef", "test")
 
 
+def faults(name):
+    return [defect for split in read_splits(name).values() for defect in find_defects(split)]
+
+
 def test_a_folder_or_a_set_by_name_is_checked(tmp_path, monkeypatch):
     content = coco_content()
     content["annotations"][0]["bbox"] = [5, 5, 0, 9]
     folder = coco_folder(tmp_path / "aquarium", content=content)
     monkeypatch.setenv("DETLAB_DATA", str(tmp_path))
     monkeypatch.setattr(data, "REEF_VAL", coco_folder(tmp_path / "reef", "val"))
-    assert [defect.record for defect in check_folder(find_data(folder))] == ["a annotation 100"]
-    assert check_folder(find_data("aquarium")) == check_folder(find_data(str(folder)))
-    assert check_folder(find_data("reef")) == []
+    assert [defect.record for defect in faults(str(folder))] == ["a annotation 100"]
+    assert faults("aquarium") == faults(str(folder))
+    assert faults("reef") == []
 
 
 # Batches

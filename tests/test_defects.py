@@ -6,8 +6,8 @@ import pytest
 import torch
 from sample_folders import HEIGHT, WIDTH, coco_content, coco_folder, voc_folder, write_picture
 
-from detlab.defects import box_fault, check_folder, check_record, find_defects, sound_part
-from detlab.folders import read_split
+from detlab.defects import box_fault, check_record, find_defects, sound_part, sound_records
+from detlab.folders import list_splits, read_split
 from detlab.records import Annotations, DataError, Defect, make_record
 
 SIZE = (HEIGHT, WIDTH)
@@ -90,6 +90,19 @@ def spoilt(folder: Path) -> Path:
     content["images"][2]["width"] = 61
     content["images"].append({"id": 9, "file_name": "ghost.png"})
     return coco_folder(folder, content=content)
+
+
+def check_folder(folder):
+    splits = [read_split(folder, split) for split in list_splits(folder)]
+    return [defect for split in splits for defect in find_defects(split)]
+
+
+def test_sound_records_are_what_is_left_of_a_split(tmp_path):
+    sound = sound_records(read_split(spoilt(tmp_path), "train"))
+    assert [(record.image.name, len(record.boxes)) for record in sound] == [
+        ("a.png", 0),
+        ("b.png", 0),
+    ]
 
 
 def test_every_fault_of_a_folder_is_listed(tmp_path):
