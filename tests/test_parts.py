@@ -16,7 +16,6 @@ from detlab.progress import remember
 from detlab.reef import CLASS_NAMES, Reef, ReefConfig
 from detlab.train import TrainConfig, configured_loss, fit
 
-REACHED = [name for name in PLACES if name in exercises.ALL]
 CONFIG = DetectorConfig(len(CLASS_NAMES), channels=32, image_size=64)
 STEPS = TrainConfig(
     epochs=60.0, batch_size=2, learning_rate=5e-3, average_decay=0.9, precision="float32", workers=0
@@ -81,22 +80,22 @@ def test_before_anything_is_built_all_parts_are_the_packages():
     assert found.yours == ()
     for name, place in PLACES.items():
         assert found[name] is place.function
-        assert found.row(name).why.startswith(("not built yet: lesson", "no lesson"))
+        assert found.row(name).why.startswith("not built yet: lesson 0")
     assert repr(found).splitlines()[0].split() == ["part", "whose", "goes", "into", "why"]
     assert len(repr(found).splitlines()) == 1 + len(PLACES)
 
 
 def test_a_place_holds_the_function_that_its_exercise_asks_for():
-    for name in set(REACHED) - {"nms"}:
+    for name in set(PLACES) - {"nms"}:
         assert exercises.ALL[name].reference is PLACES[name].function
     assert PLACES["nms"].function is postprocess.torchvision.ops.nms  # the compiled twin
 
 
 def test_what_passed_its_check_is_rebuilt_from_its_text():
-    solve(*REACHED)
+    solve(*PLACES)
     found = collect()
-    assert found.yours == tuple(REACHED)
-    for name in REACHED:
+    assert found.yours == tuple(PLACES)
+    for name in PLACES:
         assert found[name] is not PLACES[name].function
         assert found.row(name).why == "right in its check"
         assert exercises.ALL[name].judge(found[name]).passed
@@ -189,6 +188,25 @@ def test_what_has_no_place_in_the_detector_is_said_to_have_none():
     assert "checked, but not plugged in" in repr(found)
 
 
+@pytest.mark.parametrize("name", PLACES)
+def test_each_part_is_really_called_in_its_place(name):
+    calls = []
+
+    def counting(*arguments, **settings):
+        calls.append(name)
+        return PLACES[name].function(*arguments, **settings)
+
+    found = collect().exchange(name, counting)
+    images, targets = zip(*two_pictures(), strict=True)
+    for activation in ("softmax", "sigmoid"):
+        detector = found.detector(replace(CONFIG, activation=activation))
+        predictions = detector(torch.stack(images))
+        for box in ("giou", "smooth_l1"):
+            found.loss(STEPS, box)(predictions, list(targets))
+        found.detect(detector, images, score_threshold=0.0)
+    assert calls
+
+
 @pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
 def test_the_packages_parts_put_together_lose_what_the_package_loses(activation):
     torch.manual_seed(0)
@@ -204,11 +222,11 @@ def test_the_packages_parts_put_together_lose_what_the_package_loses(activation)
 
 
 def test_training_with_a_learners_parts_is_training_with_the_packages():
-    solve(*set(REACHED) - {"matched_loss"})
+    solve(*set(PLACES) - {"matched_loss"})
     keep("matched_loss", MY_MATCHED_LOSS)
     ours = parts.Parts(tuple(parts.choose(name, []) for name in PLACES))
     yours = collect()
-    assert yours.yours == tuple(REACHED)
+    assert yours.yours == tuple(PLACES)
     detector, lost = trained(ours, loss=configured_loss(STEPS))
     mine, mine_lost = trained(yours)
     assert_close(torch.tensor(mine_lost), torch.tensor(lost), rtol=1e-3, atol=1e-4)
