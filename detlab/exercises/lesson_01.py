@@ -1,6 +1,7 @@
 """Lesson 01, What is in the picture? Probabilities, how wrong they are, and how often right."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -63,8 +64,8 @@ def draw_table(axes: Axes, case: Case, got: object, wanted: Tensor) -> None:
         value = logits[row, column].item()
         axes.text(column, row + 0.3, f"{value:.3g}", ha="center", color="#3b4653", size=8)
     rows, right, said = range(len(labels)), labels.tolist(), logits.argmax(dim=1).tolist()
-    frame = {"s": 500, "marker": "s", "facecolors": "none", "edgecolors": "#009e73"}
-    axes.scatter(right, rows, linewidths=2, label="right", **frame)
+    frame = axes.scatter(right, rows, 500, marker="s", lw=2, label="right")
+    frame.set(facecolors="none", edgecolors="#009e73")
     axes.scatter(said, rows, s=40, color="#d55e00", label="largest logit")
     axes.set(xlabel="class", ylabel="picture", xticks=range(logits.shape[1]), yticks=rows)
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
