@@ -272,7 +272,8 @@ assert pulls == {"distance": [-1, 1], "signed": [-208, 1]}
 # %% [markdown]
 # Half of all outliers are as loud as under L2, and no error message tells. Only a case with a
 # guess that is too *low* does. The check has one.
-#
+
+# %% [markdown]
 # ## A loss that knows what a box is
 #
 # L1 and its kin compare four numbers. Five pixels at a small fish count as much as five at a

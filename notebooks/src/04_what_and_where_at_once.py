@@ -93,8 +93,8 @@ assert weights["boxes"] < 0.01 * sum(weights.values())
 # *Difficulty 2 of 5 · importance 3 of 5 · up to 10 minutes.* The box head puts out any four
 # numbers, say −3.1 or 7. A box in shares of the picture wants 0 to 1, and `x2 > x1`.
 #
-# The trick: read them as **centre and size**, each squeezed into 0 to 1 by a **sigmoid**,
-# `1 / (1 + e^−x)`; then go to corners. By hand: four zeros. The sigmoid of 0 is ½, so the centre
+# Read them as **centre and size**, squeezed into 0 to 1 by a **sigmoid**, `1 / (1 + e^−x)`, then
+# go to corners. By hand: four zeros. The sigmoid of 0 is ½, so the centre
 # is (½, ½), width and height are ½: the box is `[0.25, 0.25, 0.75, 0.75]`.
 
 
@@ -226,16 +226,15 @@ for weight in (0.0, 0.5, 5.0, 50.0):
 # %% [markdown]
 # ## Break · the box loss left out
 #
-# With lambda 0 the names are as good as any network's here, and the boxes are useless: worse than
-# the fixed box in the middle of lesson 03, which had an IoU of about 0.4.
+# With lambda 0 the names are right far more often than by guessing, which would be one in five.
+# The boxes are no better than the fixed box in the middle of lesson 03, with its IoU of about 0.4.
 
 # %%
-best = max(score["accuracy"] for score in scores.values())
-print("lambda 0 names as well as the others, within 0.15:", scores[0]["accuracy"] > best - 0.15)
-print("lambda 0 points:", scores[0]["iou"] > 0.4)
+print("lambda 0 names, accuracy above 0.3:", scores[0]["accuracy"] > 0.3)
+print("lambda 0 points, mean IoU above 0.5:", scores[0]["iou"] > 0.5)
 print("lambda 5 points, mean IoU above 0.7:", scores[5]["iou"] > 0.7)
-assert scores[0]["accuracy"] > best - 0.15
-assert scores[0]["iou"] < 0.4
+assert scores[0]["accuracy"] > 0.3
+assert scores[0]["iou"] < 0.5
 assert scores[5]["iou"] > 0.7
 
 # %% [markdown]
@@ -263,9 +262,9 @@ lab = LambdaLab(
 lab
 
 # %% [markdown]
-# The two losses share the body, so they share its attention. Too small a lambda, and the boxes
-# stay rough; too large, and the names suffer. No formula gives the right one: try some, and look
-# at *both* numbers.
+# The two losses share the body, so they share its attention: too small a lambda leaves the boxes
+# rough, too large a one can cost names. Often the boxes even help the names, for to place a fin
+# one has to see it. No formula gives the right lambda: try some, and look at *both* numbers.
 
 # %% [markdown]
 # ## Use · the detector's two losses
@@ -427,12 +426,12 @@ for name, box in candidates.items():
 #   corners*).
 # - Reduce both losses in the same way, or lambda depends on the batch (*Break · a sum for a
 #   mean*).
-# - lambda 0: right names, useless boxes (*Break · the box loss left out*).
+# - lambda 0: names, but useless boxes (*Break · the box loss left out*).
 # - One box cannot say two places; it ends in between (*Break · the box in between*).
 
 # %% [markdown]
 # **Myth** "The box loss is secondary: the network knows what it sees, the place comes along." In
-# *Break · the box loss left out* it named the animals, and its boxes were worse than a fixed one.
+# *Break · the box loss left out* it named animals, and its boxes were no better than a fixed one.
 
 # %% [markdown]
 # **For experts** The weights of losses can be learned (by their uncertainty) or set by the size
