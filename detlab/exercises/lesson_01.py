@@ -1,7 +1,6 @@
 """Lesson 01, What is in the picture? Probabilities, how wrong they are, and how often right."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 import torch.nn.functional as F
