@@ -3,6 +3,7 @@
 import pytest
 
 from detlab import exercises
+from detlab.course import ROOT
 from tests.exercises.equivalent import EQUIVALENT
 from tests.exercises.perturb import perturbations
 from tests.exercises.proof import survivors
@@ -41,6 +42,21 @@ def test_an_exercise_has_three_hints_and_a_source(name):
     exercise = exercises.ALL[name]
     assert len(exercise.hints) >= 3
     assert f"def {name}" in exercise.solution().text
+
+
+def test_the_readme_has_a_row_for_every_exercise_in_which_nothing_slipped_through():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = readme.partition("<!-- proof -->")[2].partition("<!-- /proof -->")[0]
+    rows = [line.strip("| ").split(" | ") for line in table.strip().splitlines()[2:]]
+    assert [row[:3] for row in rows] == [
+        [name, str(len(exercise.cases)), str(len(exercise.mistakes))]
+        for name, exercise in exercises.ALL.items()
+    ]
+    assert all(row[2] == row[3] == row[4] and row[5] == row[6] for row in rows)
+
+
+def test_there_are_enough_exercises():
+    assert len(exercises.ALL) >= 22
 
 
 def test_every_exercise_can_be_called_by_name():
