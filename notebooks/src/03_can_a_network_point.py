@@ -6,7 +6,7 @@
 #
 # **After this lesson you can** say how a network learns to place a box, choose a loss for it
 # knowing what each one does to outliers and to boxes far apart, and write two of them.
-# **Needs** lesson 02. **Runs** in 60 s on two processor cores; **takes** about 50 minutes.
+# **Needs** lesson 02. **Runs** in 45 s on two processor cores; **takes** about 50 minutes.
 
 # %%
 import torch
