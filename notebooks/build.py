@@ -67,8 +67,24 @@ def same_cells(source: NotebookNode, built: NotebookNode) -> bool:
     return cells(source) == cells(built)
 
 
+def keep_outputs(notebook: NotebookNode, built: NotebookNode) -> bool:
+    """Take over what an earlier run showed, if no code changed since.
+
+    Returns:
+        Whether it could.
+    """
+    code, earlier = (
+        [cell for cell in each.cells if cell.cell_type == "code"] for each in (notebook, built)
+    )
+    if [cell.source for cell in code] != [cell.source for cell in earlier]:
+        return False
+    for cell, before in zip(code, earlier, strict=True):
+        cell.outputs, cell.execution_count = before.outputs, before.execution_count
+    return True
+
+
 def build(path: Path, always: bool = False) -> bool:
-    """Build one lesson if its source changed.
+    """Build one lesson if its source changed; if only its texts did, nothing is run.
 
     Returns:
         Whether it was built.
@@ -78,9 +94,11 @@ def build(path: Path, always: bool = False) -> bool:
     """
     target = NOTEBOOKS / f"{path.stem}.ipynb"
     notebook = read_source(path)
-    if not always and target.exists() and same_cells(notebook, nbformat.read(target, 4)):
+    built = nbformat.read(target, 4) if target.exists() and not always else None
+    if built and same_cells(notebook, built):
         return False
-    run(notebook)
+    if not (built and keep_outputs(notebook, built)):
+        run(notebook)
     strip(notebook)
     text = json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
     if len(text.encode()) > LARGEST:
