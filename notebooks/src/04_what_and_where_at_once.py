@@ -250,14 +250,14 @@ targets = [
     {"boxes": 128 * box[None], "labels": label[None]}
     for label, box in zip(samples.labels, samples.boxes, strict=True)
 ]
-most = max(run.mean_iou for run in runs)
+most = max(run.accuracy for run in runs)
 lab = LambdaLab(
     list(samples.images),
     targets,
     runs,
     names,
-    task="Find the run with the best boxes. What did its lambda cost in accuracy?",
-    goal=lambda lab: lab.mean_iou == most,
+    task="Find the run that names best. What are its boxes worth?",
+    goal=lambda lab: lab.accuracy == most,
 )
 lab
 
@@ -378,9 +378,7 @@ for ax, image, truth, box in zip(
     draw_boxes(ax, 256 * truth, "truth", scale=0.7)
     draw_boxes(ax, 256 * box[None], "prediction", scale=0.7)
 figure.suptitle("Taught on such pictures (dashed): the box in between")
-lesson.Show(
-    figure, "Six pictures with two solid boxes each; the dashed one lies between and around them."
-)
+lesson.Show(figure, "Six pictures with two solid boxes each; the dashed one lies between them.")
 
 # %% [markdown]
 # Measured: how far is the middle of its box from the nearer animal's middle, and how far from the
