@@ -73,6 +73,9 @@ print(list(batch.shape), batch.dtype)
 # The **body** is a stack of convolutions that makes the map coarser step by step. It leaves three
 # maps: stride 8, 16 and 32. The **pyramid** then tells each fine map what the coarser ones have
 # seen. Body and pyramid together are the **backbone**.
+#
+# A map is `[pictures, channels, rows, columns]`; the **channels** are what the network has found
+# out about a cell, in 64 numbers. `normalise` first turns bytes into small numbers around 0.
 
 # %%
 config = replace(named_config("course", len(reef.CLASS_NAMES)), image_size=96)
@@ -86,6 +89,9 @@ for level, features in enumerate(maps):
 # The **head** slides over every map, the same head over all three. It has two branches: one gives
 # each anchor a logit per class, the other four deltas. The order is that of your anchor grid: row
 # by row, cell by cell, shape by shape.
+#
+# How many anchors? The maps have 144 + 36 + 9 cells, with six shapes each: 1,134. How many logits?
+# Seven animals and background: 8.
 
 # %%
 predictions = detector(batch)
@@ -106,6 +112,9 @@ lesson.show_source(Detector.forward)
 #
 # `lesson.collect()` gathers what passed its check in lessons 02 to 08. Each is judged once more.
 # What is right goes into the detector; the rest stays detlab's, and the table says why.
+#
+# Two class losses and two box losses stand in it. A training takes one of each: here *softmax*,
+# with hard negatives, and *GIoU*. The other two are alternatives.
 
 # %%
 lesson.collect()
@@ -118,6 +127,9 @@ lesson.collect()
 # three that count add up to 1.2, the turtle's box loss is 0.5, lambda is 5.
 #
 # One positive: class 1.2 / 1, box 0.5 / 1, total 1.2 + 5 · 0.5 = 3.7.
+#
+# A mask `[B, A]` picks rows: `gt_boxes[labels > 0]` is `[P, 4]`. All pictures share their anchors:
+# `anchors.expand(B, -1, -1)` is `[B, A, 4]`.
 
 # %% [markdown]
 # *Difficulty 4 of 5 · importance 5 of 5 · up to 20 minutes.*
@@ -152,8 +164,9 @@ exercises.matched_loss.check(my_matched_loss)
 # ## Build · `select_candidates`
 #
 # The other way out: from predictions to raw boxes, which then go into NMS. Its tools, each on one
-# anchor: `to_scores` gives background the score 0, `decode_deltas` moves and stretches,
-# `clip_boxes` cuts off at the picture's edge.
+# anchor: `to_scores` makes scores of logits, by `"softmax"` or `"sigmoid"`, and gives background
+# the score 0. `decode_deltas` moves and stretches; its last argument is the `weights` of lesson 06.
+# `clip_boxes` cuts off at the picture's edge, (height, width).
 
 # %%
 print("scores ", to_scores(torch.tensor([[0.0, 2.0, 1.0]]), "softmax"))
@@ -169,6 +182,7 @@ print("decoded", moved, "clipped", clip_boxes(moved, (60, 96)))
 # that anchor: labels `[2, 1]`, scores `[.5, .4]`, best first.
 #
 # Steps: scores, threshold, sort, keep the best `max_candidates`, decode, clip.
+# `predictions.activation` is the word that `to_scores` wants.
 
 
 # %%
@@ -187,7 +201,9 @@ exercises.select_candidates.check(my_select_candidates)
 # %% [markdown]
 # `exercises.select_candidates.hint()` helps, `exercises.select_candidates.solution()` shows ours.
 #
-# Now the detector has all its parts, yours first:
+# Now the detector has all its parts, yours first. `parts.detector(config)` builds it, with fresh
+# weights. `parts.loss` is the loss to train it with, and `parts.detect` finds boxes. `find` is the
+# same with a low score threshold.
 
 # %%
 mine = {"matched_loss": my_matched_loss, "select_candidates": my_select_candidates}
@@ -201,6 +217,9 @@ print("yours:", *(parts.yours or ["none yet, detlab's go in"]))
 # Do not train on thousands of pictures first. Train on **one batch**, again and again, until the
 # detector knows it by heart. It is called **overfitting**, and here it is wanted: who cannot learn
 # four pictures by heart will not learn four thousand.
+#
+# **AP**, average precision, is one number for a whole list of boxes: 0 is nothing found; 1 is all
+# found, placed well, and no false alarm that scores above them. Lesson 10 builds it.
 
 # %%
 Commit(
@@ -215,13 +234,13 @@ Commit(
 )
 
 # %% [markdown]
-# (**AP**, average precision, is one number for a whole list of boxes: 0 nothing found, 1 all found,
-# placed well, and no false alarm above them. Lesson 10 builds it.)
-#
 # ## Play · boxes that snap into place
 #
-# Run this cell and the next, and watch the dashed boxes. Which snap first, the large animals or
-# the small ones? **stop training** ends it early.
+# Run this cell and the next, and watch the dashed boxes. Which is learned first, *what* or *where*:
+# which of the two losses is the first to lie near 0? **stop training** ends it early.
+#
+# An **epoch** is one round through the pictures. Here all four are one batch, so each epoch is one
+# step. Positive from 0.4, negative below 0.4: no anchor is ignored.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -238,8 +257,9 @@ view = TrainingView(
 view
 
 # %% [markdown]
-# `fit` gives a dict of numbers after every step; the view passes each one on. The last weights are
-# averaged over some ten steps (`average_decay`), which calms the boxes.
+# `fit` gives a dict of numbers after every step, and the view shows them. The total is what you
+# wrote, with lambda 5: class loss + 5 · box loss. What detects in the end is a mean of the weights
+# of the last ten steps or so (`average_decay`), which calms the boxes.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -256,8 +276,10 @@ assert view.stopped or learned > 0.5
 # %% [markdown]
 # ## Play · keep one box for each animal
 #
-# The raw boxes of one of the four pictures, as `select_candidates` gives them, before any
-# suppression. Move the two thresholds until one box is left on each animal.
+# *What* came first: the class loss was near 0 while the boxes were still settling.
+#
+# Here are the raw boxes of one of the four pictures, as `select_candidates` gives them, before any
+# suppression. Move the two thresholds, score and IoU, until one box is left on each animal.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -309,7 +331,8 @@ for letter, loss in suspects(parts, overfit).items():
 print(*detectors, "trained for", len(histories["A"]), "steps each")
 
 # %% [markdown]
-# Here is what most people look at first: the losses.
+# Here is what most people look at first: the losses. The scale is logarithmic: from one mark to the
+# next it is ten times as much.
 
 # %%
 figure = Figure(figsize=(10, 3.2), layout="constrained")
@@ -326,7 +349,7 @@ lesson.Show(figure, "Three curves for A, B and C in each of three plots; all of 
 # ## Commit · which one?
 #
 # C's box loss ends far below the others, B's class loss is the lowest all the way, and A's total
-# stays the highest.
+# ends highest.
 
 # %%
 Commit(
@@ -343,7 +366,8 @@ Commit(
 
 # %% [markdown]
 # Losses of different formulas cannot be compared, and a small loss may be small because it asks for
-# little. So look at the **boxes**:
+# little. So look at the **boxes**. (A box too many on one animal is a duplicate that NMS has let
+# pass: no fault of the loss.)
 
 # %%
 pictures = []
@@ -366,7 +390,9 @@ assert ap["B"] < 0.4
 
 # %% [markdown]
 # B's class loss takes in the positive anchors only. Nobody teaches background, so every anchor
-# learns to shout. Its loss *begins* lower than the others', since it asks for less:
+# learns to shout. (`detect` keeps the best 100 boxes of a picture, else there would be more.) Its
+# loss *begins* lower than the others', since it asks for less. The last line is what the check says
+# of this fault:
 
 # %%
 first = {letter: history[0]["loss_total"] for letter, history in histories.items()}
@@ -380,7 +406,8 @@ exercises.matched_loss.mistakes["only the positives entered the class loss"].hin
 # ## Break · a fault that one batch forgives
 #
 # Overfitting finds what stops learning. Another student averaged both losses over **all** anchors
-# instead of the positives. Will the four pictures tell?
+# instead of the positives. In lesson 07 an average over all anchors found next to nothing. Will the
+# four pictures tell?
 
 # %%
 fault = exercises.matched_loss.mistakes["both losses were averaged over all anchors"]
@@ -393,9 +420,10 @@ assert evaluate(partial(find, forgiven), four, reef.CLASS_NAMES).coco["AP"] > 0.
 print("its loss is ten times smaller at least, and it learns the four pictures all the same")
 
 # %% [markdown]
-# The optimizer (AdamW) divides each gradient by its usual size, so a loss that is too small by a
-# factor changes little here. With pictures of other sizes or more anchors, lambda and learning rate
-# would mean something else each time.
+# In lesson 07 only the *class* loss was averaged over all, so the box loss was far louder. Here
+# both shrink by the same factor. And the optimizer (AdamW) divides each gradient by its usual size,
+# so such a factor changes little. With another optimizer you would need another learning rate for
+# each picture size.
 #
 # That is why parts are checked **one by one**, and then all together on one batch: each finds what
 # the other forgives.
@@ -403,9 +431,9 @@ print("its loss is ten times smaller at least, and it learns the four pictures a
 # %% [markdown]
 # ## Use · a training with your parts
 #
-# Now pictures that it has never seen, in an easier world, so that seconds are enough: three kinds
-# of animals, at most three in a picture, none tiny. First: do your parts lose what the package
-# loses?
+# Now pictures that it has never seen, in an easier world, so that a short training is enough: three
+# kinds of animals, at most three in a picture, none tiny. First: is the loss with your parts the
+# same as with the package's, step by step?
 
 # %%
 animals = ("turtle", "shark", "jellyfish")
@@ -422,6 +450,7 @@ print("four steps with your parts lose what four steps with the package's lose")
 
 # %% [markdown]
 # Then 300 steps on 300 pictures, and AP on 40 others that it never trains on (**held out**).
+# **AP50** is AP for boxes that may lie roughly: an IoU of 0.5 is enough. AP wants more, up to 0.95.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -452,8 +481,8 @@ print(f"held out: AP {metrics['AP']:.2f}, AP50 {metrics['AP50']:.2f}")
 assert view.stopped or metrics["AP50"] > 0.3
 
 # %% [markdown]
-# From nothing to that in a few hundred steps. The course's detector trained longer: all six
-# animals, 4,000 pictures, 128 × 128. It was made by one command:
+# From nothing to that in 300 steps. The course's detector trained longer: all seven animals, 4,000
+# pictures, 128 × 128. It was made by one command:
 #
 # `detlab train --out runs/course`
 
@@ -491,8 +520,9 @@ with torch.autocast("cpu", torch.bfloat16):
 # ## Stop and resume
 #
 # A battery dies, a job is ended. What must be kept so that the training goes on **exactly**? The
-# weights are not enough: the optimizer remembers past gradients, the average its past weights, and
-# the order of pictures depends on the step. First eight steps without a break:
+# weights are not enough. The optimizer remembers past gradients, the averaged weights remember past
+# ones, and the order of pictures depends on the step. All of it together is a **run**. First eight
+# steps without a break:
 
 # %%
 short = TrainConfig(epochs=8.0, batch_size=4, seed=seed)
@@ -546,7 +576,8 @@ Commit(
 )
 
 # %% [markdown]
-# Two pictures with one animal for the first process, two with three animals for the second:
+# Two pictures with one animal each for the first process, two with three each for the second. We
+# compare the box loss:
 
 # %%
 scenes = [reef.draw_scene(5, row, world, objects=(n, n)) for row, n in enumerate((1, 1, 3, 3))]
@@ -576,7 +607,8 @@ print(f"whole batch {whole:.3f}, mean of the halves now {sum(agreed) / 2:.3f}")
 assert_close(sum(agreed) / 2, whole)
 
 # %% [markdown]
-# `all_reduce` adds up over all processes:
+# In the package, `all_reduce` adds up over all processes, and `get_world_size` says how many there
+# are:
 
 # %%
 lesson.show_source(losses.positives_to_divide_by)
