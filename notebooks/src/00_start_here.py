@@ -2,8 +2,8 @@
 # # Start here
 #
 # What can you build in this course? Below, a detector that trained for five minutes on two
-# processor cores looks at pictures that it never saw, and says **what** is **where**.
-# In ten lessons you will write every part of it.
+# processor cores looks at pictures that it never saw, and says **what** is **where**. In ten
+# lessons you will write what makes a network into one.
 #
 # **After this lesson you can** find your way through the course, check this machine, and have a
 # function of yours judged.
@@ -25,7 +25,7 @@ print("it knows:", ", ".join(info.class_names[1:]))
 # ## A picture
 #
 # The **reef** is drawn from a seed, a number that decides everything in it. So it needs no
-# network, and there are as many pictures as we like. How many animals do you see?
+# download, and there are as many pictures as we like. How many animals do you see?
 
 # %%
 scene = reef.draw_scene(reef.VAL_SEED, index=3, image_size=(512, 512))
@@ -37,8 +37,9 @@ lesson.Show(
 # %% [markdown]
 # ## Commit · how many will it find?
 #
-# Before you look on, decide. In this course an answer is given *before* the evidence: a guess that
-# you stand by is what makes the evidence stick. Once committed, it is locked.
+# Decide before you scroll on. Pick an answer, then press **Commit**: it is locked from then on.
+# Every lesson asks like this, *before* the evidence, because a guess that you stand by makes the
+# evidence stick.
 
 # %%
 Commit(
@@ -53,8 +54,9 @@ Commit(
 )
 
 # %% [markdown]
-# Here is what it says. A dashed box is a guess: a class, a place, and a **score** from 0 to 1 that
-# says how sure it is. Solid boxes are what is really there, the **ground truth**.
+# Here is what it says. A dashed orange box is a guess: a **class** (what it is), a place, and a
+# **score** from 0 to 1 that says how sure the detector is. The solid green boxes are what is really
+# there, the **ground truth**.
 
 # %% tags=["thumbnail"]
 [found] = detect(detector, [scene.image], info.config.image_size, score_threshold=0.4)
@@ -72,11 +74,14 @@ print(f"{len(found['boxes'])} boxes for {len(scene.labels)} animals")
 # %% [markdown]
 # ## Play · when is a guess good enough?
 #
-# The detector always has more guesses than it shows. Slide the score below which a guess is thrown
-# away, and watch six pictures: true positives are guesses on an animal, false positives are guesses
-# on nothing or a second one on the same animal.
+# The detector has more guesses than it shows. Slide the score below which a guess is thrown away.
 #
-# The task: not one wrong guess left, and yet most animals found.
+# - **Hit**, or true positive (long dashes, blue): on an animal, and with its right name.
+# - **False alarm**, or false positive (short dashes, red): on nothing, with a wrong name, or second
+#   on the same animal.
+# - **Missed** (white): an animal without a hit.
+#
+# The task: not one false alarm, and yet most animals found. (The curve beside it is for lesson 10.)
 
 # %%
 val = load_dataset("reef", "val")
@@ -96,7 +101,7 @@ threshold_lab
 # %% [markdown]
 # Low, and water becomes fish. High, and animals are missed. There is no setting without a price,
 # and lesson 10 is about choosing it. The labs in this course can all be moved by mouse, by keyboard
-# and from a cell:
+# and from a cell. Here three scores are set, and the guesses are counted:
 
 # %%
 for score in (0.05, 0.5, 0.9):
@@ -107,9 +112,10 @@ for score in (0.05, 0.5, 0.9):
 # %% [markdown]
 # ## Is this machine ready?
 #
-# Every line should begin with `ok`. A line that begins with `MEND` ends with the command that
-# mends it. The last line times a few training steps: the course needs no GPU, and uses one if
-# there is one.
+# Every line should begin with `ok`. A line that begins with `MEND` ends with the command that mends
+# it. The last line times a few training steps, and says how many pictures the whole detector would
+# see here in its five minutes. (`bfloat16` is a way to store a number in two bytes.) The course
+# needs no GPU, and uses one if there is one.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -122,8 +128,9 @@ for finding in doctor.examine():
 # *Difficulty 1 of 5 · importance 2 of 5 · up to 3 minutes.*
 #
 # An **image** is a tensor of shape [3, height, width]: three colours, each a table of rows and
-# columns. Write a function that gives its size. By hand first: for a tensor of shape [3, 480, 640]
-# the answer is `(480, 640)`. Height comes first, everywhere in this course.
+# columns. Write a function that gives its size, two numbers. By hand first: for a tensor of shape
+# [3, 480, 640] the answer is `(480, 640)`. A size names the height first, everywhere in this
+# course.
 #
 # Replace the `...` and run the cell. Then make it wrong on purpose, and read what the check says.
 
@@ -137,11 +144,12 @@ def my_image_size(image):
 exercises.image_size.check(my_image_size)
 
 # %% [markdown]
-# Stuck? `exercises.image_size.hint()` gives one hint at a time, and
-# `exercises.image_size.solution()` shows the package's function. Each exercise has both.
+# Stuck? `exercises.image_size.hint()` in a new cell gives one hint at a time, and
+# `exercises.image_size.solution()` shows the function of `detlab`, the course's own package. Each
+# exercise has both.
 #
-# What you write is used. Until it passes its check, the package's own function stands in, so every
-# lesson runs from top to bottom:
+# What you write is used. Until it passes its check, the package's function stands in, so every
+# lesson runs from top to bottom. `mine_or_reference` chooses:
 
 # %%
 image_size = exercises.image_size.mine_or_reference(my_image_size)
@@ -151,8 +159,9 @@ print("the reef picture is", image_size(scene.image), "and those in the lab", im
 # ## The way
 #
 # Each lesson asks a question, lets you guess, play, build and break, and then uses what you built.
-# Answers and solved exercises are remembered on this machine alone. `detlab progress` prints them;
-# `detlab reset 02` brings back lesson 02 as it was, and keeps yours beside it.
+# Answers and solved exercises are remembered on this machine alone. In a terminal,
+# `detlab progress` prints them, and `detlab reset 02` brings back lesson 02 as it was and keeps
+# yours beside it.
 
 # %%
 lesson.course_map()
@@ -169,12 +178,12 @@ lesson.course_map()
 # %% [markdown]
 # ## Words of lessons 01 to 04
 #
-# - **class**: what an object is, as *fish*; its number is the **label**; 0 is background
-# - **logits**, **scores**: what a network says, before and after it is squeezed into 0 to 1
-# - **box**: four numbers that say where, in pixels
-# - **ground truth**: boxes and labels that are right
+# - **class**: what an object is; its number is the **label**; 0 is background (01)
+# - **logits**, **scores**: what a network says, before and after it is squeezed into 0 to 1 (01)
+# - **box**: four numbers that say where, in pixels (02)
+# - **ground truth**: the right boxes and labels, to compare with
 # - **IoU**: how well two boxes agree, 0 to 1 (02)
-# - **loss**: how wrong an answer is, to be made small (03)
+# - **loss**: how wrong an answer is, to be made small (01)
 # - **head**: the last layers of a network, one per kind of answer (04)
 
 # %% [markdown]
@@ -182,10 +191,11 @@ lesson.course_map()
 #
 # - **feature map**: the picture as a coarse grid of numbers; **stride**: pixels per cell (06)
 # - **anchor**: a guess to begin with; **deltas**: how to move it onto a box (06)
-# - **positive, negative, ignored**: an anchor learns an object, background, nothing (07)
+# - **positive**, **negative**, **ignored** anchors learn an object, background, nothing (07)
 # - **NMS**: of many boxes on one object, keep the best (08)
-# - **precision**, **recall**: the share of guesses that are right; of objects found (10)
-# - **AP**: both in one number (10)
+# - **precision**: the share of the guesses that are right (10)
+# - **recall**: the share of the objects that are found (10)
+# - **AP**, average precision: both in one number (10)
 
 # %% [markdown]
 # ## Next
