@@ -34,7 +34,10 @@ seed = lesson.seed()
 # ## One picture, all its anchors
 #
 # The anchors of the course's own detector, over a reef that it has never seen. It looks at
-# 128 × 128 pixels; we draw the same reef four times as large. Which anchors should learn an animal?
+# 128 × 128 pixels; we draw the reef four times as large, and its anchors with it.
+#
+# That an anchor **learns** an animal means: its logits shall name the animal, its deltas shall lead
+# to the animal's box. Which anchors should learn?
 
 # %%
 detector, info = lesson.shipped_detector()
@@ -47,8 +50,8 @@ print(f"{len(anchors):,} anchors, {len(scene.boxes)} animals:", end=" ")
 print(", ".join(names[label] for label in scene.labels.tolist()))
 
 # %% [markdown]
-# On the left, every fifth anchor. On the right, those that a rule has chosen: blue ones learn
-# the animal that they lie on. You will write that rule.
+# On the left, every fifth anchor, in white. On the right, in blue, those that a rule has chosen:
+# each of them learns the animal that it lies on. You will write that rule.
 
 # %% tags=["thumbnail"]
 matches = match_anchors(guesses, scene.boxes)
@@ -86,6 +89,8 @@ Commit(
 # Count. An anchor that learns an object is **positive**, one that learns "this is background" is
 # **negative**. In between, from IoU 0.4 to 0.5, either answer would be unfair: those anchors are
 # **ignored** and learn nothing.
+#
+# `matches` has a number for each anchor: the row of its animal, or `NEGATIVE`, or `IGNORED`.
 
 # %%
 for role, chosen in {
@@ -99,9 +104,11 @@ assert (matches >= 0).float().mean() < 1 / 50
 # %% [markdown]
 # ## Play · move the thresholds
 #
-# Blue is positive, yellow is ignored. Slide *positive from* upwards and watch the table: fewer and
-# fewer anchors for each animal. As long as *every object's best anchor is positive* is ticked, each
-# animal keeps one at least. That is called **forcing**.
+# Blue is positive, yellow is ignored, green is the ground truth. The dots are the centres of all
+# anchors. Slide *positive from* upwards and watch the table: fewer and fewer anchors for each
+# animal. (What lies between *negative below* and *positive from* is ignored.) As long as *every
+# object's best anchor is positive* is ticked, each animal keeps one at least. That is called
+# **forcing**.
 #
 # **Task**: switch forcing off, and find a threshold at which exactly one animal has no anchor left.
 
@@ -117,7 +124,8 @@ lab = MatchLab(
 lab
 
 # %% [markdown]
-# The same by code. What is bought with a higher threshold, and who pays?
+# The same by code, without forcing. The four numbers are those of turtle, fish, eel and turtle.
+# What is bought with a higher threshold, and who pays?
 
 # %%
 lab.force_best = False
@@ -127,14 +135,14 @@ for positive_iou in (0.4, 0.5, 0.6, 0.7):
 lab.preset("reset")
 
 # %% [markdown]
-# High: those who learn are near, and have little to correct. But some animals are learned by
-# nobody. Low: many learn, among them guesses that see half an animal. And forcing makes sure that
-# each animal is learned by its best anchor, however bad that is.
+# A high threshold: the anchors that learn are near, and have little to correct. But some animals
+# are learned by nobody. A low one: many learn, among them guesses that see half an animal. And
+# forcing makes sure that each animal is learned by one anchor at least, however bad that is.
 
 # %% [markdown]
 # ## Commit · two want the same
 #
-# Forcing has a trap. Two animals lie close together, and both overlap the same anchor best:
+# Forcing has a trap. Here are two objects that lie close together, and three anchors:
 
 # %%
 two = torch.tensor([[0.0, 1.0, 20.0, 12.0], [1.0, 0.0, 21.0, 10.0]])
@@ -143,7 +151,7 @@ for row, ious in enumerate(box_iou(three, two).tolist()):
     print(f"anchor {row}: IoU with object 0 {ious[0]:.2f}, with object 1 {ious[1]:.2f}")
 
 # %% [markdown]
-# Anchor 0 is the best of both.
+# Anchor 0 is the best one for object 0, and for object 1, too.
 
 # %%
 Commit(
@@ -158,9 +166,10 @@ Commit(
 )
 
 # %% [markdown]
-# The rule of this course: of all pairs in the table, the best comes first. Neither of the two is
-# free any more. Then the best pair of those left, and so on. The package's answer, anchor by anchor
-# (−1 is background):
+# The rule of this course: of all pairs of an anchor and an object, the one with the largest IoU
+# comes first. Its anchor and its object are not free any more. Then the best pair of those left,
+# and so on. So anchor 0 goes to object 1, with 0.90; object 0 has to take anchor 1, with 0.15. The
+# package says the same, anchor by anchor (−1 is background):
 
 # %%
 better = match_anchors(three, two).tolist()
@@ -170,11 +179,11 @@ assert better == [1, 0, NEGATIVE]
 # %% [markdown]
 # ## Build · `match_anchors`
 #
-# *Difficulty 4 of 5 · importance 5 of 5 · up to 20 minutes.* The rule, in four sentences:
+# *Difficulty 4 of 5 · importance 5 of 5 · up to 20 minutes.* The rule:
 #
 # 1. Each anchor answers for the object it overlaps most, if their IoU is `positive_iou` or more.
 # 2. Below `negative_iou` it is `NEGATIVE`, in between `IGNORED` (the numbers −1 and −2).
-# 3. Then the best pairs are forced, until each object (or each anchor) had its turn.
+# 3. Then the best pairs are forced, whatever 1 and 2 said, until no object (or anchor) is left.
 # 4. Without objects all anchors are `NEGATIVE`.
 #
 # By hand: IoUs of 0.8, 0.45 and 0.1 with the only object give `[0, IGNORED, NEGATIVE]`.
@@ -197,8 +206,8 @@ exercises.match_anchors.check(my_match_anchors)
 #
 # ## Break · an object that no anchor answers for
 #
-# The first wrong version forces nobody. How many animals of sixty reefs are learned by nobody at
-# all, as the threshold rises?
+# The first wrong version leaves out number 3: it forces nobody. As the threshold rises, how many
+# animals of sixty reefs are learned by no anchor at all?
 
 # %%
 match = exercises.match_anchors.mine_or_reference(my_match_anchors)
@@ -216,8 +225,9 @@ for positive_iou in (0.5, 0.6, 0.7):
 assert lost["not forced"] > total / 4
 
 # %% [markdown]
-# Not one error message, and the loss falls nicely: animals that nobody must find cost nothing.
-# They are missed for ever after. In the lab this is the preset *strict*: an arrow points at each.
+# Not one error message, and the loss does not tell: animals that nobody must find cost nothing.
+# They are missed for ever after. In the lab this is the preset *strict*, positive from 0.8. An
+# arrow points at each animal that no anchor learns: here at all four.
 
 # %%
 alone = MatchLab(scene.image, scene.target, guesses, names)
@@ -227,11 +237,11 @@ alone
 # %% [markdown]
 # ## Break · an anchor that is overwritten
 #
-# The second wrong version is one line: `matches[iou.argmax(dim=0)] = torch.arange(M)`. It reads
-# well, and gives anchor 0 of above to whoever comes last.
+# The second wrong version forces in one line: `matches[iou.argmax(dim=0)] = torch.arange(M)`, for
+# M objects. It reads well, and gives an anchor that two objects want to the one that comes last.
 #
-# With thousands of anchors two animals rarely want the same one. On a coarse grid they do: one
-# shape, 64 cells, and crowded reefs.
+# With thousands of anchors two animals rarely want the same one. On a coarse grid they do: 64 cells
+# with one shape each, over sixty crowded reefs with about 250 animals.
 
 # %%
 overwriting = exercises.match_anchors.mistakes["an object overwrote another object's anchor"]
@@ -249,8 +259,9 @@ assert lost["overwriting"] >= 8
 # %% [markdown]
 # ## Break · always background, nearly always right
 #
-# Now everybody has something to learn. Look at what that is. A detector that looks at nothing and
-# calls *every* anchor background: how often is it right on those sixty reefs?
+# Now every animal has an anchor that learns it. And the other anchors? They learn background.
+# Suppose that a detector looks at nothing and calls *every* anchor background. How often is it
+# right on the first sixty reefs? (Ignored anchors do not count.)
 
 # %%
 everyone = torch.cat([match(anchors, each.boxes) for each in reefs])
@@ -261,9 +272,12 @@ print(f"everything is background: {accuracy:.1%} right, 0 of {total} animals fou
 assert accuracy > 0.985
 
 # %% [markdown]
-# So accuracy says nothing here. And the loss? **Cross-entropy** of lesson 01 says how wrong each
-# anchor is; the loss adds them up. Whose voice is that sum, in a detector with fresh weights, and
-# in the trained one? (It was trained with the thresholds 0.4 and 0.3, so we match with these.)
+# So accuracy says nothing here. And the loss? The **cross-entropy** of lesson 01 says how wrong the
+# logits of one anchor are, its **error**; we add all errors up. How much of the sum comes from
+# negatives, in a detector with fresh weights, and in the trained one?
+#
+# `match_batch` gives each anchor its label, 0 for background, and says which anchors count. (The
+# detector was trained with the thresholds 0.4 and 0.3, so we match with these.)
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -285,14 +299,15 @@ assert share["trained"] < 0.5
 # At the start nearly all that the network hears is "this is water". The few who have
 # something to say are drowned. This is the **imbalance** of detection. The trained detector has got
 # past it, because it did not listen to everybody. There are two famous cures: listen to few
-# negatives, or lower everybody's voice who is sure.
+# negatives, or lower the voice of each answer that is sure and right.
 
 # %% [markdown]
 # ## Build · `hard_negative_cross_entropy`
 #
 # *Difficulty 3 of 5 · importance 4 of 5 · up to 10 minutes.* First cure: count all positives, and
 # of the negatives only the **hardest**, those with the largest error: three for each positive, at
-# least eight for a picture (so that an empty sea teaches too).
+# least eight for a picture (so that an empty sea teaches too). `reduction="none"`, as above, gives
+# each anchor's error. The ignored were already left out by the caller.
 #
 # By hand: errors of a positive 2.0, of negatives 0.1, 0.9, 0.4. With one negative per positive and
 # at least one, the loss is 2.0 + 0.9.
@@ -317,9 +332,10 @@ exercises.hard_negative_cross_entropy.check(my_hard_negative_cross_entropy)
 # %% [markdown]
 # ## Build · `focal_loss`
 #
-# *Difficulty 4 of 5 · importance 4 of 5 · up to 15 minutes.* Second cure. The network asks a yes or
-# no per class, each through a **sigmoid**: 1 / (1 + exp(−logit)) lies between 0 and 1. Let p be the
-# probability that it gives to the *right* answer. Then each answer costs
+# *Difficulty 4 of 5 · importance 4 of 5 · up to 15 minutes.* Second cure. Instead of one softmax,
+# the network answers yes or no for each class: the **sigmoid** of a logit, 1 / (1 + exp(−logit)),
+# is the probability of yes. Let p be the probability that it gives to the *right* answer, yes or
+# no. Then each answer costs
 #
 # `weight · (1 − p)^gamma · −log(p)`
 #
@@ -329,6 +345,9 @@ exercises.hard_negative_cross_entropy.check(my_hard_negative_cross_entropy)
 # %% [markdown]
 # By hand: one anchor, logits `[0, 0]`, label 1. Both p are 0.5. The no in column 0 costs
 # 0.75 · 0.25 · 0.693, the yes in column 1 costs 0.25 · 0.25 · 0.693; together 0.173.
+#
+# Mind logits of 200, as in lesson 01: a p that was rounded to 0 has no log. `F.logsigmoid(logit)`
+# is the log of p where yes is right, `F.logsigmoid(-logit)` where no is.
 
 
 # %%
@@ -343,8 +362,8 @@ def my_focal_loss(logits, labels, alpha=0.25, gamma=2.0):
 exercises.focal_loss.check(my_focal_loss)
 
 # %% [markdown]
-# `exercises.focal_loss.hint()` helps. What does (1 − p)² do? Cross-entropy against focal loss, for
-# one answer that becomes surer and surer:
+# `exercises.focal_loss.hint()` helps. What does (1 − p)² do? Cross-entropy against focal loss, its
+# weight left out, for one right answer that becomes surer and surer:
 
 # %%
 for p in torch.tensor([0.1, 0.5, 0.9, 0.99]):
@@ -353,10 +372,13 @@ for p in torch.tensor([0.1, 0.5, 0.9, 0.99]):
     print(f"{plain / focal:,.0f} times less")
 
 # %% [markdown]
+# An answer that is 99 % sure, and right, is hardly heard any more; one that is wrong keeps
+# most of its voice. A larger gamma quiets the sure ones more.
+#
 # ## Commit · forty steps
 #
-# Four copies of the real detector, fresh weights, the same eight small pictures, forty steps each.
-# Matching and box loss are the same; only the class loss differs.
+# Four detectors built like the course's, with fresh weights, learn the same eight small pictures in
+# forty steps. Matching and box loss are the same; only the class loss differs.
 
 # %%
 Commit(
@@ -371,8 +393,11 @@ Commit(
 )
 
 # %% [markdown]
-# The class loss is an argument of `detection_loss`, which divides by the number of positives. So
-# "times positives" makes an average over *all* anchors of it.
+# The four class losses: cross-entropy as a **mean over all** anchors; its **sum**, divided by the
+# number of **positives**; your **hard negatives**; your **focal loss**.
+#
+# The class loss is an argument of `detection_loss`, which divides by the number of positives
+# itself. The first one must undo that: it takes the mean times the positives.
 
 # %%
 class_losses = {
@@ -389,9 +414,10 @@ pictures = [(each.image, each.target) for each in small]
 wanted = sum(len(each.boxes) for each in small)
 
 # %% [markdown]
-# `fit` is the course's training loop. Focal loss asks yes or no, so its detector reads its logits
-# by sigmoid, the others by softmax. At the end each looks at the eight pictures: an animal is found
-# if a box of its class, with a score above 0.3, has an IoU of 0.5 or more with it.
+# `fit` is the course's training loop, and `TrainConfig` its settings: lesson 09 explains them.
+# Focal loss asks yes or no, so its detector reads its logits by sigmoid, the others by softmax. At
+# the end each looks at the eight pictures again: an animal is found if a box of its class, with a
+# score above 0.3, has an IoU of 0.5 or more with it.
 
 # %%
 config = TrainConfig(epochs=40, batch_size=8, seed=seed, precision="float32", average_decay=0.5)
@@ -414,8 +440,8 @@ for name, number in hits.items():
     print(f"{name:<16} loss fell by {fell[name]:.0%}, found {number} of {wanted} animals")
 
 # %% [markdown]
-# A loss that fell by more than nine tenths, and a detector that sees nothing. Below, four of the
-# pictures that each of two was trained on, for forty steps:
+# In the first line, a loss that fell by more than nine tenths, and a detector that sees next to
+# nothing. Four of the eight pictures, with what two of the detectors say of them:
 
 # %%
 rows = [
@@ -435,15 +461,19 @@ assert hits["mean over all"] <= 0.2 * wanted
 assert min(hits[name] for name in class_losses if name != "mean over all") >= 0.6 * wanted
 
 # %% [markdown]
-# Note the second row of numbers: plain cross-entropy learns these eight pictures as well, if only
-# it is divided by the *positives*. The divisor is half of the cure; in an average over everybody,
-# an animal's voice shrinks with every anchor that you add.
+# Note the second line of numbers: plain cross-entropy learns these eight pictures, too, if it is
+# divided by the *positives*. In an average over everybody, an animal's voice shrinks with every
+# anchor that you add. So the divisor is one half of the cure.
+#
+# The other half is whom you listen to: the 97 % from above. Eight pictures are too easy to show a
+# difference between the last three.
 
 # %% [markdown]
 # ## Use · in the real detector
 #
-# The shipped detector was trained with these parts. Your versions go in by argument, and the loss
-# of sixty reefs must be the same as with the package's:
+# The shipped detector was trained with matching and hard negatives. Your versions go in by
+# argument. The three losses on sixty reefs must be the same as with the package's: if they are not,
+# the last line of the cell raises an error.
 
 # %%
 targets = [each.target for each in reefs]
@@ -456,8 +486,8 @@ torch.testing.assert_close(mine, package)
 
 # %% [markdown]
 # What differs in the package's `match_anchors`? It checks its thresholds, can be told not to force,
-# and takes the IoU as an argument. The best pairs come from a function that never looks through the
-# whole table twice, since training asks for them in every step.
+# and takes the IoU as an argument. The best pairs come from `free_best_anchors`, which never looks
+# through the whole table twice, since training asks for them in every step.
 
 # %%
 lesson.show_source(match_anchors)
@@ -465,22 +495,23 @@ lesson.show_source(match_anchors)
 # %% [markdown]
 # ## Recap
 #
-# - Matching decides what each anchor learns: an object, background, or nothing ("Build ·
-#   match_anchors").
-# - Without forcing some animals are learned by nobody, without an error ("Break · an object that no
-#   anchor answers for").
-# - Everything-is-background is 99 % right and finds nothing ("Break · always background").
-# - Count few negatives, or play the sure ones down; and divide by the positives ("Commit · forty
-#   steps").
+# - Matching decides what each anchor learns: an object, background, or nothing (*Build ·
+#   match_anchors*).
+# - Without forcing some animals are learned by nobody, without an error (*Break · an object that no
+#   anchor answers for*).
+# - Everything-is-background is 99 % right and finds nothing (*Break · always background, nearly
+#   always right*).
+# - Count few negatives, or play the sure ones down; and divide by the positives (*Commit · forty
+#   steps*).
 #
-# **Myth** "If the loss falls, the detector learns." It fell by more than nine tenths, and found
-# next to nothing.
+# **Myth** "If the loss falls, the detector learns." In *Commit · forty steps* a loss fell by more
+# than nine tenths, and its detector found next to nothing.
 
 # %% [markdown]
 # **For experts** A sigmoid head starts with a bias that says "1 %" to everything, else its first
 # steps are lost to background. IoU thresholds favour large objects; newer rules choose by what the
-# network itself predicts (ATSS, SimOTA), or allow one anchor per object (DETR). Focal loss and hard
-# negatives answer the same question.
+# network itself predicts (ATSS, SimOTA), or allow one anchor per object (DETR). Alpha is small
+# though a yes is rare, because gamma quiets nearly every no already.
 #
 # **Connects to** lesson 06 (the guesses) and lesson 09 (your parts train a detector).
 #
