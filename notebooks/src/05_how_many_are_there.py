@@ -50,9 +50,11 @@ lesson.Show(figure, "Four drawn reefs with no, one, three and six animals, each 
 #
 # One old idea needs nothing new. A **window** is a small frame. Put it in the top left corner, cut
 # out what it shows, and ask a classifier: *what is in here, or is it background?* Move it a few
-# pixels, the **stride**, and ask again. Every window that shows an animal becomes a box.
+# pixels, the **stride**, and ask again. A window whose answer is an animal **fires**: it becomes a
+# box.
 #
-# So the network answers with one vector as ever, and the *number of windows that fire* is free.
+# So the network answers with one row of fixed length for each window, as in lesson 01, and the
+# *number of windows that fire* is free.
 
 # %% [markdown]
 # ## Commit · how many windows?
@@ -84,10 +86,11 @@ assert len(windows) == 625
 # ## Build · `window_boxes`
 #
 # *Difficulty 2 of 5 · importance 3 of 5 · up to 10 minutes.* All places of the window, row by row.
+# A step that leaves the picture is not taken.
 #
 # By hand: a picture 8 high and 12 wide, a window 8 × 8, stride 4. There is one row of places,
 # because 8 − 8 = 0 leaves no step down. To the right, 12 − 8 = 4 leaves one step. So the windows
-# are `[0, 0, 8, 8]` and `[4, 0, 12, 8]`. Sizes say the height first, boxes say x first!
+# are `[0, 0, 8, 8]` and `[4, 0, 12, 8]`. Sizes: height first. Boxes: x first.
 
 
 # %%
@@ -107,9 +110,10 @@ exercises.window_boxes.check(my_window_boxes)
 #
 # ## A classifier for windows
 #
-# Now the classifier, from pictures whose boxes we know. A window learns the class of an animal if
-# their IoU is at least 0.5, and background (label 0) if it is less than 0.3. What lies between is
-# left out. There is far more background than anything, so we take 50 such windows a picture.
+# Now the classifier, trained on pictures whose boxes we know. A window learns the class of an
+# animal if their IoU is at least 0.5, and background (label 0) if its IoU with every animal is
+# less than 0.3. What lies between is left out. There is far more background than anything, so we
+# take 50 such windows a picture. 150 pictures are for training, 30 are kept to judge it.
 
 # %%
 scenes = [
@@ -130,15 +134,19 @@ for scene in scenes[:150]:
 crops, labels = torch.cat(crops), torch.cat(labels)
 
 # %% [markdown]
-# Every crop is one small classification, as in lesson 01:
+# What a window cuts out is a **crop**. Every crop is one small classification, as in lesson 01:
 
 # %%
 # NBVAL_IGNORE_OUTPUT
 print(f"{len(crops)} crops, {(labels > 0).float().mean():.0%} of them show an animal")
 
 # %% [markdown]
-# The network is four convolutions that add no zeros around their maps. The last one sees all that
-# is left of a window, and gives one score per class and background. A few seconds of training:
+# The network is four **convolutions**. A convolution makes numbers of a small patch, 3 × 3 say,
+# then moves on and does the same *with the same weights*. That makes a new map. We add no zeros
+# around the maps, so a window shrinks: 32 × 32, 15 × 15, 7 × 7, 5 × 5, 1 × 1. In that last cell
+# stand eight logits: background and all seven kinds of the reef, though only three swim here.
+#
+# (`BatchNorm2d` and `ReLU`, in between, change each number by itself.) A few seconds of training:
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -160,8 +168,11 @@ print(f"last loss {loss:.2f}")
 # %% [markdown]
 # ## Play · slide it
 #
-# A picture that it never saw, twice as large; so is the window. Clear water means a high score,
-# darkness a low one. Change the stride and the size, and watch the number of windows and the time.
+# A picture that it never saw, twice as large; so is the window. A window's **score** is the
+# probability that it does *not* show background. Clear water means a high score, darkness a low
+# one. Change the window's size and the stride, and watch the number of windows and the time.
+#
+# For the task, a window is an animal's if their IoU is above 0.4.
 
 # %%
 look = reef.draw_scene(52, 3, image_size=(256, 256), objects=(4, 4), crowding=0.0, **sizes)
@@ -184,7 +195,8 @@ lab
 
 # %% [markdown]
 # With a coarse stride an animal between two places is seen by nobody. With a fine one everything is
-# seen, and paid for. Here is the bill, without the picture: the same 128 pixels, cut ever finer.
+# seen, and paid for. Here is the bill: one picture of 128 × 128 pixels, windows of 32 × 32, and a
+# stride that gets finer and finer.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -210,7 +222,8 @@ assert seconds[2] > 4 * seconds[8]
 #
 # ## Commit · how many windows fire?
 #
-# Stride 4, new pictures. A window **fires** if its score for some animal is above 0.5.
+# Stride 4, new pictures. Say that a window fires if its score is above 0.5: background gets less
+# than half of the probability.
 
 # %%
 Commit(
@@ -225,8 +238,8 @@ Commit(
 )
 
 # %% [markdown]
-# We count, for each animal of 30 new pictures, the windows that fire and overlap it with an IoU of
-# 0.3 or more.
+# We count, for each animal of the 30 pictures that were kept, the windows that fire and overlap it
+# with an IoU of 0.3 or more. (Below 0.3, a window was background in training.)
 
 # %%
 fires = []
@@ -254,8 +267,8 @@ assert (fires == 0).float().mean() < 0.15
 #
 # ## Commit · one by one, or all at once?
 #
-# 625 windows, 625 runs of the network, and neighbours share most of their pixels. Our network is
-# made of convolutions only. What if it sees the *whole* picture, once?
+# 625 windows are 625 crops to look at, and neighbours share most of their pixels. Our network is
+# made of convolutions. What if it sees the *whole* picture, once?
 
 # %%
 Commit(
@@ -270,7 +283,9 @@ Commit(
 )
 
 # %% [markdown]
-# We try both ways on one picture.
+# We try both ways on one picture. `flatten(1).T` lists the cells of the 25 × 25 map row by row, as
+# the windows are listed. "The same" means that no two logits differ by more than about a
+# thousandth.
 
 # %%
 with torch.no_grad():
@@ -299,15 +314,17 @@ assert min(times["one by one"]) > 4 * min(times["at once"])
 
 # %% [markdown]
 # That is the **grid of cells**: the network turns the picture into a **map** (a *feature map*), 25
-# rows and 25 columns here, and each **cell** of the map answers for one window. From cell to cell
-# it is 4 pixels, the **stride** of the map. What neighbours share is computed once.
+# rows and 25 columns here, and each **cell** of the map answers for one window. Two of its
+# convolutions move on by 2, not by 1. So from cell to cell it is 2 · 2 = 4 pixels, the **stride**
+# of the map. What neighbours share is computed once.
 #
-# A third way are **region proposals**: something cheap first names a few hundred places that may
-# hold anything, and only these are classified.
+# A third way is **region proposals**: something cheap first names a few hundred places that may
+# hold an animal, and only these are classified.
 
 # %% [markdown]
-# What remains is the shape. Each cell answers for one square of 32 × 32. How well could *any* of
-# our windows box animals of other sizes?
+# What remains is the shape. Each cell answers for one square of 32 × 32. How well could it box an
+# animal at best? For each animal we take the IoU of the window that fits it best, whatever the
+# network says. First for animals of the size that we had, then for larger ones.
 
 # %%
 for name, size in {"24 to 38 px": (0.22, 0.3), "64 to 77 px": (0.5, 0.6)}.items():
@@ -317,8 +334,8 @@ for name, size in {"24 to 38 px": (0.22, 0.3), "64 to 77 px": (0.5, 0.6)}.items(
 assert torch.cat(best).mean() < 0.35
 
 # %% [markdown]
-# For the large ones no window of the 625 is good enough, whatever the network says. More shapes, or
-# a network that *corrects* the window? That is lesson 06.
+# For most of the large ones, none of the 625 windows is good enough. More shapes, or a network
+# that *corrects* the window? That is lesson 06.
 #
 # ## Build · `to_detection`
 #
@@ -328,9 +345,12 @@ assert torch.cat(best).mean() < 0.35
 # %% [markdown]
 # *Difficulty 3 of 5 · importance 4 of 5 · up to 15 minutes.*
 #
-# By hand: two windows, scores of background, fish and crab. `[0.9, 0.1, 0.0]` is background: no
-# box. `[0.2, 0.1, 0.7]` is a crab, label 2, because column 0 is background and fish is 1. With a
-# threshold of 0.5 one box remains, with the score 0.7.
+# By hand: two windows, scores of background, fish and crab, threshold 0.5. In `[0.9, 0.1, 0.0]`
+# the best animal has 0.1: no box. `[0.2, 0.1, 0.7]` is a crab, label 2, because column 0 is
+# background and fish is 1. One box remains, with the score 0.7.
+#
+# Background does not compete: with a threshold of 0.2, `[0.6, 0.1, 0.3]` is a crab of 0.3. Where
+# nothing remains, `boxes` still has four columns: `[0, 4]`.
 
 
 # %%
@@ -347,7 +367,7 @@ exercises.to_detection.check(my_to_detection)
 
 # %% [markdown]
 # `exercises.to_detection.hint()` helps. Now four pictures in one pass, and a list of four dicts.
-# Their lengths differ, as they should.
+# The threshold is 0.8 here, so that the drawing stays readable.
 
 # %%
 to_detection = exercises.to_detection.mine_or_reference(my_to_detection)
@@ -359,7 +379,8 @@ detections = [to_detection(windows, score, score_threshold=0.8) for score in sco
 print("a list of", len(detections), "dicts with", list(detections[0]))
 
 # %% [markdown]
-# Drawn:
+# Drawn. The number of boxes differs, as it should. Most animals lie under a bundle of windows. Who
+# has none was not found at this threshold, and a box on plants or sand is a false alarm.
 
 # %%
 figure = draw_layers(
@@ -380,13 +401,15 @@ lesson.Show(figure, "Four reefs; around each animal lies a bundle of dashed wind
 # ## Lists, or padding?
 #
 # The truth comes as a list, too. To train on several pictures at once, we stack them to one tensor
-# `[B, 3, H, W]`. Pictures of other sizes are filled up with zeros: **padding**. But boxes? One
-# picture has one, the next has six. Some code fills them up as well, with boxes of zeros.
-#
+# `[B, 3, H, W]`. Smaller pictures are filled up with zeros: **padding**. But boxes? One picture
+# has one, the next has six. Some code fills them up as well, with boxes of zeros, so that they
+# stack, too.
+
+# %% [markdown]
 # ## Commit · what padding teaches
 #
-# Suppose a network can give only one box for everything. Under the squared error it learns the
-# *mean* of all rows. Somebody counts the rows of padding, too.
+# Suppose a network can give only one box for everything. Under L2 it learns the *mean* of all
+# rows, as you saw in lesson 03. Somebody counts the rows of padding, too.
 
 # %%
 Commit(
@@ -433,8 +456,8 @@ assert len(set(rows)) == 1
 
 # %% [markdown]
 # No error anywhere; and every picture has as many "animals" as the fullest. Who pads has to carry
-# a mask along, in every function. Lists need none. And a check at the door finds it: detlab sends
-# every target through this one.
+# a mask along, yes or no for each row: is it real? Lists need none. And a check at the door finds
+# the padding: detlab sends every target that it loads through this one.
 
 # %%
 from detlab.types import check_target
@@ -447,12 +470,16 @@ except ValueError as error:
 # %% [markdown]
 # ## Build · `collate`
 #
-# *Difficulty 3 of 5 · importance 4 of 5 · up to 15 minutes.* From a list of pairs (picture, target)
-# to one tensor of pictures and one list of targets.
+# From a list of pairs (picture, target) to one tensor of pictures and one list of targets. Why a
+# `multiple` of 32? So wide is a cell of the detector's coarsest map.
+
+# %% [markdown]
+# *Difficulty 3 of 5 · importance 4 of 5 · up to 15 minutes.*
 #
 # By hand: pictures of 20 × 40 and 36 × 10 (height × width), multiple 32. The largest height is 36,
-# rounded up to 64; the largest width is 40, rounded up to 64. Both are filled up on the right and
-# below, so that no pixel moves and every box stays true. The targets pass as they are.
+# rounded up to 64; the largest width is 40, rounded up to 64. (A 64 would stay 64.) Both are
+# filled up on the right and below, so that no pixel moves and every box stays true. Pictures stay
+# uint8; the targets pass as they are, in a list.
 
 
 # %%
@@ -472,9 +499,9 @@ exercises.collate.check(my_collate)
 #
 # ## Use · pictures of three sizes in the real detector
 #
-# The course's detector learns and judges from such batches. Here are three pictures of three sizes.
-# Its **loss** (how wrong it is; lesson 07) must be the same with your function, and grow with that
-# of a classmate who pads on the left and above.
+# The course's detector is trained and judged on such batches. Here are three pictures of three
+# sizes. Its **box loss** (how wrong its boxes are; more in lesson 07) must be the same with your
+# function, and grow with that of a classmate who pads on the left and above.
 
 # %%
 from detlab.losses import detection_loss
@@ -501,7 +528,7 @@ assert loss["left and above"] > loss["package"] + 0.2
 
 # %% [markdown]
 # And what the detector answers is the list that you know by now, a dict for each picture. Six
-# pictures of its validation set:
+# pictures of its **validation set**, pictures that are kept apart from training:
 
 # %%
 from detlab.data import load_dataset
@@ -513,9 +540,12 @@ for found, target in zip(detect(detector, images), targets, strict=True):
     print(f"{len(target['boxes'])} animals, {len(found['boxes'])} boxes")
 
 # %% [markdown]
-# Nearly as many boxes as animals, and hardly a duplicate: how it does that is the story of the
-# next lessons. One warning. Padding leaves the boxes true, and yet the network *sees* it. This one
-# learned from pictures without black edges:
+# About as many boxes as animals, no more bundles: how it does that is the story of the next
+# lessons.
+#
+# One warning. Padding leaves the boxes true, and yet the network *sees* it. This one learned from
+# pictures without black edges. Here are the three pictures of three sizes again, each alone and
+# then in one batch:
 
 # %%
 alone = [len(detect(detector, [scene.image])[0]["boxes"]) for scene in frames]
@@ -524,8 +554,8 @@ print("boxes, each picture alone:", sum(alone), "· in one padded batch:", sum(t
 assert sum(together) > sum(alone)
 
 # %% [markdown]
-# It finds animals on the black edge. Who trains on pictures of many sizes shows it such edges, and
-# it learns to pass them over.
+# It "finds" animals where the picture meets the black. Who trains on pictures of many sizes shows
+# it such edges, and it learns to pass them over.
 #
 # The package's `collate`:
 
@@ -541,11 +571,11 @@ lesson.show_source(collate)
 #
 # - A window that slides turns one answer of fixed size into any number of boxes (*A window that
 #   slides*).
-# - Half the stride is four times the work (*Play · slide it*), and many windows fire on an animal
-#   (*Commit · how many windows fire?*).
+# - Half the stride is about four times the work (*Play · slide it*), and many windows fire on an
+#   animal (*Commit · how many windows fire?*).
 # - Convolutions give all windows in one pass: a grid of cells (*Commit · one by one, or all at
 #   once?*).
-# - Boxes travel as a list of dicts; padding that counts is an animal that is not there (*Break*).
+# - Boxes travel as a list of dicts; no padding counts (*Break · padding counted as an object*).
 # - Pictures are padded on the right and below (*Use*).
 
 # %% [markdown]
