@@ -21,7 +21,8 @@ from detlab.widgets import ClassifierLab, Commit
 seed = lesson.seed()
 
 # %% [markdown]
-# Eight pictures from the drawn reef. What is in each?
+# Eight pictures from the drawn reef, with four of its seven animals. What is in each? (`seed` is 0.
+# All that is random in a lesson begins from it, so you see what is described.)
 
 # %% tags=["thumbnail"]
 class_names = reef.CLASS_NAMES[:5]
@@ -37,8 +38,8 @@ lesson.Show(
 # %% [markdown]
 # ## From a picture to numbers
 #
-# A picture is a tensor `[3, H, W]` of whole numbers from 0 to 255: red, green and blue, row by
-# row. Its type `uint8` is one byte a number. This is one pixel, in the picture's upper left.
+# A picture is a tensor `[3, H, W]` of whole numbers from 0 to 255: red, green and blue, row by row.
+# Its type `uint8` is one byte a number. Below, the shape of one, and one pixel: row 5, column 10.
 
 # %%
 picture = reef.draw_scene(11, 0, image_size=(64, 64), **alone).image
@@ -66,9 +67,8 @@ for pictures in (picture[None], torch.stack([picture] * 3)):
     print("pictures", list(pictures.shape), "-> logits", list(logits.shape))
 
 # %% [markdown]
-# N pictures in, `[N, K]` logits out, K the number of classes. Whatever a picture shows, its
-# answer is **one row of fixed length**. Keep that in mind: it is the reason for all later
-# lessons.
+# N pictures in, `[N, K]` logits out, K the number of classes. Whatever a picture shows, its answer
+# is **one row of fixed length**. Keep that in mind: all later lessons come from it.
 #
 # (The `_` is a box. The network can point, too, but nobody asks it to before lesson 03.)
 
@@ -76,8 +76,8 @@ for pictures in (picture[None], torch.stack([picture] * 3)):
 # ## From logits to probabilities
 #
 # Logits may be negative, and sum to anything. **Softmax** makes **probabilities** of them:
-# positive, with sum 1. It takes e to the power of each logit, then divides each power by their
-# sum.
+# positive, with sum 1. It takes e = 2.718 to the power of each logit, then divides each power by
+# their sum.
 #
 # By hand: the logits 0, 0.693 and 1.609 have the powers 1, 2 and 5. Their sum is 8, so the
 # probabilities are 1/8, 2/8 and 5/8.
@@ -112,15 +112,15 @@ for name, changed in {"as is": logits, "+ 10": logits + 10, "× 10": logits * 10
     print(f"{name:<6}", [round(value, 3) for value in changed.softmax(dim=1)[0].tolist()])
 
 # %% [markdown]
-# Only **differences** of logits count. So you may take the same number off a whole row whenever
-# that is handy, and soon it will be.
+# Only **differences** of logits count. So you may take the same number off a whole row.
 #
 # ## Build · `softmax`
 #
 # *Difficulty 2 of 5 · importance 4 of 5 · up to 10 minutes.* Write it for a table: a row per
 # picture, and each row sums to 1. `powers.sum(dim=1, keepdim=True)` gives one sum per row as a
-# column `[N, 1]`, so that a division reaches the whole row.
-
+# column `[N, 1]`, so that a division reaches the whole row. `amax` gives the largest likewise.
+#
+# The check also tries logits of 1000, and e¹⁰⁰⁰ is too large for a float. What helps?
 
 # %%
 def my_softmax(logits):
@@ -136,8 +136,8 @@ exercises.softmax.check(my_softmax)
 #
 # ## Break · e to the power of 1000
 #
-# The formula as it stands in books, on three rows of logits. The last two differ in nothing but a
-# constant, so they should give the same.
+# The formula as it stands in books, with nothing taken off, on three rows of logits. The third is
+# the second plus 1000, so both should give the same.
 
 # %%
 softmax = exercises.softmax.mine_or_reference(my_softmax)
@@ -151,7 +151,8 @@ assert torch.allclose(softmax(logits)[2], softmax(logits)[1])
 # %% [markdown]
 # e to the power of 1000 is larger than any float: it becomes `inf`, and inf / inf is **NaN**, not
 # a number. One NaN spreads through the whole network. Take the row's largest logit off first: the
-# largest power is then 1. In half precision, which large networks use, the limit comes early:
+# largest power is then 1. In half precision (two bytes a number, to save memory) the limit comes
+# early:
 
 # %%
 for logit in (11.0, 12.0):
@@ -165,7 +166,8 @@ for logit in (11.0, 12.0):
 # is worse. Here are two networks. Both take a shark for a fish. The first gave the shark 10 %,
 # the second only 1 %.
 #
-# The loss of this lesson is **cross-entropy**: −log of the probability of the *right* class.
+# The loss of this lesson is **cross-entropy**: −log of the probability of the *right* class. (log
+# is the natural logarithm, which undoes e to the power of.)
 
 # %% jupyter={"source_hidden": true}
 Commit(
@@ -206,8 +208,9 @@ lesson.Show(figure, "A curve that falls from 5 near p = 0 to 0 at p = 1, with do
 # By hand: logits 0 and 0, label 1. log(1 + 1) − 0 = 0.693.
 
 # %% [markdown]
-# `logits.gather(1, labels[:, None])[:, 0]` picks one logit in each row: the one whose column
-# stands in `labels`. And as in softmax, mind the logits of 1000.
+# `logits.gather(1, labels[:, None])[:, 0]` picks one logit in each row: the one whose column stands
+# in `labels`. And as in softmax, mind the logits of 1000: what you take off a row goes off its
+# right logit, too.
 
 
 # %%
@@ -225,7 +228,8 @@ exercises.cross_entropy.check(my_cross_entropy)
 #
 # This mistake is in many first projects: the network ends with a softmax, and the loss, which has
 # one inside, takes those probabilities for logits. It still learns a little, so nobody notices.
-# Here is a network that is **sure and right**, more and more:
+# Here a network gets more and more **sure**, and it is **right**: one of five logits grows, the
+# other four are 0.
 
 # %%
 cross_entropy = exercises.cross_entropy.mine_or_reference(my_cross_entropy)
@@ -264,7 +268,7 @@ assert abs(before - knows_nothing) < 0.4
 
 # %% [markdown]
 # Remember this check: a new network's loss is about log K. If yours is far from it, something is
-# wrong before training began. Now 400 steps.
+# wrong before training began. Now 400 steps; "at first" and "at last" are means over 20 of them.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -280,8 +284,8 @@ print(f"loss at first {losses[:20].mean():.2f}, at last {losses[-20:].mean():.2f
 assert losses[-20:].mean() < 0.5 * losses[:20].mean()
 
 # %% [markdown]
-# The loss of every step, and its mean over 20 steps. It falls fast, then slowly, and it is never
-# smooth, because every batch is another one.
+# The loss of every step (pale), and its mean over the last 20 steps (dark). It ends far below where
+# it began. It is never smooth, because every batch is another one.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -301,9 +305,8 @@ lesson.Show(figure, "The loss starts at about 1.6 and falls below 0.4 within 400
 # ask: how often is it right? The network's answer is the class with the largest logit: `argmax`.
 # **Accuracy** is the share of right answers.
 #
-# By hand: the rows (1, 9, 0) and (8, 2, 3) say class 1 and class 0. If both are class 1, one of
-# two is right: 0.5.
-
+# By hand: the rows (1, 9, 0) and (8, 2, 3) say class 1 and class 0. If both are class 1, one of two
+# is right: 0.5. Yes and no have no mean in torch; `.float()` makes 1 and 0 of them.
 
 # %%
 def my_accuracy(logits, labels):
@@ -314,8 +317,9 @@ def my_accuracy(logits, labels):
 exercises.accuracy.check(my_accuracy)
 
 # %% [markdown]
-# `exercises.accuracy.hint()` helps. Now the judgement, on 200 pictures that the network has
-# **never seen**. On those it learned from, it might have learned them by heart.
+# `exercises.accuracy.hint()` helps. Now the judgement, on 200 pictures that the network has **never
+# seen**: those that it learned from it might know by heart. Every picture shows one of four
+# animals, so a guess is right one time in four.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -328,8 +332,8 @@ print(f"accuracy on pictures never seen: {reached:.2f}; by guessing: {1 / 4:.2f}
 assert reached > 0.7
 
 # %% [markdown]
-# Above, the six answers that it is surest of; below, the six that it is least sure of. Where do
-# the mistakes stand?
+# Each picture carries the network's answer and its probability. Above are the six answers that it
+# is surest of, below the six that it is least sure of. Where do the mistakes stand?
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -346,9 +350,11 @@ lesson.Show(figure, "Twelve pictures never seen, each under the class that the n
 # %% [markdown]
 # ## Play · what does it look at?
 #
-# What you cover turns grey for the network, too. Which part of the animal does it need? Find the
-# smallest cover that makes it change its mind. Then press **reset**, set *the window* to *crop*,
-# and see how little of the animal is enough.
+# Drag the small box, or pull at its handles. What it covers turns grey for the network, too. Which
+# part of the animal does it need? Find the smallest cover that makes it change its mind.
+#
+# Then press **reset** and set *the window* to *crop*: now the network sees only what is inside the
+# box. How little of the animal is enough?
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -386,8 +392,8 @@ Commit(
 # %% [markdown]
 # ## Break · one label for two animals
 #
-# 200 such pictures. Of the two animals in each, the one gets more of the probability, the other
-# less. How much more?
+# 200 such pictures. Of the two animals in each, one gets more of the probability, the other less.
+# How much more?
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -414,8 +420,9 @@ print("at most one named per picture:", named <= len(labels))
 print("answers for 1, 2 and 200 pictures:", [list(probabilities[:n].shape) for n in (1, 2, 200)])
 
 # %% [markdown]
-# The shape says it all: a row of K numbers, for one animal, for two, for a swarm. There is no
-# place in it for "two", none for "which of them", and none for "**where**".
+# The shape says it all: a row of K numbers, for one animal, for two, for a swarm. There is no place
+# in it for "two", none for "which of them", and none for "**where**". Here are five of the
+# pictures. The answer may even be a third animal, which is not there.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -471,8 +478,9 @@ assert not (answer.argmax(dim=1) == 0).any()
 #
 # ## Use · the same functions in the real detector
 #
-# The detector of this course has thousands of rows of logits for a picture instead of one. Each
-# row is read as yours:
+# The detector of this course has thousands of rows of logits for a picture instead of one. Each row
+# is read as yours. Only column 0 is left out of the comparison: the detector does not report
+# background, so it puts a 0 there.
 
 # %%
 from detlab.postprocess import to_scores
@@ -485,8 +493,9 @@ alike = torch.allclose(softmax(rows)[:, 1:], to_scores(rows, "softmax")[:, 1:])
 print("your softmax reads them as the detector does:", alike)
 
 # %% [markdown]
-# And this is the package's. The words in the first line are **shapes**: N pictures, K classes.
-# Whoever calls a function of detlab can read there what goes in and what comes out.
+# And this is the package's `cross_entropy`. The letters in its first line are **shapes**: N
+# pictures, K classes. Whoever calls a function of detlab can read there what goes in and what comes
+# out.
 
 # %%
 from detlab.classify import cross_entropy as package_cross_entropy
@@ -511,7 +520,7 @@ lesson.show_source(package_cross_entropy)
 # %% [markdown]
 # **For experts** A sigmoid per class instead of softmax could say "shark *and* fish". It still
 # could not count two sharks, nor say where they are. And its probabilities, like softmax's, need
-# not be honest: lesson 10 measures how often 0.9 is right nine times of ten.
+# not be honest: lesson 10 measures whether answers of 0.9 are right nine times in ten.
 
 # %% [markdown]
 # **Connects to** lesson 05 (the window that you moved by hand, moved by a program), 07 (thousands
