@@ -511,7 +511,7 @@ lesson.show_source(match_anchors)
 # **For experts** A sigmoid head starts with a bias that says "1 %" to everything, else its first
 # steps are lost to background. IoU thresholds favour large objects; newer rules choose by what the
 # network itself predicts (ATSS, SimOTA), or allow one anchor per object (DETR). Alpha is small
-# though a yes is rare, because gamma quiets nearly every no already.
+# though a yes is rare: gamma quiets nearly every no already.
 #
 # **Connects to** lesson 06 (the guesses) and lesson 09 (your parts train a detector).
 #
