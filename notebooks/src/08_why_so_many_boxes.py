@@ -5,8 +5,8 @@
 # shout. A robot that counts fish, or a car that counts people, cannot use that: it needs each
 # object once.
 #
-# **After this lesson you can** clean up the raw output of a detector by greedy, per-class and soft
-# suppression, and say what each of its settings costs. **Needs** lesson 07.
+# **After this lesson you can** remove the duplicates from the raw output of a detector in three
+# ways, and say what each of their settings costs. **Needs** lesson 07.
 # **Runs** in 20 s on two processor cores; **takes** about 50 minutes.
 
 # %%
@@ -24,8 +24,8 @@ seed = lesson.seed()
 # %% [markdown]
 # ## Commit · how many boxes?
 #
-# Five animals live in the reef below. The course's trained detector looks at it, and we ask for
-# every box with a score above 0.3: before anything is cleaned up.
+# Five animals live in the reef that is drawn further down. The course's trained detector looks at
+# it, and we ask for every box with a score above 0.3, before anything is cleaned up.
 
 # %%
 Commit(
@@ -72,8 +72,8 @@ figure = draw_layers(
 lesson.Show(figure, "A reef twice: five animals under bundles of boxes, and under one box each")
 
 # %% [markdown]
-# Is this one picture, or is it always so? Forty other reefs. A raw box belongs to an animal if it
-# has its class and an IoU of 0.5 or more with it.
+# Is this one picture, or is it always so? We count on forty other reefs. A raw box is *on* an
+# animal if it has its class and an IoU of 0.5 or more with it.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -100,8 +100,8 @@ assert on_animals > 10 * animals
 # overlap it by more than a threshold; go on with the best of the rest.*
 #
 # **Task**: press *forward* until every decision is made. Yellow boxes wait, orange ones are taken,
-# pink ones suppressed. Below the picture stands what each step did. Click a pink box: who
-# suppressed it, and why?
+# pink ones were suppressed in this step; at the end all pink ones come back. Below the picture
+# stands what each step did. Click a pink box: who suppressed it, and why?
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -118,7 +118,9 @@ stepper.step = 0
 stepper
 
 # %% [markdown]
-# The same decisions as a list. One box speaks for a whole bundle:
+# The same decisions as a list. One box speaks for a whole bundle. Only the last one suppresses
+# nobody: the other boxes on the second stingray overlapped the *first* one's box, too, and went
+# with it.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -164,9 +166,9 @@ assert kept.tolist() == [0, 2]
 # %% [markdown]
 # ## Build · `nms`
 #
-# *Difficulty 3 of 5 · importance 5 of 5 · up to 15 minutes.* Greedy NMS, as above. A box stays if
-# its IoU with every box taken before is `iou_threshold` or less. Return row numbers, best score
-# first.
+# *Difficulty 3 of 5 · importance 5 of 5 · up to 15 minutes.* NMS as above; it is called **greedy**,
+# because it takes the best at once and never thinks again. A box stays if its IoU with every box
+# taken before is `iou_threshold` or less. Return row numbers, best score first.
 #
 # By hand: scores 0.6, 0.9, 0.8; rows 1 and 2 overlap by 0.7, row 0 lies alone. At 0.5: take row 1,
 # row 2 goes, take row 0. Answer: `[1, 0]`.
@@ -190,7 +192,7 @@ exercises.nms.check(my_nms)
 #
 # What is it worth? We count on the forty reefs. **Precision**: the share of boxes that are right.
 # **Recall**: the share of animals that are found. An animal counts once; a second box on it is a
-# **duplicate**, and wrong.
+# **duplicate**, and wrong. Wrong, too, is a box that is on no animal of its class.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -211,13 +213,15 @@ assert precision["none"] < 0.1
 assert precision["NMS"] > 0.5
 
 # %% [markdown]
-# Without it nearly every box is a duplicate. With it, recall hardly moves: the best box of a bundle
-# stands for all.
+# Without it most boxes are duplicates. With it, recall hardly moves: the best box of a bundle
+# stands for all. Most boxes that are still wrong give an animal another's name. NMS leaves them:
+# soon you see why.
 #
 # ## Break · left to right
 #
 # Does it matter who goes first? A classmate takes boxes from left to right instead of by score. As
-# many animals may be found. But how well do the boxes sit?
+# many animals may be found. But how well do the boxes sit? We take the mean IoU of those that found
+# an animal.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -240,7 +244,8 @@ assert fit["best score first"] > fit["left to right"] + 0.03
 # %% [markdown]
 # ## Commit · one animal before another
 #
-# A fish swims in front of a turtle. Their boxes overlap by 0.8. NMS with a threshold of 0.5:
+# A fish swims in front of a turtle. The detector boxed both, and the IoU of the two boxes is 0.8.
+# The threshold of NMS is 0.5.
 
 # %%
 Commit(
@@ -257,10 +262,11 @@ Commit(
 # %% [markdown]
 # ## Play · fish before turtle
 #
-# There it is. Press *across classes*, then *usual*, and watch "objects missed".
+# There it is. Press *across classes*: now every box may suppress every other, whatever their
+# classes. Press *usual*: each class is suppressed by itself. Watch "objects missed".
 #
-# **Task**: switch *each class by itself* off, and try to save all three animals by the IoU
-# threshold alone. What does it cost?
+# **Task**: switch *each class by itself* off, and try to save all three animals by *IoU above*
+# alone, the threshold. What does it cost in duplicates?
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -282,8 +288,9 @@ across = NMSLab(
 across
 
 # %% [markdown]
-# The switch costs an animal. The threshold brings it back, and with it the whole bundle: with one
-# class in front of the other, NMS has to be all but switched off.
+# The same by code. Without the switch an animal is lost. A threshold of 0.95 brings it back, and
+# duplicates with it: where one animal is in front of another, NMS across classes has to be all but
+# switched off.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -320,7 +327,7 @@ exercises.nms_per_class.check(my_nms_per_class)
 #
 # ## Break · across classes, in a crowd
 #
-# Forty crowded reefs, with both:
+# Forty crowded reefs, suppressed in both ways:
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -338,13 +345,15 @@ for name, per_class in {"per class": True, "across classes": False}.items():
 assert hits["per class"] > hits["across classes"] + 8
 
 # %% [markdown]
-# Across classes, animals are lost that the network had found. It is not all bad: look at the number
-# of boxes. Per class, a shark that is also a little bit of a fish keeps both names.
+# Across classes, animals are lost that the network had found. (Most of those that are missed both
+# times have no raw box on them: the crowd hides them.) It is not all bad: look at the number of
+# boxes. Per class, a shark that the network half takes for a fish keeps a box for each name.
 
 # %% [markdown]
 # ## Break · too eager in a crowd
 #
-# Now all are of one class: a shoal. Which IoU threshold is best?
+# Now all are of one class: a shoal. Doing each class by itself cannot help here. Which IoU
+# threshold is best?
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -362,8 +371,9 @@ assert counts[0.1][0] < counts[0.5][0] - 20
 assert counts[0.9][1] > counts[0.5][1] + 200
 
 # %% [markdown]
-# None is best. Low, fish behind fish are lost. High, duplicates come back. A threshold chosen on
-# lonely animals fails in a shoal, so it is calibrated on pictures like those it will meet.
+# None is best at both. Low, fish behind fish are lost. High, duplicates come back. Which price is
+# lower depends on how crowded the pictures are, so choose the threshold on pictures like those that
+# it will meet.
 #
 # By eye: the reef of the beginning, with its two stingrays.
 
@@ -382,9 +392,9 @@ lesson.Show(
 # ## Build · `soft_nms`
 #
 # *Difficulty 4 of 5 · importance 2 of 5 · up to 15 minutes.* **Soft-NMS** throws nothing away. The
-# best box is taken and *lowers the scores* of those that wait: by the factor
-# `exp(−IoU² / sigma)`. Then the best of those that wait *now*, and so on. The score threshold
-# decides at the end.
+# best box is taken and *lowers the scores* of those that wait: by the factor `exp(−IoU² / sigma)`.
+# Then the best of those that wait *now*, and so on, until none waits. A larger sigma is gentler.
+# The score threshold decides at the end.
 #
 # By hand: scores 1.0 and 0.8, IoU 0.5, sigma 0.5. The second becomes
 # 0.8 · exp(−0.25 / 0.5) = 0.485.
@@ -402,14 +412,15 @@ def my_soft_nms(boxes, scores, sigma=0.5):
 exercises.soft_nms.check(my_soft_nms)
 
 # %% [markdown]
-# `exercises.soft_nms.hint()` helps. The package's `soft_nms` asks a neighbour for one step after
-# the other, because the lab above wants to show them (set its *method* to *soft*):
+# `exercises.soft_nms.hint()` helps. The package's `soft_nms` loops over the steps below and returns
+# the scores after the last. They are a function of their own, because the labs above show them one
+# by one: set *method* to *soft*.
 
 # %%
 lesson.show_source(postprocess.soft_nms_steps)
 
 # %% [markdown]
-# Does it help the shoals? Against greedy NMS at two thresholds:
+# Does it help the shoals? Against greedy NMS at two IoU thresholds, all with scores above 0.3:
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -427,14 +438,16 @@ print(f"soft        : {right} found, {duplicates} duplicates")
 assert right > counts[0.3][0]
 
 # %% [markdown]
-# More fish than greedy at 0.3, and more duplicates than greedy at 0.5: no miracle. It moves the
-# choice to another place, the score threshold. It does not make it go away.
+# More fish than greedy at 0.3. But greedy at 0.5 finds about as many, with fewer duplicates: no
+# miracle. Soft-NMS moves the choice to two other numbers, sigma and the score threshold. It does
+# not make it go away.
 
 # %% [markdown]
 # ## Use · in the real detector
 #
-# `detect` and `select_detections` take your NMS by argument. On all eighty reefs it must give the
-# very same detections as the compiled one that comes with torchvision:
+# `detect` and `select_detections` take your NMS by argument. On the forty reefs and the forty
+# crowded ones it must give the very same detections as the fast one that comes with torchvision. If
+# not, `assert_close` raises an error:
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -445,7 +458,8 @@ torch.testing.assert_close(mine, package)
 print(sum(len(guess["boxes"]) for guess in mine), "boxes, the same from both")
 
 # %% [markdown]
-# And yours per class, on the raw boxes of the first picture, against the detector's own answer:
+# And your `nms_per_class`, on the raw boxes of the first picture, against the detector's own
+# answer:
 
 # %%
 per_class = exercises.nms_per_class.mine_or_reference(my_nms_per_class)
@@ -463,14 +477,14 @@ lesson.show_source(postprocess.separate_classes)
 # %% [markdown]
 # ## Recap
 #
-# - Every anchor near an animal finds it, none knows of the others ("how many boxes?").
-# - Greedy NMS keeps the best of a bundle; a suppressed box suppresses nobody ("a chain").
-# - Another order than the score keeps worse boxes ("left to right").
-# - Only boxes of one class are rivals ("across classes, in a crowd").
-# - The threshold trades missed animals against duplicates ("too eager in a crowd").
+# - Every anchor near an animal finds it (*Commit · how many boxes?*).
+# - NMS keeps the best of a bundle; a suppressed box suppresses nobody (*Commit · a chain*).
+# - Any other order keeps worse boxes (*Break · left to right*).
+# - Only boxes of one class are rivals (*Break · across classes, in a crowd*).
+# - The threshold trades missed animals against duplicates (*Break · too eager in a crowd*).
 #
-# **Myth** "A good detector finds every object once." Ours finds each of them more than ten times;
-# NMS makes it one.
+# **Myth** "A good detector finds every object once." Ours gave more than ten boxes for each
+# animal (*Commit · how many boxes?*); NMS makes it one.
 
 # %% [markdown]
 # **For experts** torchvision's `batched_nms` moves classes apart by the largest coordinate, so a
