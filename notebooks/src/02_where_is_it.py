@@ -1,12 +1,12 @@
 # %% [markdown]
 # # 02 · Where is it?
 #
-# The network of lesson 01 says *turtle*, and stops there. A diver who wants to follow it asks
-# **where?** Three people answered with a box each. Who is closest, and by how much? "Looks about
-# right" trains no network: that takes **one number**.
+# A classifier like that of lesson 01 says *turtle*, and stops there. A diver who wants to follow it
+# asks **where?** Three people answered with a box each. Who is closest, and by how much? "Looks
+# about right" trains no network: that takes **one number**.
 #
-# **After this lesson you can** write a box in three formats, compute how well two boxes agree,
-# and spot two mistakes that spoil many detectors.
+# **After this lesson you can** write a box in three formats, compute how well two boxes agree, and
+# spot three mistakes that spoil many detectors.
 # **Needs** lesson 01. **Runs** in 15 s on two processor cores; **takes** about 45 minutes.
 
 # %%
@@ -55,9 +55,9 @@ print("x1 y1 x2 y2:", x1, y1, x2, y2)
 print("the turtle, cut out:", list(scene.image[:, y1:y2, x1:x2].shape))
 
 # %% [markdown]
-# Coordinates are **continuous**: they name places on the picture's edge-to-edge scale, not pixels
-# in a row. The first pixel reaches from 0 to 1. So the width is `x2 − x1`: count the columns of
-# the cut-out, and compare.
+# Coordinates are **continuous**: like a ruler, they measure from the picture's left and top edge,
+# and do not count pixels. The first pixel reaches from 0 to 1. So the width is `x2 − x1`. Compare
+# it with the last number above, the columns of the cut-out.
 
 # %%
 print("width ", x2 - x1)
@@ -83,8 +83,8 @@ Commit(
 
 # %% [markdown]
 # Let us count pixels. Paint each box as a mask of yes and no. The **intersection** is what both
-# boxes cover; the **union** is what at least one of them covers. Their quotient is the **IoU**,
-# *intersection over union*: 0 for boxes apart, 1 for the same box.
+# boxes cover; the **union** is what at least one of them covers. The first divided by the second is
+# the **IoU**, *intersection over union*: 0 for boxes apart, 1 for the same box.
 
 # %%
 painted = torch.zeros(4, 320, 480, dtype=torch.bool)
@@ -96,15 +96,14 @@ for name, guess in zip("ABC", painted[1:], strict=True):
     print(f"{name}: {shared:5d} px shared, {covered:5d} px covered: IoU {shared / covered:.2f}")
 
 # %% [markdown]
-# B misses nothing and comes last: its empty sea counts against it as much as C's missing half.
-# IoU punishes **both** what is missing and what is too much, so a network cannot cheat by boxing
-# the whole picture.
+# B misses nothing and comes last. IoU punishes **both** what is missing and what is too much, so a
+# network cannot cheat by boxing the whole picture.
 #
 # ## Play · two boxes under your hand
 #
-# Drag the orange box, or pull at its handles. The fraction beside the picture follows. (GIoU is
-# for lesson 03.) When you have solved the task by moving, press **reset** and look for two other
-# ways: by growing, and by shrinking.
+# Drag the orange box, or pull at its handles. The fraction beside the picture follows. (The green
+# box is not the turtle's this time. GIoU is for lesson 03.) When you have solved the task by
+# moving, press **reset** and look for two other ways: by growing, and by shrinking.
 
 # %%
 lab = IoULab(
@@ -142,8 +141,8 @@ Commit(
 )
 
 # %% [markdown]
-# The answer as a curve: a box moves sideways, and in another run down its diagonal. Look at the
-# dot at one half.
+# The answer as a curve: a box moves sideways (solid), and another one along its diagonal, right and
+# down by equal shares (dashed). Look at the dot at one half.
 
 # %%
 shift = torch.linspace(0, 1.2, 49)
@@ -164,8 +163,8 @@ lesson.Show(
 )
 
 # %% [markdown]
-# An IoU of 0.5 is often called a hit. As the curve shows, such a box may be off by a third of its
-# width.
+# An IoU of 0.5 is often called a hit. As the solid curve shows, such a box may be off by a third of
+# its width.
 
 # %% [markdown]
 # ## Build · `box_area`
@@ -196,8 +195,9 @@ exercises.box_area.check(my_box_area)
 # *Difficulty 3 of 5 · importance 5 of 5 · up to 15 minutes.* Every box of the first list meets
 # **every** box of the second: N boxes against M give a table `[N, M]`.
 #
-# For that, `a[:, None]` is a column `[N, 1]` and `b[None, :]` a row `[1, M]`. `torch.maximum` of
-# a column and a row is a whole table `[N, M]`.
+# Take one coordinate of each list: `a = boxes_a[:, 0]` and `b = boxes_b[:, 0]` hold all `x1`. Then
+# `a[:, None]` is a column `[N, 1]` and `b[None, :]` a row `[1, M]`. `torch.maximum` of a column and
+# a row is a whole table `[N, M]`, and so is `torch.minimum`.
 
 # %% [markdown]
 # By hand: `[0, 0, 4, 2]` and `[2, 1, 6, 3]`. In x, the shared patch begins at the larger of 0 and
@@ -205,7 +205,7 @@ exercises.box_area.check(my_box_area)
 # pixels: 2.
 #
 # And if the second box began at x = 9? Then the "width" would be 4 − 9 = −5. What should it count
-# as?
+# as? (`t.clamp(min=1)` lifts every number of `t` that is below 1 to 1.)
 
 
 # %%
@@ -221,11 +221,13 @@ exercises.intersection_area.check(my_intersection_area)
 #
 # ## Build · `box_iou`
 #
-# *Difficulty 2 of 5 · importance 5 of 5 · up to 10 minutes.* This function comes back in every
-# lesson, and in lesson 09 the real detector trains with yours.
+# *Difficulty 2 of 5 · importance 5 of 5 · up to 10 minutes.* This function comes back in nearly
+# every lesson, and in lesson 09 the real detector trains with yours.
 #
 # By hand: the two boxes above have areas 8 and 8 and share 2. Together they cover 8 + 8 − 2 = 14,
-# because the shared patch is in both areas and must count once. IoU = 2 / 14.
+# because the shared patch must count once. IoU = 2 / 14.
+#
+# It is a table `[N, M]` again. And two boxes without any area? Their IoU is 0, not 0 / 0.
 
 
 # %%
@@ -266,15 +268,17 @@ assert broken(here, apart)[0, 0] > 0.5
 assert broken(here, apart)[0, 1] < -1
 
 # %% [markdown]
-# Minus six times minus six is *plus* 36: a patch that does not exist, and an "IoU" that many
-# would call a hit. Farther away the number even leaves the scale.
+# Minus six times minus six is *plus* 36: a patch that does not exist, and an "IoU" that many would
+# call a hit. Farther apart the "patch" is larger than both boxes together: the union is negative,
+# and the number leaves the scale.
 
 # %% [markdown]
 # ## Play · four ways to write one box
 #
-# **xyxy** has two corners. **xywh** has the top left corner and the size. **cxcywh** has the
-# centre and the size. **Normalised** coordinates are shares of the picture, from 0 to 1, so they
-# survive a resize. Drag the box, or type four numbers and press Enter.
+# **xyxy** has two corners. **xywh** has the top left corner and the size. **cxcywh** has the centre
+# and the size. **Normalised** coordinates are shares of the picture, from 0 to 1, so they survive a
+# resize; any format can be, here it is xyxy. Drag the box, or type four numbers and press Enter.
+# The picture is 480 wide and 320 high.
 
 # %%
 formats = FormatLab(
@@ -286,7 +290,7 @@ formats = FormatLab(
 formats
 
 # %% [markdown]
-# One of the four fields makes that task a matter of seconds. Here is the box again, in all four:
+# One of the four fields makes that task a matter of seconds. Here is the lab's box in all four:
 
 # %%
 for name, numbers in formats.values.items():
@@ -300,6 +304,8 @@ for name, numbers in formats.values.items():
 #
 # By hand: centre (12, 25), 4 wide, 10 high. Half of the width lies on each side: from 12 − 2 to
 # 12 + 2, and from 25 − 5 to 25 + 5. So `[12, 25, 4, 10]` becomes `[10, 20, 14, 30]`.
+#
+# `torch.stack([…, …, …, …], dim=1)` puts four columns side by side.
 
 
 # %%
@@ -350,7 +356,8 @@ assert agreement.mean() < 0.15
 
 # %% [markdown]
 # No error came, and numbers went on flowing. Those that are still boxes lie near the top left
-# corner, where widths are larger than positions. Draw them once, and you know:
+# corner, where widths are larger than positions. Draw them once, and you know. (An inside-out box
+# is drawn, too: between its two corners.)
 
 # %%
 figure = Figure(figsize=(10, 3), layout="constrained")
@@ -397,9 +404,9 @@ assert (wrong[0] - right[0]).item() > 0.1
 assert (wrong[-1] - right[-1]).item() < 0.01
 
 # %% [markdown]
-# Large boxes hide the mistake and small ones show it. In shares of the picture it is a
-# catastrophe: a "pixel" is then as wide as the whole picture. The same half-moved pair,
-# normalised to a picture of 480 × 320:
+# Large boxes hide the mistake and small ones show it. In shares of the picture it is a catastrophe:
+# the 1 that is added is then as wide as the whole picture. The pair of side 32, normalised in a
+# picture of 480 × 320:
 
 # %%
 whole = torch.tensor([480.0, 320.0, 480.0, 320.0])
@@ -410,9 +417,9 @@ assert one_more(squares[2:3] / whole, moved[2:3] / whole).item() > 0.9
 # %% [markdown]
 # ## Use · how well does the real detector place its boxes?
 #
-# The detector that you will build by lesson 09 comes with the course, trained. Here it looks at
-# 40 pictures that it never saw. For each animal we take the IoU of the box that fits it best,
-# with your function.
+# The detector that you will build by lesson 09 comes with the course, trained. Here it looks at 40
+# pictures that it never saw. For each animal we take the IoU of the box that fits it best, with
+# your function. (A picture where it finds nothing at all has no box to measure, and is left out.)
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -427,7 +434,7 @@ print(f"{len(best)} animals; half of them are boxed with an IoU above {best.medi
 print(f"IoU above 0.5: {(best > 0.5).float().mean():.0%}")
 
 # %% [markdown]
-# What does 0.9 look like, and what 0.7? Each dashed box carries the IoU that it reaches.
+# What do such numbers look like? Each dashed box carries its IoU with the animal that it fits best.
 
 # %%
 figure = Figure(figsize=(10, 3.8), layout="constrained")
