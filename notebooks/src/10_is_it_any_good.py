@@ -26,8 +26,9 @@ from detlab.widgets import Commit, ThresholdLab
 seed = lesson.seed()
 
 # %% [markdown]
-# One detector, one picture, three score thresholds. Green and solid is what is there. Which of the
-# three answers is the good one?
+# One detector, one picture, three score thresholds: a box is shown if it scores that much or more.
+# Green and solid is what is there. Which of the three answers is the good one? Whoever asks that
+# must say what for; at the end of the lesson you can.
 
 # %% tags=["thumbnail"]
 detector, info = lesson.shipped_detector()
@@ -65,7 +66,7 @@ print(f"{len(found)} pictures with {num_animals} animals")
 print(f"about {sum(len(f['boxes']) for f in found) / 1000:.0f} thousand boxes")
 
 # %% [markdown]
-# Four boxes for each animal! Most must be wrong. What *is* right?
+# Four boxes for each animal, and an animal needs one. Most must be wrong. What *is* right?
 #
 # - A **hit** (**true positive**) names the class of an animal and overlaps it with an IoU of at
 #   least 0.5.
@@ -86,7 +87,8 @@ print(f"about {sum(len(f['boxes']) for f in found) / 1000:.0f} thousand boxes")
 # Row 0 chooses first, and 0.70 is enough: it takes animal 0. Row 1 fits better and comes too
 # late. So the answer is `[0, -1]`: for each row its animal, or −1.
 #
-# If its favourite is taken, a row turns to the best animal that is still free.
+# If its favourite is taken, a row turns to the best animal that is still free, provided that their
+# IoU reaches the threshold, too.
 
 
 # %%
@@ -102,8 +104,8 @@ exercises.match_detections.check(my_match_detections)
 
 # %% [markdown]
 # `exercises.match_detections.hint()` helps. Now every picture, class by class (`match_image` loops
-# over the classes and calls your function). Then all detections of all pictures go into one long
-# line.
+# over the classes and calls your function). Then all detections of all pictures stand in one long
+# line, the best score first.
 
 # %%
 match = exercises.match_detections.mine_or_reference(my_match_detections)
@@ -125,7 +127,8 @@ for threshold in (0.05, 0.5, 0.98):
 #
 # ## Commit · what a threshold does
 #
-# The score threshold rises from 0.05 to 0.98. Boxes go away, right ones and wrong ones.
+# You have read three rows; say the rule behind them. The score threshold rises from 0.05 to 0.98.
+# Boxes go away, right ones and wrong ones.
 
 # %%
 Commit(
@@ -143,8 +146,9 @@ Commit(
 # %% [markdown]
 # ## Play · a point on a curve
 #
-# Slide. The dot in the chart is the threshold; its place is recall to the right and precision
-# upwards. The counts are of all 300 pictures, the first six are shown.
+# Slide. Blue boxes are hits, red ones false positives, white ones missed animals. The dot in the
+# chart is the threshold; its place is recall to the right and precision upwards. The counts are of
+# all 300 pictures, the first six are shown.
 
 # %%
 threshold_lab = ThresholdLab(
@@ -207,12 +211,12 @@ lesson.Show(
 )
 
 # %% [markdown]
-# A detector that is better everywhere has the higher curve. To sort detectors in a table, one
-# number must do, and the usual one is the area under the curve: **average precision**, **AP**.
+# Of two detectors the one with the higher curve is better. To rank many in a table, one number must
+# do, and the usual one is the area under the curve: **average precision**, **AP**.
 #
-# It is read at 101 **levels** of recall: 0, 0.01 … 1. At each level stands the best precision that
-# can be had with *at least* that much recall, because nobody would choose less of both. Beyond
-# the end of the curve stands 0. AP is the mean of the 101 numbers.
+# It is read at 101 **levels** of recall: 0, 0.01 … 1. At each level stands the best precision among
+# all points with *at least* that much recall: who can have more of both takes it. At levels that
+# the curve never reaches stands 0. AP is the mean of the 101 numbers.
 
 # %% [markdown]
 # ## Build · `average_precision`
@@ -243,9 +247,9 @@ exercises.average_precision.check(my_average_precision)
 #
 # ## Use · one number for each class, one for all
 #
-# AP is a matter of one class: a detector of turtles is judged by its turtles. The mean over the
-# classes is the **mAP**; many papers write AP and mean that. Your three functions are enough for
-# it:
+# So far all classes stood in one line. Properly, AP is computed for one class at a time: its own
+# detections, its own animals. The mean over the classes is the **mAP**; most papers, and this
+# course, write AP and mean that. Your three functions are enough for it:
 
 # %%
 average_precision = exercises.average_precision.mine_or_reference(my_average_precision)
@@ -260,9 +264,9 @@ mean_ap50 = sum(ap50.values()) / len(ap50)
 print(f"mean       {mean_ap50:.2f}")
 
 # %% [markdown]
-# A compiled library, which counts as most published tables do, must say the same. `coco_metrics`
-# hands it our lists and asks for COCO's twelve numbers. (COCO is a collection of labelled
-# photographs, and its rules became everybody's.)
+# Is that what others would measure? `coco_metrics` hands our lists to a library that counts by the
+# rules of COCO, as most published tables do. (COCO is the collection of labelled photographs of
+# lesson 02.) It gives twelve numbers; we look at one of them:
 
 # %%
 coco = coco_metrics(found, truth, info.class_names).coco
@@ -283,8 +287,8 @@ print(f"mean over ten IoU thresholds: AP {coco['AP']:.2f}")
 assert coco["AP50"] > coco["AP75"] + 0.05 > coco["AP"]
 
 # %% [markdown]
-# The same boxes: excellent if they may lie roughly, poor if they must fit like a glove. Whoever
-# says a number must say its IoU. This is how the package computes one of them:
+# The same boxes: excellent if they may lie roughly, poor if they must fit closely. Whoever says a
+# number must say its IoU. This is how the package computes one class at one IoU:
 
 # %%
 lesson.show_source(class_average_precision)
@@ -294,7 +298,7 @@ lesson.show_source(class_average_precision)
 #
 # Another 300 pictures would give another AP. How far off? Draw 300 of our pictures by lot, *with
 # repetition*, as if they were new ones, and compute AP again; ten times. This is the
-# **bootstrap**.
+# **bootstrap**. "Give or take" is the standard deviation of the ten.
 
 # %%
 lots = torch.Generator().manual_seed(seed)
@@ -308,13 +312,14 @@ print(f"AP {coco['AP']:.2f}, give or take {spread:.2f}")
 assert 0.002 < spread < 0.02
 
 # %% [markdown]
-# So on 300 pictures a gain of less than 0.01 may be luck. Ask for the spread before you believe a
-# ranking.
+# So a detector that is ahead by 0.01 on 300 pictures may be ahead by luck. Ask for the spread
+# before you believe a ranking.
 #
 # ## Break · an animal found twice
 #
-# Somebody forgets that an animal can be hit once, and every duplicate becomes a hit. The mistake
-# runs without an error, and AP goes *up*. One number gives it away:
+# Somebody forgets that an animal can be hit only once, and every duplicate becomes a hit. The
+# mistake runs without an error, and AP goes *up*. (All classes in one line again.) One number gives
+# it away:
 
 # %%
 many = exercises.match_detections.mistakes["an object was found more than once"]
@@ -333,8 +338,8 @@ assert average_precision(*curve) > average_precision(precision, recall) + 0.01
 # ## Commit · copies
 #
 # Now the measure is right, and we attack it. Keep what scores at least 0.3, as a user would see
-# it. To each box we add a **copy** with a third of its score: as many wrong boxes as there were
-# boxes.
+# it. To each box we add a **copy** with a third of its score. Every copy is wrong: the animal, if
+# there is one, is hit already.
 
 # %%
 Commit(
@@ -373,14 +378,16 @@ assert result["a third of the score"][1] < 0.51 * result["no copies"][1]
 assert result["the same score"][0] < 0.6 * result["no copies"][0]
 
 # %% [markdown]
-# AP asks whether the right boxes stand *before* the wrong ones. What stands at the end of the line
-# costs nothing, however much of it there is. A user who sees every box twice thinks otherwise. So
-# AP ranks detectors; it does not say how one will look at the threshold that you choose.
+# AP asks whether right boxes stand *before* wrong ones. Copies at the end of the line cost
+# nothing. With the same score each stands next to its box: precision is a half all along.
+#
+# A user sees every box twice both times. AP ranks detectors; it says nothing of the threshold that
+# you choose.
 #
 # ## Break · everything is background
 #
-# A metric can lie more grossly. As in lesson 07, ask each anchor: animal or background? A detector
-# that always says *background* finds nothing, ever.
+# Another metric lies worse: **accuracy**, the share of right answers. As in lesson 07, ask each
+# anchor: animal or background? A detector that always says *background* finds nothing, ever.
 
 # %%
 from detlab.matching import NEGATIVE, match_anchors
@@ -398,16 +405,15 @@ assert silent == 0
 # %% [markdown]
 # ## What kind of error?
 #
-# A number says how bad; to mend something, you must know *what* is bad. A detection that is no hit
-# has a reason:
+# To mend something, you must know *what* is bad. A detection that is no hit has a reason:
 #
 # - duplicate: right class, right place (IoU from 0.5), but a better one was first
 # - **class** error: right place, wrong class
 # - **location** error: right class, wrong place (IoU from 0.1 to 0.5)
-# - **both**: wrong class and wrong place, yet it touches an animal (IoU from 0.1)
+# - **both**: wrong class and place, yet it touches an animal (IoU from 0.1)
 # - **background**: it touches none
 #
-# And an animal that nothing of this is about is *missed*.
+# Among the kinds, *missed* is an animal without hit, class or location error; *correct* is a hit.
 
 # %%
 from detlab.errors import ERRORS, error_kinds, mend
@@ -420,8 +426,9 @@ for kind, number in counted.most_common():
     print(f"{counted_sure[kind] / counted_sure.total():4.0%} of those that score 0.3")
 
 # %% [markdown]
-# One of each, the one with the best score. Its name and score stand above it, what is really there
-# below. Beside the duplicate, the hits are dashed, too.
+# One of each, the one with the best score. Its name and score stand above its box; the true names
+# stand below theirs. In the first picture the hits are dashed, too, so that you see what the
+# duplicate doubles.
 
 # %%
 figure = Figure(figsize=(10, 2.7), layout="constrained")
@@ -449,10 +456,12 @@ lesson.Show(
 # %% [markdown]
 # ## Commit · what to mend first
 #
-# By far the most errors are *class* errors. But what do they cost? We put errors of **one** kind
-# right and leave the others: wrong names get the right name, wrong places the right place;
-# duplicates, *both* and *background* go away; missed animals are not asked for. Then we measure
-# AP again, over all ten IoU thresholds.
+# By far the most errors in that list are *class* errors. But what do they cost? We put errors of
+# **one** kind right and leave the others: wrong names get the right name, wrong places the right
+# place; duplicates, *both* and *background* go away; missed animals are not asked for. Then AP is
+# measured again, over all ten IoU thresholds.
+#
+# AP wants boxes that fit, so this time a place is right only from an IoU of **0.75**.
 
 # %%
 Commit(
@@ -468,8 +477,9 @@ Commit(
 )
 
 # %% [markdown]
-# What is the right place? We mend twice: once a place is right from an IoU of 0.5, as above, and
-# once from 0.75. Then boxes that lie roughly are location errors, too.
+# The answer is the right column. With 0.75, boxes that lie roughly are location errors, too. The
+# left column is for comparison: a place is right from 0.5, as in the list, and AP50 measures. Then
+# the same as bars; mind that the two scales differ.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -499,14 +509,15 @@ left.locator_params(axis="x", nbins=4)
 lesson.Show(figure, "Left, AP50: class has the longest bar. Right, AP: location, by far.")
 
 # %% [markdown]
-# "Localisation errors are most of what keeps a detector from being better", experts say. Here it
-# is true for AP, and false for AP50, where wrong names cost more. *What* you should mend depends
-# on what you need: to count fish, mend names; to grasp one, mend places.
+# Who only counts errors would mend names. For AP that gains next to nothing, and better places gain
+# far more. For AP50 names do gain most. *What* you should mend depends on what you need: to count
+# fish, mend names; to grasp one, mend places.
 #
 # ## Play · what does a mistake cost you?
 #
-# A survey of a rare turtle: each **missed** animal costs as much as **50** false alarms, which
-# somebody sorts out by hand. Find a cheap threshold.
+# A survey of rare animals: each **missed** animal costs as much as **50** false alarms, which
+# somebody sorts out by hand. At the start that makes about 27 + 50 · 93 = 4,677. Find a cheaper
+# threshold.
 
 # %%
 cost_lab = ThresholdLab(
@@ -523,8 +534,8 @@ cost_lab
 # %% [markdown]
 # ## Use · choose on one half, judge on the other
 #
-# A threshold that was chosen on some pictures flatters itself on them. So choose on one half of
-# the set and judge on the other.
+# On the pictures on which a threshold was chosen, it looks better than it is. So choose on one half
+# of the set and judge on the other.
 #
 # Without known costs people often use **F1** = 2 · precision · recall / (precision + recall): high
 # only where both are. With hits, detections and animals counted, that is 2 · hits / (detections +
@@ -544,7 +555,9 @@ for half, rows in enumerate(torch.randperm(300, generator=lots).view(2, 150).tol
 by_f1, by_cost, middle = int(f1[0].argmax()), int(cost[0].argmin()), 24  # 24 is 0.50
 
 # %% [markdown]
-# Chosen on the first half; this is what the second half says:
+# Three thresholds: 0.5, and the two that are best on the first half. This is what the second half
+# says of them. In the plot, the two curves need not be best at the same place: that is why the
+# second half judges.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -572,8 +585,9 @@ left.legend(frameon=False, loc="lower right")
 lesson.Show(figure, "F1 rises up to a threshold near 0.95; cost is least near 0.2, then it climbs.")
 
 # %% [markdown]
-# There is no *right* threshold, there are only prices. And 0.5 is nobody's choice: why should this
-# detector's F1 be best above 0.9? What do its scores mean?
+# There is no *right* threshold, there are only prices; so of the three pictures at the beginning,
+# the diver rather takes the left one and the robot the right one. And 0.5 is nobody's choice. Why
+# is F1 best only near 0.9? What do the scores mean?
 #
 # ## Commit · sure, surer
 #
@@ -619,7 +633,9 @@ ax.legend(frameon=False)
 lesson.Show(figure, "Bars far below the diagonal in all bins but the last, which reaches 0.95.")
 
 # %% [markdown]
-# What are those boxes? Ask for their kind:
+# The calibration error looks small because more than half of the boxes score below 0.1: they
+# promise little, and keep it. In the middle the gap is large. What are those boxes? Ask for their
+# kind:
 
 # %%
 all_kinds = [kind for each in kinds for kind in each]
@@ -628,9 +644,9 @@ print("most of them:", of_middling.most_common(1)[0][0])
 assert of_middling.most_common(1)[0][0] == "class"
 
 # %% [markdown]
-# Second names for animals that have their right name already: lesson 08's NMS works class by
-# class, so *turtle 0.98* and *ray 0.70* live side by side on one animal. Nothing stops us from
-# suppressing across classes:
+# Right places, wrong names. Many are second names: lesson 08's NMS works class by class, so *turtle
+# 0.98* and *stingray 0.70* live side by side on one animal. If that is it, suppressing across
+# classes must help:
 
 # %%
 from detlab.postprocess import nms
@@ -648,7 +664,7 @@ assert ap < coco["AP"] - 0.003
 assert hits[visible].float().mean() > is_hit[scores >= 0.5].float().mean() + 0.05
 
 # %% [markdown]
-# AP falls and the pictures get better: AP likes second names, low in the line, in case the first
+# Precision rises, and AP falls a little: it likes second names, low in the line, in case the first
 # one was wrong. Choose by what you need, then say which number you chose.
 
 # %% [markdown]
