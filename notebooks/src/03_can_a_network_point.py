@@ -4,8 +4,8 @@
 # In lesson 01 a network said *what*. In lesson 02 a box said *where*, in four numbers. A network
 # can put out any four numbers. But how does it learn **which** four?
 #
-# **After this lesson you can** say how a network learns to place a box, choose a loss for it
-# knowing what each one does to outliers and to boxes far apart, and write two of them.
+# **After this lesson you can** say how a network learns to place a box, choose a loss for it by
+# what it does with outliers and with boxes far apart, and write two losses.
 # **Needs** lesson 02. **Runs** in 45 s on two processor cores; **takes** about 50 minutes.
 
 # %%
@@ -27,7 +27,8 @@ seed = lesson.seed()
 
 # %% [markdown]
 # Six pictures with one animal each, and the true boxes. This is what the network shall learn to
-# draw. They are small, 64 × 64 pixels, so that it learns in seconds.
+# draw. Its pictures are small, 64 × 64 pixels, so that it learns in seconds; for you they are drawn
+# larger.
 
 # %% tags=["thumbnail"]
 few = draw_single_objects(seed + 50, 6)
@@ -41,9 +42,9 @@ lesson.Show(figure, "Six underwater pictures, one animal in each, a green box ti
 # %% [markdown]
 # ## Four numbers for a picture
 #
-# To predict numbers is called **regression**; to predict boxes, **box regression**. Our network
-# has the body of the detector. Where lesson 01 had one **head**, a last layer that gives a number
-# per class, this one has a second head with four outputs: a box.
+# To predict numbers is called **regression**; to predict boxes, **box regression**. The network is
+# that of lesson 01. There we used one **head**, a last layer that gives a number per class. Its
+# second head has four outputs, a box: that was the `_`.
 #
 # Boxes are **shares** of the picture here, from 0 to 1, so that they mean the same at any size.
 
@@ -76,7 +77,8 @@ Commit(
 
 # %% [markdown]
 # The experiment: the untrained network looks at 200 pictures. How far are the centres of its
-# boxes spread, in shares of the picture, and how far those of the animals?
+# boxes spread, and how far those of the animals? The spread is the standard deviation, in shares of
+# the picture: 0 if all centres are the same.
 
 # %%
 _, untrained = predict_single(net, tests.images)
@@ -91,6 +93,9 @@ assert spread["boxes"].max() < 0.02 < 0.1 < spread["animals"].min()
 # %% [markdown]
 # In pictures: every box is the same. Boxes do not come out right from the start; they come out
 # *equal*.
+#
+# Why in the middle? Small weights make four outputs near 0. This network reads 0 as "in the middle,
+# half as wide and high as the picture". Lesson 04 shows how.
 
 # %%
 _, first = predict_single(net, few.images)
@@ -119,8 +124,8 @@ assert 0.3 < start < 0.5
 # ## Predict, compare, step
 #
 # How do four numbers become right? Take one box. **Predict**: here it is. **Compare**: a loss
-# says how wrong it is. **Step**: the gradient says which way each number should move, and all
-# four move a little. Again.
+# says how wrong it is, here by the four errors squared and added up. **Step**: each number moves a
+# little against its gradient, to where the loss is smaller. Again.
 
 # %%
 alone = {"classes": ("turtle",), "objects": (1, 1), "object_size": (0.5, 0.62), "haze": 0.1}
@@ -139,7 +144,8 @@ for step in (0, 1, 2, 20):
 print("truth:", [round(number) for number in truth[0].tolist()])
 
 # %% [markdown]
-# Four numbers, pulled towards four others. Nothing in this says "box".
+# Four numbers, pulled towards four others. Nothing in this says "box". The smaller the error, the
+# smaller its gradient, so the steps shrink: each goes a fifth of the way that is left.
 
 # %%
 figure = Figure(figsize=(5, 3.4), layout="constrained")
@@ -152,14 +158,16 @@ ax.set_title("A box walks to its place, with smaller and smaller steps")
 lesson.Show(figure, "Dashed boxes move from the upper left onto a turtle, ever more slowly.")
 
 # %% [markdown]
-# A network does the same, with one difference: the gradient goes on from the four numbers into
-# its weights. Change those a little, for many pictures in turn, and the boxes move in all of them.
+# In a network, the gradient goes on from the four numbers into its weights. Change those a little,
+# for many pictures in turn, and the boxes move in all of them.
 #
 # ## Three ways to compare numbers
 #
-# The **L2** loss is the error squared, the **L1** loss is its size without sign. A third one is
-# **Smooth L1**: a square near the goal, straight beyond. Their **slope**, the gradient, is the
-# pull on the number.
+# The **error** is predicted minus wanted. The **L2** loss is the error squared, the **L1** loss is
+# its size without sign. A third one is **Smooth L1**: a square near the goal, straight beyond.
+#
+# Their **slope**, the gradient, says how hard the number is pulled, against its sign. Colours
+# match.
 
 # %%
 error = torch.linspace(-3, 3, 241, requires_grad=True)
@@ -202,7 +210,8 @@ Commit(
 )
 
 # %% [markdown]
-# We try every answer from 90 to 310, half a pixel apart, and keep the one with the smallest loss:
+# We try every answer from 90 to 310, half a pixel apart, and keep the one with the smallest total.
+# For Smooth L1, the 10.0 in the code says where its square ends: at an error of 10 pixels.
 
 # %%
 from detlab.losses import l1_loss, smooth_l1_loss, squared_loss
@@ -224,11 +233,12 @@ assert abs(best["Smooth L1"] - 100) < 2
 # ## Break · an outlier under L2
 #
 # There it is: under **L2** the answer is 120, twenty pixels beside what nine people saw. **L1**
-# says 100, and **Smooth L1** stays close by: to both, an outlier pulls as hard as anybody else.
+# says 100: there an outlier pulls as hard as anybody else. **Smooth L1** stays close by: there it
+# pulls no harder than an error of 10 pixels.
 #
-# Why not always L1, then? Look at its slope: as strong near the goal as far away. It jumps to and
-# fro around the goal. Smooth L1 calms down inside of **beta**, the error at which the square
-# ends.
+# Why not always L1, then? Look at its slope: as strong near the goal as far away. So its answer
+# jumps to and fro around the goal. Smooth L1 calms down below **beta**, the error at which the
+# square ends.
 
 # %% [markdown]
 # ## Build · `smooth_l1_loss`
@@ -236,8 +246,11 @@ assert abs(best["Smooth L1"] - 100) < 2
 # *Difficulty 2 of 5 · importance 4 of 5 · up to 10 minutes.* Two pieces that meet at an error of
 # beta: `distance² / (2 · beta)` below it, `distance − beta / 2` from there on.
 #
-# By hand, with beta 1: predicted 1.5, wanted 1. The distance is 0.5, below beta, so 0.25 / 2 =
-# 0.125. Predicted 4, wanted 1: distance 3, so 3 − 0.5 = 2.5.
+# By hand, with beta 1: predicted 1.5, wanted 1. The **distance**, the error without sign, is 0.5,
+# below beta, so 0.25 / 2 = 0.125. Predicted 4, wanted 1: distance 3, so 3 − 0.5 = 2.5.
+#
+# For tensors, an `if` cannot choose: `torch.where(condition, here, there)` takes each number from
+# `here` where the condition holds, else from `there`.
 
 
 # %%
@@ -255,8 +268,8 @@ exercises.smooth_l1_loss.check(my_smooth_l1_loss)
 # ## Break · the sign of the error
 #
 # A classmate forgot `.abs()`. For guesses that are too high it is perfect, and training runs. But
-# an error of −208 is *below* beta too, so it is squared. Here is the pull of a guess that is 208
-# too low, and of one that is 208 too high:
+# an error of −208 is *below* beta too, so it is squared. Here are the slopes at a guess that is 208
+# too low, and at one that is 208 too high, with beta 1:
 
 # %%
 smooth_l1 = exercises.smooth_l1_loss.mine_or_reference(my_smooth_l1_loss)
@@ -270,15 +283,15 @@ print(pulls)
 assert pulls == {"distance": [-1, 1], "signed": [-208, 1]}
 
 # %% [markdown]
-# Half of all outliers are as loud as under L2, and no error message tells. Only a case with a
-# guess that is too *low* does. The check has one.
+# Outliers on one side pull as hard as they are far, as under L2, and no error message comes. Only
+# a case with a guess that is too *low* shows it. The check has one.
 
 # %% [markdown]
 # ## A loss that knows what a box is
 #
-# L1 and its kin compare four numbers. Five pixels at a small fish count as much as five at a
-# shark. We are judged by **IoU**, so why not learn by it? The **IoU loss** is `1 − IoU`: 0 for the
-# same box, 1 for boxes apart.
+# L1, L2 and Smooth L1 compare four numbers. To them, five pixels beside a small fish are as bad as
+# five beside a large shark. We are judged by **IoU**, so why not learn by it? The **IoU loss** is
+# `1 − IoU`: 0 for the same box, 1 for boxes apart.
 #
 # ## Commit · boxes apart
 #
@@ -298,7 +311,8 @@ Commit(
 )
 
 # %% [markdown]
-# The gradient, from the package's own function, near and far:
+# The gradient for x1, y1, x2 and y2, from the package's own function. A gap of −10 means that the
+# boxes overlap by 10 pixels:
 
 # %%
 from detlab.losses import iou_loss
@@ -311,17 +325,19 @@ for gap in (-10, 30, 300):
     assert slope.any() == (gap < 0)
 
 # %% [markdown]
-# Not small: **exactly zero**. A network whose boxes lie beside the animals would never learn.
+# Overlapping, x1 and x2 are pulled to the right, against the sign. Apart, the gradient is not small
+# but **exactly zero**: a network whose boxes lie beside the animals would never learn.
 #
-# **GIoU**, *generalised* IoU, mends it. Draw the smallest box around *both*, the **enclosing**
-# box. The part of it that neither box covers is empty. GIoU is the IoU **less the empty share**.
-# The farther apart, the emptier: now there is something to improve.
+# **GIoU**, *generalised* IoU, mends it. Draw the smallest box around *both*, the **enclosing** box.
+# Which share of it does neither box cover? GIoU is the IoU **minus this empty share**. The farther
+# apart, the emptier: now there is something to improve. The loss is `1 − GIoU`, from 0 to 2.
 
 # %% [markdown]
 # ## Build · `paired_giou`
 #
 # *Difficulty 3 of 5 · importance 5 of 5 · up to 15 minutes.* Row with row this time: N boxes
-# against N boxes give N numbers, no table.
+# against N boxes give N numbers, no table. `from detlab.boxes import box_area` brings the areas,
+# and the clamp of lesson 02 is needed again.
 #
 # By hand: `[0, 0, 4, 2]` and `[6, 0, 8, 2]`. Shared 0, so IoU 0. Union 8 + 4 = 12. The enclosing
 # box is `[0, 0, 8, 2]`, area 16; of it 16 − 12 = 4 is empty. GIoU = 0 − 4 / 16 = −0.25.
@@ -336,13 +352,13 @@ def my_paired_giou(boxes_a, boxes_b):
 exercises.paired_giou.check(my_paired_giou)
 
 # %% [markdown]
-# `exercises.paired_giou.hint()` helps. Your `box_area` and the clamp of lesson 02 are welcome.
+# `exercises.paired_giou.hint()` helps.
 #
 # ## Play · five losses under your hand
 #
-# The arrows are the step that each edge would take. Choose a loss and press **take a step**, or
-# drag the orange box and watch. With which of the five can you solve the task, and how many steps
-# does each take?
+# The arrows are the step that each edge would take; with the IoU loss there are none yet. Choose a
+# loss and press **take a step**, or drag the orange box and watch. With which of the five can you
+# solve the task, and how many steps does each take?
 
 # %%
 lab = LossLab(
@@ -356,7 +372,11 @@ lab = LossLab(
 lab
 
 # %% [markdown]
-# What each loss says of the box as it lies now, and how hard it pulls at its strongest edge:
+# With a step length of 1, four of the five arrive, after 12 to 17 steps. The IoU loss never moves.
+#
+# And how hard does each loss pull at the edge that it pulls most, from where the box lies now?
+# Compare these only with 0: one loss counts in pixels, another in shares, so the lab multiplies
+# each by a learning rate that suits it.
 
 # %%
 for name in lab.losses:
@@ -366,7 +386,8 @@ for name in lab.losses:
 # ## Break · GIoU without the enclosing box
 #
 # Who forgets the enclosing box has written IoU. On boxes that overlap nobody notices. The box
-# from before walks to its turtle again, 40 steps with your GIoU and 40 with the forgetful one.
+# from before walks to its turtle again, 40 steps with your GIoU and 40 with the forgetful one. The
+# gradient of GIoU is about a thousandth per pixel, so each step is 3000 times the gradient.
 
 # %%
 from detlab.boxes import paired_iou
@@ -386,8 +407,8 @@ assert arrived["GIoU"] > 0.7
 assert torch.equal(box, walk[0])
 
 # %% [markdown]
-# Not a hair's breadth, and no error message. A network whose boxes lie beside their animals
-# stands as still as this box.
+# The forgetful one did not move it by a hair's breadth, and no error message came. A network whose
+# boxes lie beside their animals learns as little.
 
 # %% [markdown]
 # ## Use · teach the network to point
@@ -427,7 +448,8 @@ assert min(gains) > 0.2
 assert max(gains) - min(gains) < 0.08
 
 # %% [markdown]
-# The boxes on their way, with GIoU:
+# The boxes on their way, with GIoU. At first they are alike in all pictures, and half way some may
+# fit worse than at the start: training is no straight way. At the end each picture has its own.
 
 # %%
 figure = Figure(figsize=(9, 6.6), layout="constrained")
@@ -443,7 +465,7 @@ lesson.Show(
 )
 
 # %% [markdown]
-# The real detector learns its boxes by the same function. Yours goes in by an argument, and the
+# The real detector learns its boxes by GIoU, too. Your function goes in by an argument, and the
 # detector's loss must not change; the one without the enclosing box changes it.
 
 # %%
@@ -497,7 +519,7 @@ lesson.show_source(exercises.paired_giou.reference)
 # **Connects to** lesson 06 (Smooth L1 on *deltas*), 07 and 09 (the detector's box loss).
 
 # %% [markdown]
-# The network points now. But it has forgotten to say what it points at. Can one network do both?
+# The network points now. But nobody taught it to say *what* it points at. Can one network do both?
 
 # %%
 lesson.finish("03")
