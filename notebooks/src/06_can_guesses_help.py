@@ -46,9 +46,10 @@ lesson.Show(figure, "A reef twice: dotted anchors of six shapes; the best anchor
 # %% [markdown]
 # ## A few words for guesses
 #
-# As in lesson 05, a network turns the picture into a map of cells. The **stride** is the width of a
-# cell in pixels of the picture. An anchor's **size** is the square root of its area, its **aspect
-# ratio** is height / width: 2 is tall, 0.5 is flat.
+# As in lesson 05, a network turns the picture into a map of cells. The **stride** is the width of
+# a cell in pixels of the picture. An anchor's **size** is the square root of its area, its
+# **aspect ratio** is height / width: 2 is tall, 0.5 is flat. All anchors of size 32 cover as much
+# as a square of 32 × 32:
 
 # %%
 for (width, height), ratio in zip(
@@ -95,12 +96,16 @@ assert len(anchors) == 2016
 # %% [markdown]
 # Compare that with lesson 05: fewer places than the window had there, and yet six shapes at each,
 # on three scales, all in **one** pass of the network.
-#
+
+# %% [markdown]
 # ## Play · does every animal get a guess?
 #
 # We say that an anchor **covers** an animal if their IoU is at least 0.5. Nothing is covered yet.
 # Change size, stride, levels and ratios, and keep an eye on the number of anchors: each is work.
-# The orange box is for the next task; leave it where it is.
+#
+# The dots are the centres of cells. A blue box is the best anchor of an animal, and an animal in
+# white is not covered yet. Each level doubles stride and size. The orange box is for the next
+# task; leave it where it is.
 
 # %%
 lab = AnchorLab(
@@ -118,7 +123,7 @@ lab
 # %% [markdown]
 # Did you notice? Size alone covers the animals that are *near a centre*. Stride decides how near
 # the nearest centre is. Levels give both large and small animals their size. By code, three
-# settings and their price:
+# settings and their price, all with size 40 on the finest level:
 
 # %%
 for stride, levels, ratios in ((32, 1, "1"), (16, 2, "1"), (8, 3, "1/3, 1/2, 1, 2, 3")):
@@ -129,8 +134,11 @@ lab.preset("reset")
 # %% [markdown]
 # ## Build · `anchor_grid`
 #
-# *Difficulty 3 of 5 · importance 5 of 5 · up to 15 minutes.* All anchors of one level: row by row,
-# cell by cell, and within a cell shape by shape.
+# All anchors of one level: row by row, cell by cell, and within a cell shape by shape. An anchor
+# may reach beyond the picture. A map without rows has no anchors: shape `[0, 4]`.
+
+# %% [markdown]
+# *Difficulty 3 of 5 · importance 5 of 5 · up to 15 minutes.*
 #
 # By hand: a map of 1 row and 2 columns, stride 8, one shape, 8 wide and 4 high. The first cell
 # covers x 0 to 8 and y 0 to 8, so its centre is (4, 4) and its anchor is `[0, 2, 8, 6]`. The second
@@ -151,12 +159,16 @@ exercises.anchor_grid.check(my_anchor_grid)
 
 # %% [markdown]
 # `exercises.anchor_grid.hint()` helps; `exercises.anchor_grid.solution()` shows the package's.
-#
+
+# %% [markdown]
 # ## Play · four numbers from a guess to an animal
 #
-# A guess is near, not exact. Four **offsets**, in code `deltas`, say what is missing: `dx` and `dy`
-# move the centre, counted in the anchor's own widths and heights. `dw` and `dh` stretch: they are
-# the natural logarithm of new size / old size. So 0, 0, 0, 0 means: the guess is right.
+# A guess is near, not exact. Four **offsets**, in code `deltas`, lead from an anchor to a box:
+# `dx` and `dy` move the centre, counted in the anchor's own widths and heights. `dw` and `dh`
+# stretch: the natural logarithm of new size / old size. So four zeros mean: the guess is right.
+#
+# This lab has twelve anchors, squares of 64 pixels side by side. Its deltas lead to the orange box
+# from the anchor that fits it best.
 
 # %%
 four = AnchorLab(
@@ -173,9 +185,9 @@ four.ratios = "1"
 four
 
 # %% [markdown]
-# The deltas stand below the picture. Now by code: the anchor at the top left is the square from 0
-# to 64. What do you expect for a box moved by 16 pixels, for one twice as high, and for one half as
-# high?
+# The deltas stand beside or below the picture. Now by code: the anchor at the top left is the
+# square from 0 to 64. What do you expect for a box moved by 16 pixels, for one twice as high, and
+# for one half as high?
 
 # %%
 for words, box in {
@@ -189,11 +201,10 @@ for words, box in {
     print(f"{words:<18}", [round(value, 2) + 0.0 for value in deltas.tolist()])
 
 # %% [markdown]
-# Why a logarithm? Twice as high is 0.69 and half as high −0.69: equally far from 0. And decoded by
-# `exp`, no number that a network says can ever give a negative width.
+# Why a logarithm? Twice as high is 0.69 and half as high −0.69: equally far from 0. `exp` undoes
+# it and gives only positive numbers: whatever a network says, no width comes out negative.
 #
-# Why divide by the anchor's size? Then the whale's guess and the shrimp's guess ask for numbers of
-# the same kind.
+# Why divide by the anchor's size? Half a width to the right is 0.5 for a whale and for a shrimp.
 
 # %% [markdown]
 # ## Build · `encode_boxes`
@@ -203,6 +214,7 @@ for words, box in {
 # By hand: the anchor `[0, 0, 10, 20]` has its centre at (5, 10), the object `[5, 0, 15, 20]` at
 # (10, 10). `dx = (10 − 5) / 10 = 0.5`, `dy = 0`, both sizes agree, so `dw = dh = log(1) = 0`.
 # At the end the four are multiplied by `weights`, which say how loudly each counts in the loss.
+# `xyxy_to_cxcywh`, imported above, gives centre and size.
 
 
 # %%
@@ -221,8 +233,9 @@ exercises.encode_boxes.check(my_encode_boxes)
 #
 # ## Build · `decode_deltas`
 #
-# The way back: from what the network says to boxes. One guard is needed. An untrained network may
-# say 1000, and exp(1000) is infinite. So `dw` and `dh` are clamped at `MAX_STRETCH` first.
+# The way back: from what the network says to boxes, which is called **decoding**. One guard is
+# needed. An untrained network may say 1000, and exp(1000) is infinite. So `dw` and `dh` are cut
+# off at `MAX_STRETCH` *before* `exp`: `.clamp(max=MAX_STRETCH)`.
 
 # %%
 from detlab.anchors import MAX_STRETCH
@@ -249,7 +262,9 @@ def my_decode_deltas(deltas, anchors, weights=(1.0, 1.0, 1.0, 1.0)):
 exercises.decode_deltas.check(my_decode_deltas)
 
 # %% [markdown]
-# `exercises.decode_deltas.hint()` helps. There and back again must lead home, and it does:
+# `exercises.decode_deltas.hint()` helps. Here are the deltas of the first picture, from each
+# animal's best anchor to the animal. Decoded, they must lead to the animal again; the last line
+# checks that.
 
 # %%
 encode = exercises.encode_boxes.mine_or_reference(my_encode_boxes)
@@ -262,8 +277,8 @@ assert torch.allclose(decode(deltas, grid[best]), scene.boxes, atol=1e-3)
 # %% [markdown]
 # ## Break · a stretch without exp
 #
-# A classmate multiplies by `dw` instead of `exp(dw)`. The network says "leave it as it is", and
-# then "a little smaller":
+# A classmate multiplies by `dw` instead of `exp(dw)`. The anchor is 64 wide. The network says
+# "leave it as it is", four zeros, and then "a little smaller", `dw` = −0.5:
 
 # %%
 without_exp = exercises.decode_deltas.mistakes["the exponential is missing"]
@@ -296,9 +311,9 @@ Commit(
 )
 
 # %% [markdown]
-# The pictures: 300 small reefs. Each animal belongs to the anchor that fits it best, one shape of
-# 22 × 22 pixels at every cell. We look only there; which anchors should learn what is the question
-# of lesson 07.
+# The pictures: 300 small reefs of 64 × 64, the last 60 kept for the test. The map has 8 × 8 cells,
+# and one anchor of 22 × 22 pixels in each. Each animal belongs to the anchor that fits it best. We
+# look only there; which anchors should learn what is the question of lesson 07.
 
 # %%
 scenes = [reef.draw_scene(600 + seed, index, image_size=(64, 64)) for index in range(300)]
@@ -312,8 +327,8 @@ guesses = anchors[cell]
 train = int((picture < 240).sum())  # animals of the first 240 pictures; the others are the test
 
 # %% [markdown]
-# What each run learns. Both kinds of numbers are brought to mean 0 and spread 1, so that neither
-# has an easier scale.
+# What each run learns. Both kinds of numbers are brought to mean 0 and standard deviation 1, so
+# that neither has an easier scale.
 
 # %%
 wanted = {"coordinates": xyxy_to_cxcywh(gt_boxes) / 64, "corrections": encode(gt_boxes, guesses)}
@@ -364,7 +379,8 @@ for name, values in iou.items():
     )
 
 # %% [markdown]
-# Corrections improve on the guess. Coordinates are *worse than doing nothing*. Two test pictures:
+# Corrections improve on the guess. Coordinates are *worse than doing nothing*. Two test pictures,
+# on the left with coordinates, on the right with corrections:
 
 # %%
 shown = [row for row in range(240, 300) if len(scenes[row].boxes) >= 2][:2]
@@ -395,19 +411,21 @@ assert means["coordinates"] < means["the guess"] - 0.1
 # %% [markdown]
 # Why? A convolution is the same function at every cell. The same fish on the left and on the right
 # looks the same to it, and "a third of my width to the right" is the same answer. The coordinates
-# of the two fish differ, and nothing in what the cell sees says which to give.
+# of the two fish differ, and what a cell sees, as sand or an edge, tells its place only roughly.
 #
-# Lesson 03 flattened the map first, so that every place had weights of its own. That works for one
-# box, and has to learn each place anew.
+# Lessons 03 and 04 flattened the map first, so that every place had weights of its own. That works
+# for one box, and has to learn each place anew.
 
 # %% [markdown]
 # ## Break · the right anchors in the wrong order
 #
 # The trained detector says a list of deltas: cell by cell, the six shapes of a cell together.
-# Somebody lays *the same* anchors shape by shape. No shape of any tensor changes. What remains of
-# the detections?
+# Somebody lays *the same* anchors shape by shape. Somebody else keeps the order, and puts them on
+# the upper left corners of their cells. No tensor changes its size. What remains of the
+# detections?
 #
-# An animal counts as found if some box of its class has an IoU of 0.5 or more with it.
+# An animal is found if some box of its class has an IoU of 0.5 or more with it. A box is right if
+# there is such an animal.
 
 # %%
 from detlab.data import load_dataset
@@ -424,8 +442,9 @@ grids = {
 }
 
 # %% [markdown]
-# The anchors go into the real model by an argument: `make_anchors`, a function of the pictures and
-# their maps. The first grid is yours, if it passes its check.
+# The anchors go into the real model by an argument, a function that lays them. The `backbone` is
+# what lesson 04 called the body; body and head stay as they were trained. The first grid is yours,
+# if it passes its check.
 
 # %%
 found, share = {}, {}
@@ -470,11 +489,15 @@ assert share["on the corners"] < share["cell by cell"] - 0.2
 # %% [markdown]
 # No error, no warning: wrong order is silent. Boxes that are shifted up and left by half a cell are
 # the mark of the corner mistake. Draw before you search.
-#
+
+# %% [markdown]
 # ## Commit · nine by hand or three fitted?
 #
 # Many detectors come with sizes 32, 64, 128 in ratios 1/2, 1, 2: nine shapes. Against them stand
 # *three* shapes that are fitted to the boxes of the reef.
+#
+# To judge shapes alone, put them all on the centre of the animal, and take the IoU of the one that
+# fits best. The mean over all animals is the **mean best IoU**.
 
 # %%
 Commit(
@@ -491,9 +514,12 @@ Commit(
 # %% [markdown]
 # ## Build · `refit_shapes`
 #
-# *Difficulty 4 of 5 · importance 3 of 5 · up to 15 minutes.* One round of **k-means**: every box
-# chooses the shape with which it has the highest IoU, then every shape becomes the mean of the
-# boxes that chose it. A shape that nobody chose stays. `shape_iou` gives the table `[N, S]`.
+# One round of **k-means** (k shapes, each a mean): every box chooses the shape with which it has
+# the highest IoU, then every shape becomes the mean of the boxes that chose it. A shape that
+# nobody chose stays. `shape_iou` gives the IoUs as a table `[N, S]`.
+
+# %% [markdown]
+# *Difficulty 4 of 5 · importance 3 of 5 · up to 15 minutes.*
 #
 # By hand: boxes 4 × 8, 6 × 10, 30 × 20, shapes 8 × 8 and 40 × 40. The first two choose 8 × 8, which
 # becomes 5 × 9. The third chooses 40 × 40, which becomes 30 × 20.
@@ -514,8 +540,8 @@ exercises.refit_shapes.check(my_refit_shapes)
 # `exercises.refit_shapes.hint()` helps. Why IoU, and not the distance in pixels? Ten pixels are
 # nothing to a whale and all to a shrimp.
 #
-# We start from three boxes by lot and go round. The boxes are those of the 300 reefs, at 128
-# pixels. Judged is on other pictures, the validation set.
+# We start from the shapes of three boxes picked at random, and do twenty rounds. The boxes are
+# those of the 300 reefs, at 128 pixels. They are judged on other pictures, the validation set.
 
 # %%
 refit = exercises.refit_shapes.mine_or_reference(my_refit_shapes)
@@ -533,8 +559,8 @@ for number in (0, 1, 2, 5, 20):
     print(f"after {number:>2} rounds: mean best IoU {quality[number]:.3f}")
 
 # %% [markdown]
-# And the two sets beside each other. **Mean best IoU**: of each box the IoU with the shape that
-# fits best, on one centre; then the mean.
+# And the two sets beside each other. Covered, as in the lab, is a box whose best IoU is 0.5 or
+# more. The last line counts for the nine: sizes 32, 64 and 128, each as flat, square and tall.
 
 # %%
 by_hand = anchor_shapes([32.0, 64.0, 128.0], [0.5, 1.0, 2.0])
@@ -547,11 +573,11 @@ assert quality[-1] > shape_iou(other, by_hand).amax(dim=1).mean() + 0.04
 assert used.sort().values[:3].sum() < 0.01 * len(other)
 
 # %% [markdown]
-# Some of the nine are chosen by hardly anybody: they cost computing in every cell and answer for
-# nothing. The anchors of a detector belong to a **data set**. Refit them when the pictures change;
-# lesson 11 will.
+# Some of the nine are chosen by hardly any box: they cost computing in every cell and answer for
+# nothing. The anchors of a detector belong to a **data set**. Refit them when the pictures change.
 #
-# With six fitted shapes we even reach what the course's detector gets from eighteen:
+# The course's detector has eighteen shapes, six on each of three levels. Six fitted ones have
+# as good a mean best IoU. `fit_shapes` does your round fifty times:
 
 # %%
 from detlab.anchors import fit_shapes
@@ -565,9 +591,9 @@ assert abs(fits[6] - fits[18]) < 0.03
 # %% [markdown]
 # ## Use · your parts in the real detector
 #
-# `anchor_grid` was in it already, above. `decode_deltas` works in the loss, too: it turns deltas to
-# boxes, and GIoU compares them. We give the loss your decoding as an argument. It must come to the
-# same number, and the broken one to another.
+# Your `anchor_grid` was in it already, above. `decode_deltas` works in the box loss, too: it turns
+# deltas into boxes, and GIoU compares them with the animals. We give the loss your decoding as an
+# argument. It must come to the same number, and the one without `exp` to a larger one.
 
 # %%
 from detlab.losses import detection_loss, giou_loss
