@@ -4,7 +4,7 @@
 # One network says *what*, another one says *where*. A robot, a car, a diver's mask need both, in
 # the same instant, about the same thing. Do we need two networks?
 #
-# **After this lesson you can** build one network with two answers, weigh two losses against each
+# **After this lesson you can** train one network to give two answers, weigh two losses against each
 # other, and say why one box a picture is not enough.
 # **Needs** lesson 03. **Runs** in 75 s on two processor cores; **takes** about 45 minutes.
 
@@ -33,7 +33,7 @@ names = reef.CLASS_NAMES
 
 # %% [markdown]
 # The answer that we want for each picture: a **label**, *what*, and a **box**, *where*. Five kinds
-# of animals are enough for today.
+# of animals are shown today; the network has logits for all seven of the reef, and for background.
 
 # %% tags=["thumbnail"]
 zoo = {"classes": ("jellyfish", "shark", "starfish", "turtle", "eel")}
@@ -49,16 +49,18 @@ lesson.Show(figure, "Six underwater pictures; in each, one animal in a box that 
 # ## One body, two heads
 #
 # To see *what*, a network looks for fins and tentacles. To see *where*, it looks for them too. So
-# let one **body** look, and give two small layers its findings: the **class head** says the
-# logits, the **box head** four numbers. Two tasks that share a body are called **multi-task
-# learning**.
+# let one **body**, the layers that all answers share, do the looking. Two small layers read its
+# findings: the **class head** says the logits, the **box head** four numbers. To learn two tasks
+# with one body is called **multi-task learning**. Here is how a picture goes through:
 
 # %%
 lesson.show_source(SingleObjectNet.forward)
 
 # %% [markdown]
-# `body` makes maps of the picture. `flatten` puts the cells of a map in a row; `join` makes 128
-# findings of them, and both heads read the same 128.
+# `normalise` brings the colours near 0. `body` makes **maps**, coarse grids of numbers (lesson 06);
+# `"16"` names one. `adaptive_avg_pool2d` makes it 4 × 4 cells, `flatten` puts them in a row, `join`
+# makes 128 findings of that, and `relu` sets negative ones to 0. Both heads read the same 128:
+# `classes` and `boxes`.
 #
 # ## Commit · the price of a second head
 #
@@ -88,14 +90,16 @@ for name, number in weights.items():
 assert weights["boxes"] < 0.01 * sum(weights.values())
 
 # %% [markdown]
+# The box head, `boxes`: less than two weights in a thousand.
+#
 # ## Build · `raw_to_boxes`
 #
-# *Difficulty 2 of 5 · importance 3 of 5 · up to 10 minutes.* The box head puts out any four
-# numbers, say −3.1 or 7. A box in shares of the picture wants 0 to 1, and `x2 > x1`.
+# *Difficulty 2 of 5 · importance 3 of 5 · up to 10 minutes.* The box head puts out any numbers, say
+# −3.1 or 7. A box in shares wants 0 to 1, and `x2 > x1`.
 #
-# Read them as **centre and size**, squeezed into 0 to 1 by a **sigmoid**, `1 / (1 + e^−x)`, then
-# go to corners. By hand: four zeros. The sigmoid of 0 is ½, so the centre
-# is (½, ½), width and height are ½: the box is `[0.25, 0.25, 0.75, 0.75]`.
+# Read them as **centre and size**, squeezed into 0 to 1 by a **sigmoid**, `1 / (1 + e^−x)`:
+# `raw.sigmoid()`. Then go to corners (`from detlab.boxes import cxcywh_to_xyxy`). By hand: sigmoid
+# of 0 is ½, so four zeros give `[0.25, 0.25, 0.75, 0.75]`.
 
 
 # %%
@@ -107,12 +111,12 @@ def my_raw_to_boxes(raw):
 exercises.raw_to_boxes.check(my_raw_to_boxes)
 
 # %% [markdown]
-# `exercises.raw_to_boxes.hint()` helps; `cxcywh_to_xyxy` of lesson 02 does half of it.
+# `exercises.raw_to_boxes.hint()` helps.
 #
 # ## Break · four free corners
 #
-# Why not squeeze four *corners*? Nothing ties `x1` to `x2` then. Here are 1000 answers as a fresh
-# head may give them, random numbers, read in both ways. How many are boxes at all?
+# Why not squeeze four *corners*? Nothing ties `x1` to `x2` then. Here are 1000 made-up answers,
+# random numbers, read in both ways. How many are boxes at all, to the nearest 10 %?
 
 # %%
 to_boxes = exercises.raw_to_boxes.mine_or_reference(my_raw_to_boxes)
@@ -127,8 +131,8 @@ assert share["centre and size"] == 1
 assert share["four corners"] < 0.35
 
 # %% [markdown]
-# A quarter: `x1 < x2` is a coin toss, and so is `y1 < y2`. The rest have negative sides, and IoU
-# means nothing there.
+# `x1 < x2` is a coin toss, and so is `y1 < y2`: about a quarter win both. The rest have negative
+# sides, and IoU means nothing there.
 #
 # ## Two losses, one number
 #
@@ -137,17 +141,19 @@ assert share["four corners"] < 0.35
 #
 # `L = Lcls + lambda · Lbox`
 #
-# **lambda** says how much a wrong place counts against a wrong name.
+# **lambda** (λ; in code `box_weight`) says how much a wrong place counts against a wrong name.
 
 # %% [markdown]
 # ## Build · `single_object_loss`
 #
 # *Difficulty 3 of 5 · importance 5 of 5 · up to 15 minutes.* To bring many losses to one number is
-# called **reduction**, and here is where it goes wrong. `Lcls`: the mean over the pictures.
-# `Lbox`: what is wrong with *one* box, added up; then the mean over the pictures.
+# called **reduction**. `Lcls`: the mean over the B pictures of the batch
+# (`from detlab.classify import cross_entropy`). `Lbox`: what is wrong with *one* box, added up;
+# then the mean over the pictures.
 #
-# `box_loss(boxes, gt_boxes)` gives `[B]` (like GIoU) or `[B, 4]` (like L1). By hand: one picture,
-# L1, four errors of 0.1 give `Lbox = 0.4`. With `Lcls = 0.7` and lambda 2: `L = 1.5`.
+# `box_loss(boxes, gt_boxes)` gives `[B]` (like GIoU) or `[B, 4]` (like L1): both must work. By
+# hand: one picture, L1, four errors of 0.1 give `Lbox = 0.4`. With `Lcls = 0.7` and lambda 2:
+# `L = 1.5`.
 
 
 # %%
@@ -166,8 +172,9 @@ exercises.single_object_loss.check(my_single_object_loss)
 #
 # ## Break · a sum for a mean
 #
-# A classmate adds up where the mean belongs. "A factor more or less", he says. Eight pictures, and
-# then the same eight twice. They are no more wrong than before:
+# In the box loss, a classmate adds up where the mean over the pictures belongs. "A factor more or
+# less", he says. Eight made-up answers, and then the same eight twice. They are no more wrong than
+# before:
 
 # %%
 loss = exercises.single_object_loss.mine_or_reference(my_single_object_loss)
@@ -205,8 +212,8 @@ Commit(
 )
 
 # %% [markdown]
-# 350 steps each: the same pictures, the same first weights. For lambda 0 we take the classmate's
-# loss that forgets the boxes.
+# 350 steps each: the same pictures, the same first weights. For lambda 0 we take a loss that leaves
+# the boxes out. It comes to the same, for 0 times anything is 0. This is the longest wait here.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -227,7 +234,8 @@ for weight in (0.0, 0.5, 5.0, 50.0):
 # ## Break · the box loss left out
 #
 # With lambda 0 the names are right far more often than by guessing, which would be one in five.
-# The boxes are no better than the fixed box in the middle of lesson 03, with its IoU of about 0.4.
+# The boxes are no better than the fixed box in the middle of lesson 03, with its IoU of about 0.4,
+# and often far worse: the findings change under a box head that nobody teaches to read them.
 
 # %%
 print("lambda 0 names, accuracy above 0.3:", scores[0]["accuracy"] > 0.3)
@@ -240,8 +248,9 @@ assert scores[5]["iou"] > 0.7
 # %% [markdown]
 # ## Play · lambda
 #
-# The four networks on six pictures that they never saw, and on the right all 200 test pictures as
-# one dot each: accuracy across, mean IoU upwards. Where is the best corner?
+# Slide *run* through the four networks. On the left are their answers for six pictures that they
+# never saw. In the chart each network is one place on the line: accuracy across, mean IoU upwards,
+# both over 200 test pictures. The dot is the run that you see. Where is the best corner?
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -263,8 +272,9 @@ lab
 
 # %% [markdown]
 # The two losses share the body, so they share its attention: too small a lambda leaves the boxes
-# rough, too large a one can cost names. Often the boxes even help the names, for to place a fin
-# one has to see it. No formula gives the right lambda: try some, and look at *both* numbers.
+# rough, too large a one can cost names. With some seeds the boxes even help the names, for to place
+# a fin one has to see it. No formula gives the right lambda: try some, and look at *both* numbers.
+# (An accuracy that differs by 0.03 differs in six pictures of 200: that may be chance.)
 
 # %% [markdown]
 # ## Use · the detector's two losses
@@ -295,7 +305,7 @@ lesson.show_source(exercises.single_object_loss.reference)
 # ## Two animals, one box
 #
 # *What* and *where*, solved? Here are pictures with **two** animals, and the network with lambda
-# 5, which has the right to one box.
+# 5, which can give one box only.
 
 # %%
 two = draw_several_objects(seed + 30, 200, 2, object_size=(0.3, 0.4), **zoo)
@@ -319,7 +329,8 @@ lesson.Show(figure, "Six pictures with two solid boxes each; one dashed box cove
 # ## Commit · two truths
 #
 # We go on training the lambda-5 network for 120 steps, on pictures with two animals, each picture
-# with both truths in turn. The box loss is L2, the oldest one; the reason follows below.
+# with both truths in turn. The box loss is L2; the reason follows below. Its lambda is 50, because
+# squared shares are small numbers.
 
 # %%
 Commit(
@@ -355,7 +366,7 @@ for name, answer in {"before": boxes, "after": after}.items():
 # %% [markdown]
 # Two ways to read it. **With each animal**: an animal is there, how well is it boxed? **With the
 # better one**: we forgive the network the animal that it leaves out. After the training even that
-# is lost.
+# is lost, and below 0.35, too:
 
 # %%
 print("one animal,  mean IoU above 0.7:", scores[5]["iou"] > 0.7)
@@ -394,7 +405,8 @@ assert to_half_way < 0.85 * to_nearer
 
 # %% [markdown]
 # Why? Let the loss say it. Animal A is on the left, B on the right, each the truth half of the
-# time. Here is the mean loss of four possible answers:
+# time. Here are four possible answers: the mean of L2 over both truths, the mean of the GIoU loss,
+# and the IoU with each animal.
 
 # %%
 a, b = torch.tensor([[0.05, 0.4, 0.35, 0.7]]), torch.tensor([[0.65, 0.4, 0.95, 0.7]])
@@ -413,8 +425,8 @@ for name, box in candidates.items():
 # Under L2 the best answer is half way: an IoU of **0 with both**. GIoU is no way out: a box around
 # both costs as little as the box of one, so the network may drift from one to the other.
 #
-# It is not stupid. It gives the best answer to a question that should not have been asked: one
-# box, two truths.
+# The network is not stupid. It gives the best answer to a question that should not have been
+# asked: one box, two truths.
 
 # %% [markdown]
 # ## Recap
@@ -434,8 +446,8 @@ for name, box in candidates.items():
 # %% [markdown]
 # **For experts** The weights of losses can be learned (by their uncertainty) or set by the size
 # of their gradients; detectors mostly tune one lambda by hand. What falls in between is the mean
-# of a distribution with two peaks: regression gives means. Whoever wants peaks must predict the
-# *distribution*: a score for each of many places. That is what detectors do.
+# of a distribution with two peaks: regression by L2 gives means. Whoever wants peaks must predict
+# the *distribution*: a score for each of many places. That is what detectors do.
 
 # %% [markdown]
 # **Connects to** lesson 06 (what a box head puts out instead), 07 and 09 (the loss over many
