@@ -39,7 +39,7 @@ class Lesson(NamedTuple):
 
 
 COURSE = (
-    Lesson("00", "Start here", "nothing yet: you see where you are going", 15),
+    Lesson("00", "Start here", "a first small function; you see where you are going", 15),
     Lesson("01", "What is in the picture?", "softmax, cross-entropy, accuracy", 40),
     Lesson("02", "Where is it?", "box formats, area, IoU", 45),
     Lesson("03", "Can a network point?", "Smooth L1 and GIoU loss", 50),

@@ -122,6 +122,7 @@ for name, changed in {"as is": logits, "+ 10": logits + 10, "× 10": logits * 10
 #
 # The check also tries logits of 1000, and e¹⁰⁰⁰ is too large for a float. What helps?
 
+
 # %%
 def my_softmax(logits):
     """Return the probabilities [N, K] of logits [N, K]; each row sums to 1."""
@@ -307,6 +308,7 @@ lesson.Show(figure, "The loss starts at about 1.6 and falls below 0.4 within 400
 #
 # By hand: the rows (1, 9, 0) and (8, 2, 3) say class 1 and class 0. If both are class 1, one of two
 # is right: 0.5. Yes and no have no mean in torch; `.float()` makes 1 and 0 of them.
+
 
 # %%
 def my_accuracy(logits, labels):

@@ -134,7 +134,7 @@ Commit(
     options={
         "1/2": "Half of each box, yes. But we divide by what both cover, and that has grown.",
         "1/3": "The union is one and a half boxes wide, and half a box of it is shared.",
-        "1/4": "That would be a quarter shared. A move in both directions comes lower still: 1/7.",
+        "1/4": "Half a width in *both* directions shares a quarter of each, and comes lower: 1/7.",
     },
     answer="1/3",
     key="02-half-moved",
@@ -331,7 +331,7 @@ Commit(
     options={
         "an error stops the program": "Nothing in four numbers says what they mean.",
         "every box moves a little": "A size, read as a corner, can lie anywhere in the picture.",
-        "most boxes turn inside out": "A width below x1 puts the right edge on the left.",
+        "most boxes turn inside out": "A width below x1 puts the right edge left of the left one.",
     },
     answer="most boxes turn inside out",
     key="02-wrong-format",

@@ -275,7 +275,7 @@ Commit(
     "What comes out for a picture of 128 × 128 pixels?",
     options={
         "an error: it learned windows of 32 × 32": "A convolution takes any size, and slides.",
-        "scores that are near those of the windows": "Near is not all. Compare the digits.",
+        "scores that are near those of the windows": "Near is not all; the cell below compares.",
         "the same 625 scores": "A convolution *is* a window that slides.",
     },
     answer="the same 625 scores",
@@ -395,7 +395,7 @@ figure = draw_layers(
     columns=4,
     title="Any number of boxes, and too many of them",
 )
-lesson.Show(figure, "Four reefs; around each animal lies a bundle of dashed windows")
+lesson.Show(figure, "Four reefs; around most animals lies a bundle of dashed windows")
 
 # %% [markdown]
 # ## Lists, or padding?

@@ -50,23 +50,16 @@ print(f"{len(anchors):,} anchors, {len(scene.boxes)} animals:", end=" ")
 print(", ".join(names[label] for label in scene.labels.tolist()))
 
 # %% [markdown]
-# On the left, every fifth anchor, in white. On the right, in blue, those that a rule has chosen:
-# each of them learns the animal that it lies on. You will write that rule.
+# Every fifth anchor, in white, and the ground truth in green.
 
-# %% tags=["thumbnail"]
-matches = match_anchors(guesses, scene.boxes)
+# %%
 truth = {"truth": scene.boxes}
 figure = draw_layers(
-    [
-        Layers(scene.image, {"negative": guesses[::5], **truth}, "a fifth of all anchors"),
-        Layers(scene.image, {"positive": guesses[matches >= 0], **truth}, "who learns"),
-    ],
-    title="Guesses everywhere, and few of them near an animal",
-    meanings={"negative": "anchors", "positive": "anchors that learn an animal"},
+    [Layers(scene.image, {"negative": guesses[::5], **truth})],
+    title="Guesses everywhere: which of them should learn?",
+    meanings={"negative": "every fifth anchor"},
 )
-lesson.Show(
-    figure, "A reef twice: a mesh of anchors all over it; a few blue anchors around four animals"
-)
+lesson.Show(figure, "A reef with four animals under a mesh of anchors that covers all of it")
 
 # %% [markdown]
 # ## Commit · how many?
@@ -83,6 +76,24 @@ Commit(
     },
     answer="fewer than one in fifty",
     key="07-how-many",
+)
+
+# %% [markdown]
+# On the left the anchors again. On the right, in blue, those that the rule has chosen: each of them
+# learns the animal that it lies on. You will write that rule.
+
+# %% tags=["thumbnail"]
+matches = match_anchors(guesses, scene.boxes)
+figure = draw_layers(
+    [
+        Layers(scene.image, {"negative": guesses[::5], **truth}, "a fifth of all anchors"),
+        Layers(scene.image, {"positive": guesses[matches >= 0], **truth}, "who learns"),
+    ],
+    title="Guesses everywhere, and few of them near an animal",
+    meanings={"negative": "anchors", "positive": "anchors that learn an animal"},
+)
+lesson.Show(
+    figure, "A reef twice: a mesh of anchors all over it; a few blue anchors around four animals"
 )
 
 # %% [markdown]
@@ -220,7 +231,7 @@ for positive_iou in (0.5, 0.6, 0.7):
         for name, rule in {"forced": match, "not forced": unforced}.items():
             answered = rule(anchors, each.boxes, positive_iou, 0.4)
             lost[name] += len(each.boxes) - len(answered[answered >= 0].unique())
-    print(f"positive from {positive_iou}, of {total} animals nobody learns: {lost}")
+    print(f"positive from {positive_iou}: of {total} animals, learned by no anchor: {lost}")
     assert lost["forced"] == 0
 assert lost["not forced"] > total / 4
 
@@ -369,7 +380,7 @@ exercises.focal_loss.check(my_focal_loss)
 for p in torch.tensor([0.1, 0.5, 0.9, 0.99]):
     plain, focal = -p.log(), -((1 - p) ** 2) * p.log()
     print(f"p = {p:.2f}: cross-entropy {plain:.4f}, focal {focal:.6f}", end="  ")
-    print(f"{plain / focal:,.0f} times less")
+    print(f"{plain / focal:,.1f} times less")
 
 # %% [markdown]
 # An answer that is 99 % sure, and right, is hardly heard any more; one that is wrong keeps
@@ -386,7 +397,7 @@ Commit(
     options={
         "all, it is only eight pictures": "The others manage that. But who speaks in this average?",
         "about half": "You expect it to be slower. It is worse than that.",
-        "next to none": "Its loss falls because background is learned first, and that is 99 %.",
+        "next to none": "Its loss falls: background, nearly everything, is learned first.",
     },
     answer="next to none",
     key="07-forty-steps",

@@ -249,10 +249,10 @@ assert fit["best score first"] > fit["left to right"] + 0.03
 
 # %%
 Commit(
-    "What should happen to the worse of the two?",
+    "What should happen to the one with the lower score?",
     options={
         "it goes, as any box that overlaps too much": "Then one of two animals is not found.",
-        "it stays, because it is of another class": "They cannot be duplicates of each other.",
+        "it stays, because it is of another class": "A fish's box is no duplicate of a turtle's.",
         "it stays if its score is high enough": "Greedy NMS never asks that. Soft-NMS does, below.",
     },
     answer="it stays, because it is of another class",

@@ -423,7 +423,7 @@ sure = [error_kinds(f, t).kinds for f, t in zip(shown, truth, strict=True)]
 counted, counted_sure = (sum(map(Counter, each), Counter()) for each in (kinds, sure))
 for kind, number in counted.most_common():
     print(f"{kind:<10} {number / len(scores):4.0%} of all, ", end="")
-    print(f"{counted_sure[kind] / counted_sure.total():4.0%} of those that score 0.3")
+    print(f"{counted_sure[kind] / counted_sure.total():4.0%} of those from 0.3")
 
 # %% [markdown]
 # One of each, the one with the best score. Its name and score stand above its box; the true names
@@ -470,7 +470,7 @@ Commit(
         "class": "They are most in number. But where do they stand in the line?",
         "location": "Ten IoU thresholds up to 0.95 ask for boxes that fit like a glove.",
         "duplicate": "You know by now what low-ranked duplicates cost.",
-        "background": "There are few of them, and they score low.",
+        "background": "There are few of them, and nearly all score low.",
     },
     answer="location",
     key="10-mend",
@@ -598,7 +598,7 @@ Commit(
     "Of the boxes that score 0.5 to 0.9, how many are right?",
     options={
         "about 7 in 10": "That is what the scores promise.",
-        "about half": "Half as good as promised, roughly. It is worse.",
+        "about half": "That would be near to what the scores promise. It is worse.",
         "fewer than 2 in 10": "The scores in the middle promise far more than they keep.",
     },
     answer="fewer than 2 in 10",
