@@ -116,7 +116,7 @@ exercises.raw_to_boxes.check(my_raw_to_boxes)
 # ## Break · four free corners
 #
 # Why not squeeze four *corners*? Nothing ties `x1` to `x2` then. Here are 1000 made-up answers,
-# random numbers, read in both ways. How many are boxes at all, to the nearest 10 %?
+# random numbers, read in both ways. How many are boxes at all, to the nearest 5 %?
 
 # %%
 to_boxes = exercises.raw_to_boxes.mine_or_reference(my_raw_to_boxes)
@@ -126,7 +126,7 @@ share = {}
 for name, function in {"centre and size": to_boxes, "four corners": corners}.items():
     boxes = function(raw)
     share[name] = (boxes[:, 2:] > boxes[:, :2]).all(dim=1).float().mean().item()
-    print(f"{name:<16} about {10 * round(10 * share[name])} % are boxes")
+    print(f"{name:<16} about {5 * round(20 * share[name])} % are boxes")
 assert share["centre and size"] == 1
 assert share["four corners"] < 0.35
 

@@ -395,11 +395,11 @@ figure = draw_layers(
         for row in shown
     ],
     columns=4,
-    title="Same network, same steps: coordinates miss, corrections sit",
+    title="Same network, same steps: coordinates miss, corrections mostly sit",
     meanings={"prediction": "what the network says"},
 )
 lesson.Show(
-    figure, "Dashed boxes of coordinates lie beside the animals, those of corrections on them"
+    figure, "Dashed boxes of coordinates lie beside the animals, most of corrections on them"
 )
 
 # %%
