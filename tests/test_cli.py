@@ -172,8 +172,10 @@ def test_bad_records_can_be_skipped_and_are_counted(detlab, tmp_path):
 def test_data_lists_the_public_sets(detlab):
     status, out, _ = detlab("data", "list")
     assert status == 0
-    assert [line.split()[0] for line in out.splitlines()] == ["name", *download.SETS]
-    assert len({line.find("http") for line in out.splitlines()[1:]}) == 1  # aligned
+    table, _, clean = out.partition("\n\n")
+    assert [line.split()[0] for line in table.splitlines()] == ["name", *download.SETS]
+    assert len({line.find("http") for line in table.splitlines()[1:]}) == 1  # aligned
+    assert clean.startswith("bccd-clean is bccd")
 
 
 def test_data_get_says_where_the_set_lies(detlab, tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""The browser, a page with the module alone, and one JupyterLab for all tests of this folder."""
+"""A page with the module alone, and one JupyterLab for all tests of this folder."""
 
 from collections.abc import Callable, Iterator
 
@@ -7,32 +7,13 @@ import torch
 from playwright.sync_api import Browser, Page
 
 from .alone import Alone
-from .jupyter import Lab, open_browser, open_jupyter
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with open_browser() as browser:
-        yield browser
+from .jupyter import Lab, open_jupyter
 
 
 @pytest.fixture(scope="session")
 def jupyter(browser: Browser) -> Iterator[Lab]:
     with open_jupyter() as lab:
         yield lab
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A page that fails its test when anything is logged as an error."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    page = context.new_page()
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
-    yield page
-    context.close()
-    assert not errors, errors
 
 
 @pytest.fixture
