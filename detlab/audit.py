@@ -15,9 +15,9 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torchvision.ops import nms
 
 from detlab.boxes import box_area, box_iou
+from detlab.postprocess import nms_per_class
 from detlab.records import Record
 from detlab.twins import find_twins
 
@@ -88,12 +88,16 @@ def empty(record: Record) -> Finding:
     return Finding("no object", (record.image,), (), "no object in this picture")
 
 
+def iou_in_class(record: Record) -> Float[Tensor, "M M"]:
+    """The IoU of each box with each of its picture; 0 where their classes differ."""
+    return box_iou(record.boxes, record.boxes) * (record.labels[:, None] == record.labels)
+
+
 def double_boxes(
     record: Record, class_names: Sequence[str], least: float = DOUBLE
 ) -> list[Finding]:
     """Pairs of boxes of one class that all but cover each other."""
-    same_class = record.labels[:, None] == record.labels[None, :]
-    iou = (box_iou(record.boxes, record.boxes) * same_class).triu(diagonal=1)
+    iou = iou_in_class(record).triu(diagonal=1)
     return [
         Finding(
             "double box",
@@ -164,8 +168,7 @@ def crowded_share(records: Sequence[Record], least: float) -> float:
     """The share of boxes that overlap another of their class by an IoU of at least `least`."""
     crowded = total = 0
     for record in records:
-        same_class = record.labels[:, None] == record.labels[None, :]
-        iou = (box_iou(record.boxes, record.boxes) * same_class).fill_diagonal_(0)
+        iou = iou_in_class(record).fill_diagonal_(0)
         crowded += int((iou >= least).any(dim=1).sum())
         total += len(record.boxes)
     return crowded / max(1, total)
@@ -175,9 +178,8 @@ def lost_to_nms(records: Sequence[Record], iou_threshold: float) -> float:
     """The share of objects that NMS suppresses though every box is perfect: a price of crowds."""
     lost = total = 0
     for record in records:
-        for label in record.labels.unique().tolist():
-            boxes = record.boxes[record.labels == label]
-            kept = nms(boxes, torch.ones(len(boxes)), iou_threshold)
-            lost += len(boxes) - len(kept)
-            total += len(boxes)
+        scores = torch.ones(len(record.boxes))
+        kept = nms_per_class(record.boxes, record.labels, scores, iou_threshold)
+        lost += len(record.boxes) - len(kept)
+        total += len(record.boxes)
     return lost / max(1, total)

@@ -13,7 +13,7 @@ import os
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, ParamSpec, TypeVar, cast
 
@@ -25,7 +25,7 @@ from detlab.checkpoint import CheckpointError, load_checkpoint
 from detlab.coco import Metrics
 from detlab.files import finite
 from detlab.model import ConfigName
-from detlab.records import DataError
+from detlab.records import Annotations, DataError
 from detlab.run import load_split, train_run
 from detlab.run_folder import CHECKPOINT, CURVES, PREDICTIONS, SETTINGS, RunError
 from detlab.train import NonFiniteLoss, TrainConfig, choose_device, process_group
@@ -209,7 +209,7 @@ def data(
         out: check also draws what is worth a look, on one sheet.
     """
     from detlab.corrections import CORRECTED
-    from detlab.data import find_data
+    from detlab.data import find_data, read_splits
     from detlab.download import SETS, list_sets
 
     if action == "list":
@@ -224,33 +224,28 @@ def data(
             )
         print(find_data(what))
     else:
-        defects = print_defects(what)
-        print_audit(what, out)
+        splits = read_splits(what)
+        defects = print_defects(find_data(what), splits.values())
+        print_audit(splits, out)
         raise SystemExit(1 if defects else 0)
 
 
-def print_defects(name_or_path: str) -> int:
-    """Print every fault of a set by name, or of a folder; gives their number."""
-    from detlab.data import find_data, read_splits
+def print_defects(folder: Path, splits: Iterable[Annotations]) -> int:
+    """Print every fault of a folder's splits; gives their number."""
     from detlab.defects import find_defects
 
-    folder = find_data(name_or_path)
-    defects = [
-        fault for split in read_splits(name_or_path).values() for fault in find_defects(split)
-    ]
+    defects = [fault for split in splits for fault in find_defects(split)]
     for defect in defects:
         print(defect)
     print(f"{folder}: {len(defects) or 'no'} fault{'s' * (len(defects) != 1)}")
     return len(defects)
 
 
-def print_audit(name_or_path: str, out: Path | None) -> None:
+def print_audit(annotations: Mapping[str, Annotations], out: Path | None) -> None:
     """Print what is worth a second look, and what the set is like; draw it where asked."""
     from detlab.audit import MOST_PICTURES, audit
-    from detlab.data import read_splits
     from detlab.defects import sound_records
 
-    annotations = read_splits(name_or_path)
     splits = {split: sound_records(found) for split, found in annotations.items()}
     class_names = next(iter(annotations.values())).class_names
     pictures = sum(map(len, splits.values()))
