@@ -3,9 +3,7 @@
 Only notebooks import this file.
 """
 
-import inspect
 import os
-import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +15,7 @@ from detlab.advice import give_advice
 from detlab.checkpoint import CheckpointInfo, load_checkpoint
 from detlab.course import COURSE, ROOT, Lesson, find_lesson
 from detlab.draw import to_png
+from detlab.exercises.exercise import text_of
 from detlab.model import Detector
 from detlab.parts import collect as collect
 from detlab.progress import remember, today
@@ -29,8 +28,7 @@ CHECKPOINT = ROOT / "data" / "checkpoints" / "course.safetensors"
 
 def show_source(function: Callable[..., Any]) -> Markdown:
     """A function's text as it stands in the package, so that what is shown cannot go stale."""
-    source = textwrap.dedent(inspect.getsource(inspect.unwrap(function)))
-    return Markdown(f"```python\n{source}```")
+    return Markdown(f"```python\n{text_of(function)}```")
 
 
 def shipped_detector() -> tuple[Detector, CheckpointInfo]:

@@ -9,14 +9,14 @@ import os
 import warnings
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import platformdirs
 
 from detlab.files import to_json, write_atomically
 
 Kind = Literal["commits", "exercises", "lessons"]
-KINDS: tuple[Kind, ...] = ("commits", "exercises", "lessons")
+KINDS: tuple[Kind, ...] = get_args(Kind)
 """commits: key to option; exercises: name to date and source; lessons: number to date."""
 UNSAVED: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
 """What could not be written: it counts while the kernel lives."""

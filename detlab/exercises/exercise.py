@@ -203,6 +203,15 @@ def source_of(function: Function) -> str:
     ''
     """
     try:
-        return textwrap.dedent(inspect.getsource(inspect.unwrap(function)))
+        return text_of(function)
     except (OSError, TypeError):
         return ""
+
+
+def text_of(function: Function) -> str:
+    """The text of a function, as its author wrote it.
+
+    Raises:
+        OSError, TypeError: it stands in no file or cell.
+    """
+    return textwrap.dedent(inspect.getsource(inspect.unwrap(function)))
