@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from detlab.anchors import Decode, decode_deltas
 from detlab.boxes import box_iou, clip_boxes
 from detlab.classify import softmax
-from detlab.images import batch_images, fit_image
+from detlab.images import batch_images, fit_image, image_size
 from detlab.types import Activation, Detection, Predictions
 
 Nms = Callable[[Tensor, Tensor, float], Tensor]
@@ -236,10 +236,8 @@ def select_detections(
         raise ValueError(f"{len(predictions.logits)} images but {len(image_sizes)} image sizes")
 
     detections = []
-    for row, image_size in enumerate(image_sizes):
-        boxes, labels, scores = candidates(
-            predictions, row, image_size, score_threshold, max_candidates
-        )
+    for row, size in enumerate(image_sizes):
+        boxes, labels, scores = candidates(predictions, row, size, score_threshold, max_candidates)
         rivals = labels if per_class else torch.zeros_like(labels)  # zeros: one class of all
         if soft_sigma is None:
             keep = nms_per_class(boxes, rivals, scores, iou_threshold, nms)[:max_detections]
@@ -273,6 +271,8 @@ def detect(
 ) -> list[Detection]:
     """Pictures to boxes, everything included: evaluation mode, no gradients, any sizes.
 
+    Only pictures of one size share a batch: the network would see objects on the edge of padding.
+
     Args:
         detector: a Detector, or anything else that maps a batch of images to Predictions.
         images: [3, H, W] each, uint8 or float from 0 to 1; sizes may differ.
@@ -283,13 +283,28 @@ def detect(
         One dict per image; boxes in pixels of the image as it was given.
     """
     fitted = [fit_image(image, longest_side) for image in images]
-    sizes = [(image.shape[1], image.shape[2]) for image in fitted]
+    detections: dict[int, Detection] = {}
     with evaluation_mode(detector) as device:
-        predictions = detector(batch_images(fitted).to(device))
-    detections = select_detections(predictions, sizes, **options)
-    for detection, image, size in zip(detections, images, sizes, strict=True):
-        detection["boxes"] = scale_boxes(detection["boxes"], size, (image.shape[1], image.shape[2]))
-    return detections
+        for size, rows in rows_by_size(fitted).items():
+            predictions = detector(batch_images([fitted[row] for row in rows]).to(device))
+            found = select_detections(predictions, [size] * len(rows), **options)
+            detections.update(zip(rows, found, strict=True))
+    for row, image in enumerate(images):
+        boxes, size = detections[row]["boxes"], image_size(fitted[row])
+        detections[row]["boxes"] = scale_boxes(boxes, size, image_size(image))
+    return [detections[row] for row in range(len(images))]
+
+
+def rows_by_size(images: Sequence[Tensor]) -> dict[tuple[int, int], list[int]]:
+    """Which pictures [3, H, W] share a (height, width).
+
+    >>> rows_by_size([torch.zeros(3, 4, 6), torch.zeros(3, 6, 4), torch.zeros(3, 4, 6)])
+    {(4, 6): [0, 2], (6, 4): [1]}
+    """
+    rows: dict[tuple[int, int], list[int]] = {}
+    for row, image in enumerate(images):
+        rows.setdefault(image_size(image), []).append(row)
+    return rows
 
 
 @contextmanager

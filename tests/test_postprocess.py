@@ -12,6 +12,7 @@ from torch.testing import assert_close
 
 from detlab.anchors import encode_boxes
 from detlab.boxes import box_iou, xywh_to_xyxy
+from detlab.model import DetectorConfig, build_detector
 from detlab.postprocess import (
     detect,
     evaluation_mode,
@@ -488,9 +489,19 @@ def test_detect_brings_pictures_to_the_detector(device):
     assert len(found["boxes"]) == 1
 
 
-def test_detect_without_pictures_says_so():
-    with pytest.raises(ValueError, match="want pictures"):
-        detect(Watcher(), [])
+def test_no_pictures_no_detections():
+    assert detect(Watcher(), []) == []
+
+
+def test_what_a_picture_shows_does_not_hang_on_its_batch():
+    torch.manual_seed(7)
+    detector = build_detector(DetectorConfig(num_classes=3))
+    wide, tall = torch.rand(2, 3, 64, 96), torch.rand(3, 96, 40)
+    together = detect(detector, [wide[0], tall, wide[1]], score_threshold=0.2)
+    for image, found in zip([wide[0], tall, wide[1]], together, strict=True):
+        [alone] = detect(detector, [image], score_threshold=0.2)
+        assert len(alone["boxes"]) > 0
+        assert_close(found, alone, atol=1e-3, rtol=0)
 
 
 def test_a_detection_has_the_best_class_of_each_box_that_is_sure_enough():

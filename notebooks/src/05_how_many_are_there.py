@@ -545,17 +545,25 @@ for found, target in zip(detect(detector, images), targets, strict=True):
 #
 # One warning. Padding leaves the boxes true, and yet the network *sees* it. This one learned from
 # pictures without black edges. Here are the three pictures of three sizes again, each alone and
-# then in one batch:
+# then in one padded batch:
 
 # %%
-alone = [len(detect(detector, [scene.image])[0]["boxes"]) for scene in frames]
-together = [len(found["boxes"]) for found in detect(detector, [scene.image for scene in frames])]
-print("boxes, each picture alone:", sum(alone), "· in one padded batch:", sum(together))
-assert sum(together) > sum(alone)
+from detlab.images import batch_images
+from detlab.postprocess import select_detections
+
+pictures = [scene.image for scene in frames]
+with torch.no_grad():
+    predictions = detector(batch_images(pictures))
+together = select_detections(predictions, [image.shape[1:] for image in pictures])
+alone = detect(detector, pictures)
+for name, found in (("each alone", alone), ("in one padded batch", together)):
+    print(f"{name}: {sum(len(one['boxes']) for one in found)} boxes")
+assert sum(len(one["boxes"]) for one in together) > sum(len(one["boxes"]) for one in alone)
 
 # %% [markdown]
-# It "finds" animals where the picture meets the black. Who trains on pictures of many sizes shows
-# it such edges, and it learns to pass them over.
+# It "finds" animals where the picture meets the black. So `detect` lets only pictures of one size
+# share a batch. Who trains on pictures of many sizes shows the network such edges, and it learns to
+# pass them over.
 #
 # The package's `collate`:
 
