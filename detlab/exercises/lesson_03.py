@@ -6,7 +6,7 @@ from torch import Tensor
 from torchvision.ops import generalized_box_iou
 
 from detlab import boxes, losses
-from detlab.boxes import box_area, paired_iou
+from detlab.boxes import box_area, box_iou, paired_iou, union_area
 from detlab.exercises.compare import show
 from detlab.exercises.examples import draw_pair, seeded_boxes, table
 from detlab.exercises.exercise import Case, Exercise
@@ -203,6 +203,24 @@ def giou_of_all_pairs(boxes_a: Tensor, boxes_b: Tensor) -> Tensor:
     return table_of_all
 
 
+def iou_of_all_pairs(boxes_a: Tensor, boxes_b: Tensor) -> Tensor:
+    """Lesson 02's function: a table, and no enclosing box."""
+    return box_iou(boxes_a, boxes_b)
+
+
+def giou_of_a_table_of_ious(boxes_a: Tensor, boxes_b: Tensor) -> Tensor:
+    """Lesson 02's table, less the empty share row by row."""
+    enclosing = box_area(around(boxes_a, boxes_b))
+    return box_iou(boxes_a, boxes_b) - (enclosing - covered(boxes_a, boxes_b)) / enclosing
+
+
+def giou_of_a_table_of_unions(boxes_a: Tensor, boxes_b: Tensor) -> Tensor:
+    """Shared area and union as in lesson 02, a table; the enclosing box row by row."""
+    enclosing = box_area(around(boxes_a, boxes_b))
+    empty = (enclosing - union_area(boxes_a, boxes_b)) / enclosing
+    return box_iou(boxes_a, boxes_b) - empty
+
+
 def giou_as_loss(boxes_a: Tensor, boxes_b: Tensor) -> Tensor:
     """1 − GIoU."""
     return 1 - boxes.paired_giou(boxes_a, boxes_b)
@@ -253,6 +271,21 @@ paired_giou = Exercise(
         "each box met every other one": (
             giou_of_all_pairs,
             "Row with row: N boxes against N boxes give [N], not a table [N, N].",
+        ),
+        "it is lesson 02's IoU, a table": (
+            iou_of_all_pairs,
+            "Two things are new here. Row with row, without [:, None], gives [N]. And the empty"
+            " share of the enclosing box is taken off.",
+        ),
+        "the IoU is a table, the empty share is not": (
+            giou_of_a_table_of_ious,
+            "box_iou gives [N, N], each box with every other one. Here the shared area, too, is"
+            " found row with row: boxes_a[:, :2] with boxes_b[:, :2].",
+        ),
+        "IoU and union are tables, the enclosing box is not": (
+            giou_of_a_table_of_unions,
+            "Row with row, all three areas are [N]. Without [:, None], torch.maximum compares row"
+            " with row.",
         ),
         "it is the loss, 1 − GIoU": (
             giou_as_loss,
