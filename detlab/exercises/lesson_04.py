@@ -267,6 +267,70 @@ def loss_of_truth_first(
     )
 
 
+def loss_total_alone(
+    logits: Tensor,
+    boxes: Tensor,
+    labels: Tensor,
+    gt_boxes: Tensor,
+    box_weight: float = 1.0,
+    box_loss: PairLoss = giou_loss,
+) -> Tensor:
+    """One number where three were asked for."""
+    return single.single_object_loss(logits, boxes, labels, gt_boxes, box_weight, box_loss)["total"]
+
+
+def loss_without_class_mean(
+    logits: Tensor,
+    boxes: Tensor,
+    labels: Tensor,
+    gt_boxes: Tensor,
+    box_weight: float = 1.0,
+    box_loss: PairLoss = giou_loss,
+) -> Losses:
+    """The class loss of each picture, as cross_entropy gives it."""
+    lbox = box_means(boxes, gt_boxes, box_loss)
+    return put_together(cross_entropy(logits, labels), lbox, box_weight)
+
+
+def loss_without_box_mean(
+    logits: Tensor,
+    boxes: Tensor,
+    labels: Tensor,
+    gt_boxes: Tensor,
+    box_weight: float = 1.0,
+    box_loss: PairLoss = giou_loss,
+) -> Losses:
+    """The box loss of each picture."""
+    lbox = box_loss(boxes, gt_boxes).reshape(len(boxes), -1).sum(dim=1)
+    return put_together(cross_entropy(logits, labels).mean(), lbox, box_weight)
+
+
+def loss_without_means(
+    logits: Tensor,
+    boxes: Tensor,
+    labels: Tensor,
+    gt_boxes: Tensor,
+    box_weight: float = 1.0,
+    box_loss: PairLoss = giou_loss,
+) -> Losses:
+    """Both losses of each picture."""
+    lbox = box_loss(boxes, gt_boxes).reshape(len(boxes), -1).sum(dim=1)
+    return put_together(cross_entropy(logits, labels), lbox, box_weight)
+
+
+def loss_that_wants_a_second_axis(
+    logits: Tensor,
+    boxes: Tensor,
+    labels: Tensor,
+    gt_boxes: Tensor,
+    box_weight: float = 1.0,
+    box_loss: PairLoss = giou_loss,
+) -> Losses:
+    """Right for L1; GIoU gives [B], which has no axis 1."""
+    lcls = cross_entropy(logits, labels).mean()
+    return put_together(lcls, box_loss(boxes, gt_boxes).sum(dim=1).mean(), box_weight)
+
+
 def first_batch(number: int) -> Case:
     """Logits of five classes, boxes, labels, true boxes, all in shares."""
     generator = torch.Generator().manual_seed(number)
@@ -295,6 +359,27 @@ single_object_loss = Exercise(
         "three pictures, lambda 0": (*first_batch(3), 0.0),
     },
     mistakes={
+        "only the total came back": (
+            loss_total_alone,
+            'All three are wanted, by name: {"class": lcls, "box": lbox, "total": …}.',
+        ),
+        "the class loss stays one number a picture": (
+            loss_without_class_mean,
+            "cross_entropy gives one loss a picture, [B]. Training needs one number: .mean().",
+        ),
+        "the box loss stays one number a picture": (
+            loss_without_box_mean,
+            "sum(dim=1) leaves one loss a picture, [B]. The mean over the pictures is missing.",
+        ),
+        "both losses stay one number a picture": (
+            loss_without_means,
+            "Training makes one number smaller, not B of them: .mean() over the pictures, twice.",
+        ),
+        "sum(dim=1) met a box loss that has no dim 1": (
+            loss_that_wants_a_second_axis,
+            "GIoU gives [B], one number a box, L1 gives [B, 4]."
+            " .reshape(len(boxes), -1) first makes it [B, 1], and leaves [B, 4] as it is.",
+        ),
         "both losses were added up over the batch": (
             loss_summed,
             "Then twice as many pictures are twice as wrong. Take the mean over the pictures.",
@@ -339,7 +424,7 @@ single_object_loss = Exercise(
     },
     hints=[
         "Three numbers: lcls and lbox, both means over the pictures, and lcls + box_weight · lbox.",
-        "lcls = F.cross_entropy(logits, labels). box_loss(boxes, gt_boxes) is [B] or [B, 4].",
+        "lcls = cross_entropy(logits, labels).mean(). box_loss(boxes, gt_boxes) is [B] or [B, 4].",
         "box_loss(boxes, gt_boxes).reshape(len(boxes), -1).sum(dim=1) is one loss a picture for"
         " both; then .mean().",
     ],
