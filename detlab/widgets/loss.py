@@ -17,15 +17,23 @@ from detlab.widgets.readout import Item, Row, Table, Words
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
+BETA = 20.0  # pixels: a border within so few of its goal is pulled more gently
+
 LOSSES: dict[str, Loss] = {  # predicted [1, 4], truth [1, 4] to a scalar; pixels
     "L1": lambda box, truth: l1_loss(box, truth).sum(),
-    "Smooth L1": lambda box, truth: smooth_l1_loss(box, truth, beta=20.0).sum(),
+    "Smooth L1": lambda box, truth: smooth_l1_loss(box, truth, beta=BETA).sum(),
     "L2": lambda box, truth: squared_loss(box, truth).sum(),
     "IoU": lambda box, truth: iou_loss(box, truth)[0],
     "GIoU": lambda box, truth: giou_loss(box, truth)[0],
 }
 STEP = {"L1": 12.0, "Smooth L1": 12.0, "L2": 0.1, "IoU": 9000.0, "GIoU": 9000.0}
 """The learning rate at step length 1: how many pixels an edge moves per unit of gradient."""
+LABELS = {
+    "Smooth L1": f"Smooth L1, beta {BETA:g} px",
+    "IoU": "IoU loss, 1 − IoU",
+    "GIoU": "GIoU loss, 1 − GIoU",
+}
+"""What the table calls a loss whose name alone could be misread."""
 
 
 class LossLab(Lab):
@@ -35,13 +43,14 @@ class LossLab(Lab):
     """
 
     name: ClassVar[str] = "loss"
-    inputs: ClassVar[tuple[str, ...]] = ("truth", "prediction", "loss", "step_length")
+    inputs: ClassVar[tuple[str, ...]] = ("truth", "prediction", "loss", "step_length", "steps")
     headline: ClassVar[str] = "iou"
 
     truth = traitlets.List(traitlets.Float())
     prediction = traitlets.List(traitlets.Float())
     loss = traitlets.Enum(tuple(LOSSES), "GIoU")
     step_length = traitlets.Float(1.0)
+    steps = traitlets.Int(0, help="taken since the boxes were placed")
 
     def __init__(
         self,
@@ -73,7 +82,8 @@ class LossLab(Lab):
             slider(self, "step_length", "step length", 0.1, 4.0, 0.1),
             buttons_row([self.step_button]),
         ]
-        presets = example_pairs(width, height)
+        pairs = example_pairs(width, height)
+        presets = {name: {**pair, "steps": 0} for name, pair in pairs.items()}
         title = "Drag the prediction: where does each loss push it?"
         super().__init__(title, canvas, controls, presets, task, goal)
 
@@ -89,29 +99,37 @@ class LossLab(Lab):
             self.losses[name], self.gradients[name] = value.item(), gradient[0]
         self.iou = box_iou(torch.tensor([self.prediction]), truth).item()
         self.canvas.arrows = self._arrows()
-        rows = [
+        items: list[Item] = [
+            Table(["loss", "value", "largest gradient"], self._rows()),
+            Row("IoU of the two boxes", f"{self.iou:.3f}"),
+            Row("steps since the boxes were placed", str(self.steps)),
+        ]
+        if not self.gradients[self.loss].any():
+            zero = "The gradient is zero: this loss does not say where to go."
+            items.append(Words(zero if self.losses[self.loss] > 0 else "The boxes are the same."))
+        taken = f", steps: {self.steps}" if self.steps else ""
+        chosen = self.losses[self.loss]
+        return f"{self.loss} loss = {chosen:.4g}, IoU = {self.iou:.3f}{taken}", items
+
+    def _rows(self) -> list[list[str]]:
+        """Name, value and largest gradient of each loss; the chosen one is marked."""
+        return [
             [
-                ("▸ " if name == self.loss else "") + name,
+                ("▸ " if name == self.loss else "") + LABELS.get(name, name),
                 short(self.losses[name]),
                 size_of(gradient),
             ]
             for name, gradient in self.gradients.items()
         ]
-        items: list[Item] = [
-            Table(["loss", "value", "largest gradient"], rows),
-            Row("IoU", f"{self.iou:.3f}"),
-        ]
-        if not self.gradients[self.loss].any():
-            zero = "The gradient is zero: this loss does not say where to go."
-            items.append(Words(zero if self.losses[self.loss] > 0 else "The boxes are the same."))
-        return f"{self.loss} loss = {self.losses[self.loss]:.4g}, IoU = {self.iou:.3f}", items
 
     def take_step(self) -> None:
         """Move the prediction down the chosen gradient."""
         image_size = self.canvas.image_size
         moved = clip_boxes((torch.tensor(self.prediction) + self._step())[None], image_size)[0]
         x1, y1, x2, y2 = moved.tolist()
-        self.prediction = [min(x1, x2 - 1), min(y1, y2 - 1), x2, y2]  # never inside out
+        with self.hold_trait_notifications():
+            self.prediction = [min(x1, x2 - 1), min(y1, y2 - 1), x2, y2]  # never inside out
+            self.steps += 1
 
     def _step(self) -> Tensor:
         return -self.step_length * STEP[self.loss] * self.gradients[self.loss]
@@ -132,8 +150,11 @@ class LossLab(Lab):
         ]
 
     def _dragged(self, change: Any) -> None:
+        if change["new"] == [self.truth, self.prediction]:  # drawn after a step, not dragged
+            return
         with self.hold_trait_notifications():
             self.truth, self.prediction = change["new"]
+            self.steps = 0
 
 
 def size_of(gradient: Tensor) -> str:

@@ -47,6 +47,35 @@ def test_a_step_is_the_arrow(picture):
     assert lab.prediction == pytest.approx([ends[0][0], ends[1][1], ends[2][0], ends[3][1]])
 
 
+def test_steps_are_counted_from_where_the_boxes_were_placed(picture):
+    lab = LossLab(picture, TRUTH, [60, 30, 150, 130], loss="GIoU")
+    lab.take_step()
+    lab.take_step()
+    assert lab.steps == 2
+    assert lab.result.endswith(", steps: 2")
+    lab.canvas.edited = [lab.truth, [61.0, 30.0, 151.0, 130.0]]  # as a hand drags
+    assert lab.steps == 0
+    assert lab.prediction == [61, 30, 151, 130]
+    lab.take_step()
+    lab.preset("apart")
+    assert lab.steps == 0
+
+
+def test_steps_that_lead_nowhere_count_too_and_a_reset_forgets_them(picture):
+    lab = LossLab(picture, TRUTH, [10, 10, 50, 30], loss="IoU")
+    lab.take_step()
+    assert (lab.prediction, lab.steps) == ([10, 10, 50, 30], 1)
+    assert "<span>1</span>" in lab.panel.value
+    lab.preset("reset")
+    assert lab.steps == 0
+
+
+def test_the_iou_of_the_boxes_is_not_mistaken_for_the_iou_loss(picture):
+    words = [label for item in LossLab(picture, TRUTH, TRUTH).items for label, _ in item.lines()]
+    assert "IoU" not in words
+    assert {"IoU loss, 1 − IoU", "IoU of the two boxes", "Smooth L1, beta 20 px"} <= set(words)
+
+
 def test_a_long_step_never_turns_the_box_inside_out(picture):
     lab = LossLab(picture, TRUTH, [10, 10, 50, 30], loss="L2")
     lab.step_length = 4.0
