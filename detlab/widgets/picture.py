@@ -111,7 +111,8 @@ def draw_chart(axes: Axes, chart: Chart) -> None:
     for (name, points), style in zip(chart.curves.items(), ("-", "--", ":"), strict=False):
         axes.plot([x for x, _ in points], [y for _, y in points], style, color=INK, label=name)
     for name, point in zip(chart.names, next(iter(chart.curves.values())), strict=False):
-        axes.annotate(name, point, (5, -3), textcoords="offset points", size=7, color=SOFT)
+        axes.plot(*point, "o", color=INK, markersize=4)
+        axes.annotate(name, point, (6, 3), textcoords="offset points", size=7, color=SOFT)
     if chart.dot:
         axes.plot(*chart.dot, "o", color="#1976d2", markersize=8, markeredgecolor="white")
     if len(chart.curves) > 1:
@@ -159,7 +160,7 @@ def draw_states(axes: Axes, canvas: BoxCanvas) -> None:
         if len(boxes) <= (SOME / 5 if name in QUIET else SOME):
             outline(axes, boxes, EDGE, ROLES[name].width * POINT + 1.4)
     for name, boxes in members.items():
-        draw_lines(axes, boxes, ROLES[name], 0.8 if name in QUIET else 1)
+        draw_lines(axes, boxes, ROLES[name], 0.8 if name in QUIET else 1.0)
 
 
 def draw_box(

@@ -151,8 +151,8 @@ class Chart:
                 parts.append(f'<path class="dl-curve dl-curve-{row}" d="M{path}"/>')
         for name, point in zip(self.names, next(iter(self.curves.values())), strict=False):
             x, y = at(*point)
-            parts.append(f'<circle class="dl-point" cx="{x:.1f}" cy="{y:.1f}" r="3"/>')
-            parts.append(f'<text x="{x + 9:.1f}" y="{y + 4:.1f}">{escape(name)}</text>')
+            parts.append(f'<circle class="dl-point" cx="{x:.1f}" cy="{y:.1f}" r="4"/>')
+            parts.append(f'<text x="{x + 9:.1f}" y="{y - 5:.1f}">{escape(name)}</text>')
         for value, x, y, anchor in (
             (self.x_range[0], left, bottom + 15, "middle"),
             (self.x_range[1], right, bottom + 15, "end"),

@@ -2,8 +2,11 @@
 
 import pytest
 import torch
+from matplotlib.figure import Figure
 
 from detlab.widgets import LambdaLab, LambdaRun
+from detlab.widgets.picture import draw_chart
+from detlab.widgets.readout import Chart
 
 from .scenes import NAMES, crowd
 
@@ -34,3 +37,15 @@ def test_too_few_runs_and_missing_boxes_are_refused():
         LambdaLab([scene.image] * 2, [scene.target] * 2, runs()[:1])
     with pytest.raises(ValueError, match=r"want a box per picture \(3\)"):
         LambdaLab([scene.image] * 3, [scene.target] * 3, runs())
+
+
+def test_every_run_has_its_dot_and_the_one_that_is_shown_a_larger_one():
+    scene = crowd()
+    lab = LambdaLab([scene.image] * 2, [scene.target] * 2, runs(), NAMES)
+    assert lab.panel.value.count("dl-point") == 2
+    assert lab.panel.value.count("dl-dot") == 1
+    axes = Figure().add_subplot()
+    draw_chart(axes, next(item for item in lab.items if isinstance(item, Chart)))
+    sizes = [line.get_markersize() for line in axes.lines if line.get_marker() == "o"]
+    assert len(sizes) == 3
+    assert sizes[2] > sizes[0] == sizes[1]
