@@ -149,6 +149,14 @@ def detection_of_background(
     return listed(boxes, best, column, best > score_threshold)
 
 
+def detection_of_winners(
+    boxes: Tensor, scores: Tensor, score_threshold: float = 0.5
+) -> dict[str, Tensor]:
+    """Only where background is not the largest."""
+    best, column = scores.max(dim=1)
+    return listed(boxes, best, column, (best > score_threshold) & (column > 0))
+
+
 def detection_one_label_low(
     boxes: Tensor, scores: Tensor, score_threshold: float = 0.5
 ) -> dict[str, Tensor]:
@@ -247,6 +255,11 @@ to_detection = Exercise(
         "background is reported": (
             detection_of_background,
             "Column 0 says how sure it is that nothing is there. Choose among scores[:, 1:].",
+        ),
+        "an animal lost to background": (
+            detection_of_winners,
+            "Background does not compete: leave column 0 out *before* max, scores[:, 1:]. An animal"
+            " above the threshold stays, also where background has more.",
         ),
         "labels are one too low": (
             detection_one_label_low,
