@@ -181,10 +181,11 @@ class AnchorLab(Lab):
         box = torch.tensor([self.box])
         iou, row = box_iou(self.anchors, box)[:, 0].max(dim=0)
         self.deltas = encode_boxes(box, self.anchors[row, None])[0].tolist()
-        listed = ", ".join(f"{value:.2f}" for value in self.deltas)
+        dx, dy, dw, dh = (f"{round(value, 2) + 0.0:.2f}" for value in self.deltas)
         return [
             Row("your box: IoU with its best anchor", f"{iou:.2f}", "prediction"),
-            Row("deltas from there (dx, dy, dw, dh)", listed),
+            Row("deltas from there: dx, dy", f"{dx}, {dy}"),
+            Row("deltas from there: dw, dh", f"{dw}, {dh}"),
             Row("anchors of the cell at the cross", str(len(self._shapes(0))), "ignored"),
             Row("best anchor of each object", "", "positive"),
             Row("object that no anchor covers", "", "missed"),

@@ -6,6 +6,7 @@ from torchvision.ops import box_iou
 
 from detlab.anchors import decode_deltas
 from detlab.widgets import AnchorLab
+from detlab.widgets.picture import wrapped
 
 from .scenes import NAMES, crowd
 
@@ -39,6 +40,19 @@ def test_deltas_lead_from_the_best_anchor_to_the_box(scene):
     box = torch.tensor([lab.box])
     best = lab.anchors[box_iou(lab.anchors, box)[:, 0].argmax()]
     torch.testing.assert_close(decode_deltas(torch.tensor([lab.deltas]), best[None]), box)
+
+
+def test_each_delta_has_room_beside_its_name(scene):
+    lab = AnchorLab(scene.image, scene.target, size=8.0)
+    lab.box = [0.0, 0.0, 250.0, 9.0]
+    assert all(len(wrapped(item)) == len(item.lines()) for item in lab.explain())
+
+
+def test_a_delta_of_nothing_has_no_minus(scene):
+    lab = AnchorLab(scene.image, scene.target, size=64.0, stride=64, levels=1)
+    lab.box = (lab.anchors[0] - 1e-4).tolist()
+    assert max(lab.deltas[:2]) < 0
+    assert not any("-0.00" in value for item in lab.explain() for _, value in item.lines())
 
 
 def test_the_chosen_cells_anchors_are_drawn(scene):
