@@ -67,6 +67,11 @@ def grid_from_centres(feature_size: tuple[int, int], stride: int, shapes: Tensor
     return middles + (xyxy_to_cxcywh(middles)[:, 2:] / 2).repeat(1, 2)
 
 
+def grid_without_columns(feature_size: tuple[int, int], stride: int, shapes: Tensor) -> Tensor:
+    """A list that became a tensor, whatever was in it."""
+    return torch.tensor(package.anchor_grid(feature_size, stride, shapes).tolist())
+
+
 anchor_grid = Exercise(
     reference=package.anchor_grid,
     cases={
@@ -115,12 +120,16 @@ anchor_grid = Exercise(
             grid_from_centres,
             "Half of the width lies to the left of the centre: x1 = cx − w / 2.",
         ),
+        "an empty list of anchors has no columns": (
+            grid_without_columns,
+            "torch.tensor([]) has the shape [0]. With .reshape(-1, 4) it has four columns, too.",
+        ),
     },
     hints=[
         "Where is the centre of the cell in row 2, column 5, if cells are 8 pixels wide?"
         " x = (5 + 0.5) · 8.",
         "Rows outside, then columns, then shapes: three loops; or detlab.anchors.grid_centres and"
-        " two expands.",
+        " two expands. From a list: torch.tensor(boxes).reshape(-1, 4).",
         "centres[:, None].expand(cells, kinds, 2) beside shapes[None].expand(cells, kinds, 2),"
         " flattened to [cells · kinds, 4], are boxes cx cy w h.",
     ],
@@ -310,6 +319,15 @@ def decode_without_clamp(
     return cxcywh_to_xyxy(torch.cat([centre + move * size, size * stretch.exp()], dim=1))
 
 
+def decode_with_a_late_clamp(
+    deltas: Tensor, anchors: Tensor, weights: Sequence[float] = ONES
+) -> Tensor:
+    """The factor is cut off, not its logarithm."""
+    move, _, centre, size = parts_of(deltas, anchors, weights)
+    factor = (deltas / torch.tensor(weights))[:, 2:].exp().clamp(max=MAX_STRETCH)
+    return cxcywh_to_xyxy(torch.cat([centre + move * size, size * factor], dim=1))
+
+
 def decode_in_pixels(deltas: Tensor, anchors: Tensor, weights: Sequence[float] = ONES) -> Tensor:
     """Moves of a fraction of a pixel."""
     move, stretch, centre, size = parts_of(deltas, anchors, weights)
@@ -341,6 +359,13 @@ def decode_times_weights(
     return package.decode_deltas(deltas * torch.tensor(weights), anchors)
 
 
+def decode_without_weights(
+    deltas: Tensor, anchors: Tensor, weights: Sequence[float] = ONES
+) -> Tensor:
+    """As if all were 1."""
+    return package.decode_deltas(deltas, anchors)
+
+
 decode_deltas = Exercise(
     reference=package.decode_deltas,
     cases={
@@ -351,6 +376,10 @@ decode_deltas = Exercise(
             table((10, 10, 20, 30)),
         ),
         "nothing to do": (table((0, 0, 0, 0)), table((3, 4, 9, 8))),
+        "six times as wide, a sixth as high": (
+            table((0, 0, 1.8, -1.8)),
+            table((10, 10, 16, 34)),
+        ),
         "an untrained network shouts": (table((0, 0, 1000, 1000)), table((0, 0, 16, 8))),
         "seven anchors": (seeded_boxes(7, seed=0) / 30 - 1, seeded_boxes(7, seed=1)),
         "seven anchors with weights 10, 10, 5, 5": (
@@ -373,6 +402,11 @@ decode_deltas = Exercise(
             decode_without_clamp,
             "exp(1000) is infinite. Clamp dw and dh first: .clamp(max=MAX_STRETCH).",
         ),
+        "the clamp came after the exponential": (
+            decode_with_a_late_clamp,
+            "MAX_STRETCH is a logarithm: clamp dw and dh to it before exp. After it, no box could"
+            " be more than 4.1 times as wide as its anchor.",
+        ),
         "moves are taken for pixels": (
             decode_in_pixels,
             "dx counts anchor widths: the centre moves by dx · anchor_w.",
@@ -388,6 +422,10 @@ decode_deltas = Exercise(
         "y stands before x": (
             decode_y_first,
             "The order is dx, dy, dw, dh.",
+        ),
+        "the weights are left out": (
+            decode_without_weights,
+            "Divide the four deltas by `weights` before all else.",
         ),
         "multiplied by the weights": (
             decode_times_weights,
