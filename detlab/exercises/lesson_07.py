@@ -48,6 +48,18 @@ def match_in_order_of_rows(
     return matches
 
 
+def match_touching(
+    anchors: Tensor, gt_boxes: Tensor, positive_iou: float = 0.5, negative_iou: float = 0.4
+) -> Tensor:
+    """Forcing ends where nothing overlaps any more."""
+    matches = match_without_forcing(anchors, gt_boxes, positive_iou, negative_iou)
+    iou = box_iou(anchors, gt_boxes)
+    for row, anchor in matching.free_best_anchors(iou) if len(gt_boxes) else ():
+        if iou[anchor, row] > 0:
+            matches[anchor] = row
+    return matches
+
+
 def match_keeping_favourites(
     anchors: Tensor, gt_boxes: Tensor, positive_iou: float = 0.5, negative_iou: float = 0.4
 ) -> Tensor:
@@ -179,6 +191,10 @@ match_anchors = Exercise(
             table((10, 0, 30, 10)),
             table((0, 0, 20, 10), (12, 0, 30, 10)),
         ),
+        "the one anchor left does not touch the object": (
+            table((0, 0, 20, 10), (40, 20, 64, 32)),
+            table((1, 0, 21, 10), (70, 0, 80, 16)),
+        ),
         "no objects": (table((0, 0, 20, 10), (30, 0, 50, 10)), table()),
         "everything counts, however little it overlaps": (
             table((0, 0, 20, 10), (30, 0, 50, 10)),
@@ -215,6 +231,11 @@ match_anchors = Exercise(
             match_keeping_favourites,
             "A forced anchor answers for the object that needs it, also where it overlaps another"
             " one more.",
+        ),
+        "an object that touches no free anchor was left out": (
+            match_touching,
+            "No object may be lost: its best pair is forced even where the IoU is 0."
+            " Mark what is taken with −1, so that a 0 is still larger.",
         ),
         "an IoU of exactly positive_iou was not enough": (
             match_positive_above,
@@ -325,6 +346,25 @@ def focal_softmax(
     return (balance * (1 - torch.exp(-error)) ** gamma * error).sum()
 
 
+def focal_softmax_with_one_alpha(
+    logits: Tensor, labels: Tensor, alpha: float = 0.25, gamma: float = 2.0
+) -> Tensor:
+    """The short version that is often copied."""
+    error = F.cross_entropy(logits, labels, reduction="none")
+    return (alpha * (1 - torch.exp(-error)) ** gamma * error).sum()
+
+
+def focal_of_shares(
+    logits: Tensor, labels: Tensor, alpha: float = 0.25, gamma: float = 2.0
+) -> Tensor:
+    """Yes or no per class, but p is a share of 1."""
+    wanted, _, _ = yes_or_no(logits, labels)
+    p = logits.softmax(dim=1)
+    right = torch.where(wanted == 1, p, 1 - p)
+    balance = alpha * wanted + (1 - alpha) * (1 - wanted)
+    return (balance * (1 - right) ** gamma * -right.log()).sum()
+
+
 def focal_of_a_logarithm(
     logits: Tensor, labels: Tensor, alpha: float = 0.25, gamma: float = 2.0
 ) -> Tensor:
@@ -395,6 +435,16 @@ focal_loss = Exercise(
         "softmax was taken": (
             focal_softmax,
             "Focal loss asks a yes or no per class: sigmoid, so that an anchor can say no to all.",
+        ),
+        "softmax was taken, and alpha for all": (
+            focal_softmax_with_one_alpha,
+            "F.cross_entropy lets the classes compete. Here each class is a yes or no of its own,"
+            " by sigmoid: alpha weighs the yes, 1 − alpha the noes.",
+        ),
+        "each class was judged by its share of a softmax": (
+            focal_of_shares,
+            "A yes or no of one class looks at that logit alone: p = sigmoid(logit). In a softmax"
+            " every other logit has a say.",
         ),
         "a logarithm was taken of 0": (
             focal_of_a_logarithm,

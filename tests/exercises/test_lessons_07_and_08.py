@@ -17,7 +17,8 @@ def my_match_anchors(anchors, gt_boxes, positive_iou=0.5, negative_iou=0.4):
     matches[best_iou < negative_iou] = NEGATIVE
     for _ in range(min(iou.shape)):
         anchor, row = divmod(iou.argmax().item(), len(gt_boxes))
-        assert iou[anchor, row] > 0, "no rule says which anchor is best where none overlaps"
+        choice = iou[anchor, row] > 0 or (iou >= 0).sum() == 1
+        assert choice, "no rule says which of several anchors is best where none overlaps"
         matches[anchor] = row
         iou[anchor] = -1
         iou[:, row] = -1
