@@ -250,11 +250,15 @@ nms = Exercise(
 # ---------------------------------------------------------------- nms_per_class
 
 
+NOTHING = torch.zeros(0, dtype=torch.int64)
+"""No rows."""
+
+
 def nms_of_each(
     boxes: Tensor, labels: Tensor, scores: Tensor, iou_threshold: float, classes: list[int]
 ) -> Tensor:
     """Class after class, their rows one after the other."""
-    kept = [torch.zeros(0, dtype=torch.int64)]
+    kept = [NOTHING]
     for label in classes:
         rows = (labels == label).nonzero()[:, 0]
         kept.append(rows[postprocess.nms(boxes[rows], scores[rows], iou_threshold)])
@@ -284,16 +288,55 @@ def nms_but_the_last_class(
     return kept[scores[kept].argsort(descending=True)]
 
 
+def rows_within_classes(
+    boxes: Tensor, labels: Tensor, scores: Tensor, iou_threshold: float
+) -> tuple[Tensor, Tensor]:
+    """The rows kept, class after class: as they count within their class, and as they are."""
+    counted, kept = [NOTHING], [NOTHING]
+    for label in labels.unique():
+        rows = (labels == label).nonzero()[:, 0]
+        counted.append(postprocess.nms(boxes[rows], scores[rows], iou_threshold))
+        kept.append(rows[counted[-1]])
+    return torch.cat(counted), torch.cat(kept)
+
+
 def nms_with_rows_of_the_class(
     boxes: Tensor, labels: Tensor, scores: Tensor, iou_threshold: float
 ) -> Tensor:
-    """Numbers that count within the class."""
-    kept = [torch.zeros(0, dtype=torch.int64)]
-    for label in labels.unique().tolist():
-        mine = labels == label
-        kept.append(postprocess.nms(boxes[mine], scores[mine], iou_threshold))
-    rows = torch.cat(kept)
-    return rows[scores[rows].argsort(descending=True, stable=True)]
+    """Numbers that count within the class, sorted by the scores of other boxes."""
+    counted, _ = rows_within_classes(boxes, labels, scores, iou_threshold)
+    return counted[scores[counted].argsort(descending=True, stable=True)]
+
+
+def nms_with_rows_of_the_class_unsorted(
+    boxes: Tensor, labels: Tensor, scores: Tensor, iou_threshold: float
+) -> Tensor:
+    """Numbers that count within the class, class after class."""
+    return rows_within_classes(boxes, labels, scores, iou_threshold)[0]
+
+
+def nms_with_rows_of_the_class_sorted(
+    boxes: Tensor, labels: Tensor, scores: Tensor, iou_threshold: float
+) -> Tensor:
+    """Numbers that count within the class, sorted by their own scores."""
+    counted, kept = rows_within_classes(boxes, labels, scores, iou_threshold)
+    return counted[scores[kept].argsort(descending=True, stable=True)]
+
+
+def nms_with_rows_of_the_class_if_any(
+    boxes: Tensor, labels: Tensor, scores: Tensor, iou_threshold: float
+) -> Tensor:
+    """Numbers that count within the class; and without boxes there is nothing to put together."""
+    torch.cat(list(boxes))
+    return nms_with_rows_of_the_class(boxes, labels, scores, iou_threshold)
+
+
+def nms_with_rows_of_the_class_unsorted_if_any(
+    boxes: Tensor, labels: Tensor, scores: Tensor, iou_threshold: float
+) -> Tensor:
+    """The same, left class after class."""
+    torch.cat(list(boxes))
+    return nms_with_rows_of_the_class_unsorted(boxes, labels, scores, iou_threshold)
 
 
 def nms_moved_by_a_pixel(
@@ -318,6 +361,14 @@ def nms_of_no_classes(
 ) -> Tensor:
     """The largest of no labels."""
     labels.max()
+    return postprocess.nms_per_class(boxes, labels, scores, iou_threshold)
+
+
+def nms_with_nothing_to_join(
+    boxes: Tensor, labels: Tensor, scores: Tensor, iou_threshold: float
+) -> Tensor:
+    """A list of no tensors cannot be put together."""
+    torch.cat(list(boxes))
     return postprocess.nms_per_class(boxes, labels, scores, iou_threshold)
 
 
@@ -380,6 +431,28 @@ nms_per_class = Exercise(
             nms_with_rows_of_the_class,
             "NMS counts within the class that you gave it. rows[kept] brings the numbers back.",
         ),
+        "row numbers of one class were returned, class after class": (
+            nms_with_rows_of_the_class_unsorted,
+            "Two things. NMS counts within the class that you gave it: rows[kept] brings the"
+            " numbers back. Then sort all that is kept: best score first.",
+        ),
+        "row numbers of one class were returned, in the right order": (
+            nms_with_rows_of_the_class_sorted,
+            "The order is right, the numbers are not: they count within the class that you gave to"
+            " NMS. rows[kept] brings them back.",
+        ),
+        "row numbers of one class were returned, and no boxes were not thought of": (
+            nms_with_rows_of_the_class_if_any,
+            "Two things. NMS counts within the class that you gave it: rows[kept] brings the"
+            " numbers back. And torch.cat needs at least one tensor: begin the list with"
+            " torch.zeros(0, dtype=torch.int64).",
+        ),
+        "row numbers of one class were returned, unsorted, and no boxes were not thought of": (
+            nms_with_rows_of_the_class_unsorted_if_any,
+            "Three things. NMS counts within the class that you gave it: rows[kept] brings the"
+            " numbers back. Then sort all that is kept, best score first. And torch.cat needs at"
+            " least one tensor: begin the list with torch.zeros(0, dtype=torch.int64).",
+        ),
         "the classes were moved, but not out of reach": (
             nms_moved_by_a_pixel,
             "Moved by a pixel or two they still overlap. Move by more than the boxes extend.",
@@ -395,6 +468,11 @@ nms_per_class = Exercise(
         "no boxes were not thought of": (
             nms_of_no_classes,
             "Many pictures have no candidate at all. No boxes in: an empty int64 tensor out.",
+        ),
+        "without boxes there was nothing to put together": (
+            nms_with_nothing_to_join,
+            "torch.cat needs at least one tensor, and without boxes there is no class. Begin the"
+            " list with torch.zeros(0, dtype=torch.int64).",
         ),
     },
     hints=[
