@@ -30,6 +30,8 @@ def said(
     """What a network of three classes might say of a batch."""
     generator = torch.Generator().manual_seed(seed)
     logits = torch.randn(images, anchors, 3, generator=generator) * 2
+    if activation == "sigmoid":
+        logits[..., 0] = -6.0  # trained with sigmoid, column 0 is silent
     deltas = torch.randn(images, anchors, 4, generator=generator) * 0.3
     return Predictions(logits, deltas, seeded_boxes(anchors, seed=seed), activation, weights)
 
@@ -195,6 +197,21 @@ def loss_without_clamp(
     return join(lcls, lbox, box_weight)
 
 
+def loss_without_clamp_on_the_class(
+    predictions: Predictions,
+    labels: Tensor,
+    gt_boxes: Tensor,
+    counted: Tensor,
+    class_loss: ClassLoss,
+    box_loss: BoxLoss,
+    box_weight: float,
+) -> Lost:
+    """The box loss is safe, the class loss divides by zero where there is no object."""
+    lcls = class_sum(predictions, labels, counted, class_loss) / (labels > 0).sum()
+    lbox = box_sum(predictions, gt_boxes, labels > 0, box_loss) / positives(labels)
+    return join(lcls, lbox, box_weight)
+
+
 def loss_of_one_pool(
     predictions: Predictions,
     labels: Tensor,
@@ -327,6 +344,11 @@ matched_loss = Exercise(
             loss_without_clamp,
             "A batch of empty water has no positive anchor. Divide by 1 then: clamp(min=1).",
         ),
+        "without a positive anchor the class loss divides by 0": (
+            loss_without_clamp_on_the_class,
+            "The box loss has nothing to add up there, the class loss has: empty water teaches"
+            " background. Divide both by (labels > 0).sum().clamp(min=1).",
+        ),
         "all pictures went into one class loss": (
             loss_of_one_pool,
             "class_loss takes the anchors of one picture, since hard negatives are chosen per"
@@ -380,6 +402,12 @@ def read(
 def scores_of(predictions: Predictions, row: int) -> Tensor:
     """Scores of one picture [A, K]."""
     return to_scores(predictions.logits[row].float(), predictions.activation)
+
+
+def table_with_background(predictions: Predictions, row: int) -> Tensor:
+    """Scores of one picture [A, K]; softmax's background keeps its share."""
+    logits = predictions.logits[row].float()
+    return logits.softmax(dim=1) if predictions.activation == "softmax" else logits.sigmoid()
 
 
 def best_above(scores: Tensor, above: Tensor, most: int) -> Raw:
@@ -462,11 +490,87 @@ def candidates_with_background(
     max_candidates: int,
 ) -> Raw:
     """Softmax's column 0 taken for a class."""
-    logits = predictions.logits[row].float()
-    softmax = predictions.activation == "softmax"
-    scores = logits.softmax(dim=1) if softmax else logits.sigmoid()
+    scores = table_with_background(predictions, row)
     chosen = best_above(scores, scores > score_threshold, max_candidates)
     return read(predictions, row, *chosen, image_size)
+
+
+def candidates_with_background_as_class_1(
+    predictions: Predictions,
+    row: int,
+    image_size: tuple[int, int],
+    score_threshold: float,
+    max_candidates: int,
+) -> Raw:
+    """Softmax's column 0 taken for a class, and one added to every label."""
+    scores = table_with_background(predictions, row)
+    anchor, label, found = best_above(scores, scores > score_threshold, max_candidates)
+    return read(predictions, row, anchor, label + 1, found, image_size)
+
+
+def candidates_one_label_up(
+    predictions: Predictions,
+    row: int,
+    image_size: tuple[int, int],
+    score_threshold: float,
+    max_candidates: int,
+) -> Raw:
+    """One added to every label, though column 0 is still there."""
+    boxes, labels, scores = postprocess.select_candidates(
+        predictions, row, image_size, score_threshold, max_candidates
+    )
+    return boxes, labels + 1, scores
+
+
+def candidates_one_label_down(
+    predictions: Predictions,
+    row: int,
+    image_size: tuple[int, int],
+    score_threshold: float,
+    max_candidates: int,
+) -> Raw:
+    """Column 0 cut off, and what is left counted from 0."""
+    scores = scores_of(predictions, row)[:, 1:]
+    chosen = best_above(scores, scores > score_threshold, max_candidates)
+    return read(predictions, row, *chosen, image_size)
+
+
+def candidates_among_animals(
+    predictions: Predictions,
+    row: int,
+    image_size: tuple[int, int],
+    score_threshold: float,
+    max_candidates: int,
+) -> Raw:
+    """Softmax without background's logit, so the animals share 1 wherever they are."""
+    animals = predictions._replace(logits=predictions.logits[..., 1:])
+    scores = table_with_background(animals, row)
+    anchor, column, found = best_above(scores, scores > score_threshold, max_candidates)
+    return read(predictions, row, anchor, column + 1, found, image_size)
+
+
+def candidates_by_sigmoid(
+    predictions: Predictions,
+    row: int,
+    image_size: tuple[int, int],
+    score_threshold: float,
+    max_candidates: int,
+) -> Raw:
+    """What to_scores does when it is not told."""
+    told = predictions._replace(activation="sigmoid")
+    return postprocess.select_candidates(told, row, image_size, score_threshold, max_candidates)
+
+
+def candidates_by_softmax(
+    predictions: Predictions,
+    row: int,
+    image_size: tuple[int, int],
+    score_threshold: float,
+    max_candidates: int,
+) -> Raw:
+    """Softmax, though the network was trained with sigmoid."""
+    told = predictions._replace(activation="softmax")
+    return postprocess.select_candidates(told, row, image_size, score_threshold, max_candidates)
 
 
 def candidates_unsorted(
@@ -604,6 +708,35 @@ select_candidates = Exercise(
         "background was among the labels": (
             candidates_with_background,
             "Being sure of water is no detection. to_scores gives background the score 0.",
+        ),
+        "background was kept and became class 1": (
+            candidates_with_background_as_class_1,
+            "Column 0 is background, so a class's column is its label: add nothing. And being sure"
+            " of water is no detection: to_scores gives background the score 0.",
+        ),
+        "every label was one too large": (
+            candidates_one_label_up,
+            "Column 0 is background, so column 1 is class 1 already: the column is the label.",
+        ),
+        "every label was one too small": (
+            candidates_one_label_down,
+            "With background cut off, the first column left is class 1: add 1 to the column. Or"
+            " leave column 0 in; to_scores has made it 0.",
+        ),
+        "the scores were shared out among the animals alone": (
+            candidates_among_animals,
+            "Background takes its share, too, and where there is water it takes nearly all."
+            " to_scores on all columns first; then leave background out.",
+        ),
+        "sigmoid was taken, whatever the network's activation": (
+            candidates_by_sigmoid,
+            "A network that was trained with softmax means shares of 1:"
+            " to_scores(logits, predictions.activation).",
+        ),
+        "softmax was taken, whatever the network's activation": (
+            candidates_by_softmax,
+            "A network that was trained with sigmoid answers class by class:"
+            " to_scores(logits, predictions.activation).",
         ),
         "the order is that of the anchors": (
             candidates_unsorted,
