@@ -67,6 +67,38 @@ def match_and_give_up(
     return matches
 
 
+def match_and_give_up_in_order_of_rows(
+    boxes: Tensor, scores: Tensor, gt_boxes: Tensor, iou_threshold: float = 0.5
+) -> Tensor:
+    """Whoever stands first chooses first, and has one wish only."""
+    turns = torch.linspace(1, 0, len(boxes))
+    return match_and_give_up(boxes, turns, gt_boxes, iou_threshold)
+
+
+def match_in_order_of_rows_without_objects(
+    boxes: Tensor, scores: Tensor, gt_boxes: Tensor, iou_threshold: float = 0.5
+) -> Tensor:
+    """Whoever stands first chooses first, and the best of no overlaps."""
+    box_iou(boxes, gt_boxes).max(dim=1)
+    return match_in_order_of_rows(boxes, scores, gt_boxes, iou_threshold)
+
+
+def match_sorted(
+    boxes: Tensor, scores: Tensor, gt_boxes: Tensor, iou_threshold: float = 0.5
+) -> Tensor:
+    """Sorted first, and not brought back to the order of the rows."""
+    order = scores.argsort(descending=True, stable=True)
+    return evaluate.match_detections(boxes[order], scores[order], gt_boxes, iou_threshold)
+
+
+def match_sorted_without_objects(
+    boxes: Tensor, scores: Tensor, gt_boxes: Tensor, iou_threshold: float = 0.5
+) -> Tensor:
+    """Sorted first, and the best of no overlaps."""
+    box_iou(boxes, gt_boxes).max(dim=1)
+    return match_sorted(boxes, scores, gt_boxes, iou_threshold)
+
+
 def match_above_threshold(
     boxes: Tensor, scores: Tensor, gt_boxes: Tensor, iou_threshold: float = 0.5
 ) -> Tensor:
@@ -205,6 +237,29 @@ match_detections = Exercise(
         "detections chose in the order of their rows": (
             match_in_order_of_rows,
             "Rows come in any order. The best score chooses first.",
+        ),
+        "detections chose in the order of their rows, and gave up when their best was taken": (
+            match_and_give_up_in_order_of_rows,
+            "Two things. The best score chooses first, not the first row:"
+            " scores.argsort(descending=True, stable=True). And it takes the best among the objects"
+            " still *free*, so put what is taken out of reach before the next one looks.",
+        ),
+        "detections chose in the order of their rows, and none at all was not thought of": (
+            match_in_order_of_rows_without_objects,
+            "Two things. The best score chooses first, not the first row:"
+            " scores.argsort(descending=True, stable=True). And without any object there is no best"
+            " overlap: return −1 for all before you look for it.",
+        ),
+        "the answers stand in the order of the scores": (
+            match_sorted,
+            "You sorted the boxes, so your answers count in the sorted list. Leave the boxes where"
+            " they are, and write each answer to its own row: matches[row].",
+        ),
+        "the answers stand in the order of the scores, and none at all was not thought of": (
+            match_sorted_without_objects,
+            "Two things. You sorted the boxes, so your answers count in the sorted list: write each"
+            " one to its own row, matches[row]. And without any object there is no best overlap:"
+            " return −1 for all before you look for it.",
         ),
         "the worst score chose first": (
             match_worst_first,
@@ -489,6 +544,17 @@ def ap_steps(precision: Tensor, recall: Tensor) -> Tensor:
     return (rise * from_here(precision)).sum()
 
 
+def ap_rectangles(precision: Tensor, recall: Tensor) -> Tensor:
+    """The area under the curve as it is, point by point."""
+    rise = recall.diff(prepend=torch.zeros(1, dtype=recall.dtype))
+    return (rise * precision).sum()
+
+
+def ap_rectangles_between(precision: Tensor, recall: Tensor) -> Tensor:
+    """The same from the first point on, so what lies left of it is not there."""
+    return ((recall[1:] - recall[:-1]) * precision[1:]).sum()
+
+
 def ap_in_percent(precision: Tensor, recall: Tensor) -> Tensor:
     """A share of 100."""
     return evaluate.average_precision(precision, recall) * 100
@@ -563,6 +629,18 @@ average_precision = Exercise(
             ap_steps,
             "That is how Pascal VOC does it since 2010. COCO, and this course, average over 101"
             " levels; the numbers differ a little.",
+        ),
+        "rectangles were added under the curve as it is": (
+            ap_rectangles,
+            "Whoever can have better precision *and* more recall takes it: raise each point to the"
+            " best that comes later, precision.flip(0).cummax(dim=0).values.flip(0). Then average"
+            " over the 101 levels.",
+        ),
+        "rectangles were added, and the first one was lost": (
+            ap_rectangles_between,
+            "Between N points lie N − 1 rectangles; the one left of the first point is missing."
+            " Rectangles are not asked for, though: raise each point to the best precision that"
+            " comes later, then average over the 101 levels.",
         ),
         "it is given in percent": (
             ap_in_percent,
