@@ -166,23 +166,23 @@ lesson.Show(figure, "Dashed boxes move from the upper left onto a turtle, ever m
 # The **error** is predicted minus wanted. The **L2** loss is the error squared, the **L1** loss is
 # its size without sign. A third one is **Smooth L1**: a square near the goal, straight beyond.
 #
-# Their **slope**, the gradient, says how hard the number is pulled, against its sign. Colours
-# match.
+# Their **slope**, the gradient, says how hard the number is pulled, against its sign. Both halves
+# share one legend; where L1 and Smooth L1 agree, the dashes lie on the broad line.
 
 # %%
 error = torch.linspace(-3, 3, 241, requires_grad=True)
 size = error.abs()
 curves = {"L2": size**2, "L1": size, "Smooth L1": torch.where(size < 1, size**2 / 2, size - 0.5)}
-styles = dict(zip(curves, ("-", "--", "-."), strict=True))
-figure = Figure(figsize=(9, 3.2), layout="constrained")
+looks = {"L2": {}, "L1": {"linewidth": 5, "alpha": 0.4}, "Smooth L1": {"linestyle": "--"}}
+figure = Figure(figsize=(9, 3.5), layout="constrained")
 values, slopes = figure.subplots(1, 2)
 for name, curve in curves.items():
     (slope,) = torch.autograd.grad(curve.sum(), error, retain_graph=True)
-    values.plot(error.detach(), curve.detach(), styles[name], label=name)
-    slopes.plot(error.detach(), slope, styles[name], label=name)
+    values.plot(error.detach(), curve.detach(), label=name, **looks[name])
+    slopes.plot(error.detach(), slope, **looks[name])
 values.set(title="Loss", xlabel="error", ylabel="loss", ylim=(0, 4))
 slopes.set(title="Slope: how hard it pulls", xlabel="error", ylabel="slope", ylim=(-4, 4))
-values.legend(frameon=False)
+figure.legend(loc="outside lower center", ncols=3, frameon=False)
 lesson.Show(
     figure,
     "L2 is a bowl whose slope grows without end. L1 is a V: slope −1 or 1. Smooth L1 is round at"
@@ -358,7 +358,8 @@ exercises.paired_giou.check(my_paired_giou)
 #
 # The arrows are the step that each edge would take; with the IoU loss there are none yet. Choose a
 # loss and press **take a step**, or drag the orange box and watch. With which of the five can you
-# solve the task, and how many steps does each take?
+# solve the task, and how many steps does each take? The lab counts them; a drag or
+# **reset** sets the count to 0.
 
 # %%
 lab = LossLab(
@@ -367,7 +368,7 @@ lab = LossLab(
     [20, 30, 120, 110],
     loss="IoU",
     task="Reach an IoU of 0.80 from here by steps alone: reset, choose a loss, take steps",
-    goal=lambda lab: lab.iou >= 0.8,
+    goal=lambda lab: lab.steps > 0 and lab.iou >= 0.8,
 )
 lab
 
