@@ -87,10 +87,14 @@ weights = {
 }
 for name, number in weights.items():
     print(f"{name:<10} {number:7,d} weights")
-assert weights["boxes"] < 0.01 * sum(weights.values())
+total = sum(weights.values())
+more = weights["boxes"] / (total - weights["boxes"])
+print(f"{'together':<10} {total:7,d} weights")
+print(f"the box head adds {100 * more:.2f} % to the class network")
+assert more < 0.01
 
 # %% [markdown]
-# The box head, `boxes`: less than two weights in a thousand.
+# The box head, `boxes`, adds less than two weights to each thousand.
 #
 # ## Build · `raw_to_boxes`
 #
@@ -115,20 +119,20 @@ exercises.raw_to_boxes.check(my_raw_to_boxes)
 #
 # ## Break · four free corners
 #
-# Why not squeeze four *corners*? Nothing ties `x1` to `x2` then. Here are 1000 made-up answers,
-# random numbers, read in both ways. How many are boxes at all, to the nearest 5 %?
+# Why not squeeze four *corners*? Nothing ties `x1` to `x2` then. Here are 10 000 made-up
+# answers, random numbers, read in both ways. How many are boxes at all, to the nearest 5 %?
 
 # %%
 to_boxes = exercises.raw_to_boxes.mine_or_reference(my_raw_to_boxes)
 corners = exercises.raw_to_boxes.mistakes["the four numbers were taken for corners"]
-raw = torch.randn(1000, 4, generator=torch.Generator().manual_seed(seed))
+raw = torch.randn(10_000, 4, generator=torch.Generator().manual_seed(seed))
 share = {}
 for name, function in {"centre and size": to_boxes, "four corners": corners}.items():
     boxes = function(raw)
     share[name] = (boxes[:, 2:] > boxes[:, :2]).all(dim=1).float().mean().item()
     print(f"{name:<16} about {5 * round(20 * share[name])} % are boxes")
 assert share["centre and size"] == 1
-assert share["four corners"] < 0.35
+assert 0.225 < share["four corners"] < 0.275
 
 # %% [markdown]
 # `x1 < x2` is a coin toss, and so is `y1 < y2`: about a quarter win both. The rest have negative
@@ -238,9 +242,10 @@ for weight in (0.0, 0.5, 5.0, 50.0):
 # and often far worse: the findings change under a box head that nobody teaches to read them.
 
 # %%
-print("lambda 0 names, accuracy above 0.3:", scores[0]["accuracy"] > 0.3)
-print("lambda 0 points, mean IoU above 0.5:", scores[0]["iou"] > 0.5)
-print("lambda 5 points, mean IoU above 0.7:", scores[5]["iou"] > 0.7)
+# NBVAL_IGNORE_OUTPUT
+print(f"lambda 0 names:  accuracy {scores[0]['accuracy']:.2f}, above 0.3")
+print(f"lambda 0 points: mean IoU {scores[0]['iou']:.2f}, below 0.5")
+print(f"lambda 5 points: mean IoU {scores[5]['iou']:.2f}, above 0.7")
 assert scores[0]["accuracy"] > 0.3
 assert scores[0]["iou"] < 0.5
 assert scores[5]["iou"] > 0.7
@@ -369,11 +374,13 @@ for name, answer in {"before": boxes, "after": after}.items():
 # is lost, and below 0.35, too:
 
 # %%
-print("one animal,  mean IoU above 0.7:", scores[5]["iou"] > 0.7)
-print("two animals, with each, below 0.35:", bool(iou["before"].mean() < 0.35))
-print("taught, even with the better one:  ", bool(iou["after"].max(dim=1).values.mean() < 0.35))
-assert iou["before"].mean() < 0.35
-assert iou["after"].max(dim=1).values.mean() < 0.35
+# NBVAL_IGNORE_OUTPUT
+with_each, with_better = iou["before"].mean(), iou["after"].max(dim=1).values.mean()
+print(f"one animal:                           mean IoU {scores[5]['iou']:.2f}, above 0.7")
+print(f"two animals, before, with each:       mean IoU {with_each:.2f}, below 0.35")
+print(f"two animals, after, with the better:  mean IoU {with_better:.2f}, below 0.35")
+assert with_each < 0.35
+assert with_better < 0.35
 
 # %% [markdown]
 # ## Break · the box in between
