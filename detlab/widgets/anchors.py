@@ -184,8 +184,8 @@ class AnchorLab(Lab):
         dx, dy, dw, dh = (f"{round(value, 2) + 0.0:.2f}" for value in self.deltas)
         return [
             Row("your box: IoU with its best anchor", f"{iou:.2f}", "prediction"),
-            Row("deltas from there: dx, dy", f"{dx}, {dy}"),
-            Row("deltas from there: dw, dh", f"{dw}, {dh}"),
+            Row("deltas from it: dx, dy", f"{dx}, {dy}"),
+            Row("deltas from it: dw, dh", f"{dw}, {dh}"),
             Row("anchors of the cell at the cross", str(len(self._shapes(0))), "ignored"),
             Row("best anchor of each object", "", "positive"),
             Row("object that no anchor covers", "", "missed"),
