@@ -135,7 +135,8 @@ lab.preset("reset")
 # ## Build · `anchor_grid`
 #
 # All anchors of one level: row by row, cell by cell, and within a cell shape by shape. An anchor
-# may reach beyond the picture. A map without rows has no anchors: shape `[0, 4]`.
+# may reach beyond the picture. A map without rows has no anchors: shape `[0, 4]`. From a list of
+# boxes, `torch.tensor(boxes).reshape(-1, 4)` gives four columns also where the list is empty.
 
 # %% [markdown]
 # *Difficulty 3 of 5 · importance 5 of 5 · up to 15 minutes.*
