@@ -194,7 +194,8 @@ assert better == [1, 0, NEGATIVE]
 #
 # 1. Each anchor answers for the object it overlaps most, if their IoU is `positive_iou` or more.
 # 2. Below `negative_iou` it is `NEGATIVE`, in between `IGNORED` (the numbers −1 and −2).
-# 3. Then the best pairs are forced, whatever 1 and 2 said, until no object (or anchor) is left.
+# 3. Then the best pairs are forced, whatever 1 and 2 said, even where their IoU is 0, until no
+#    object (or anchor) is left.
 # 4. Without objects all anchors are `NEGATIVE`.
 #
 # By hand: IoUs of 0.8, 0.45 and 0.1 with the only object give `[0, IGNORED, NEGATIVE]`.
@@ -252,18 +253,19 @@ alone
 # M objects. It reads well, and gives an anchor that two objects want to the one that comes last.
 #
 # With thousands of anchors two animals rarely want the same one. On a coarse grid they do: 64 cells
-# with one shape each, over sixty crowded reefs with about 250 animals.
+# with one shape each, over sixty crowded reefs.
 
 # %%
 overwriting = exercises.match_anchors.mistakes["an object overwrote another object's anchor"]
 coarse = anchor_grid((8, 8), 16, torch.tensor([[32.0, 32.0]]))
-lost = {"right": 0, "overwriting": 0}
+lost, crowded = {"right": 0, "overwriting": 0}, 0
 for index in range(60):
     crowd = reef.draw_scene(700 + seed, index, objects=(4, 7), crowding=0.9).boxes
+    crowded += len(crowd)
     for name, rule in {"right": match, "overwriting": overwriting}.items():
         answered = rule(coarse, crowd)
         lost[name] += len(crowd) - len(answered[answered >= 0].unique())
-print("animals that nobody learns:", lost)
+print(f"of {crowded} animals, learned by no anchor: {lost}")
 assert lost["right"] == 0
 assert lost["overwriting"] >= 8
 
