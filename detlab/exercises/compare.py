@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 RTOL, ATOL = 1e-4, 1e-5
 """How far two float numbers may differ: another order of the same sum does not matter."""
+GLANCE = 12
+"""So many numbers are read at a glance; of more that are all the same, one is shown."""
 
 
 def difference(got: Any, wanted: Any, where: str = "") -> str:
@@ -113,10 +115,15 @@ def show(value: Any, longest: int = 120) -> str:
 
     >>> show(torch.tensor([[0.33333, 2.0]])), show(torch.zeros(0, 4)), show({"a": 1.5})
     ('[[0.3333, 2.0]]', 'empty, of shape [0, 4]', '{a: 1.5}')
+    >>> show(torch.zeros(3, 480, 640))
+    'all 0.0, of shape [3, 480, 640]'
     """
     if isinstance(value, Tensor):
         if value.numel() == 0:
             return f"empty, of shape {list(value.shape)}"
+        first = value.detach().flatten()[0]
+        if value.numel() > GLANCE and bool((value == first).all()):
+            return f"all {rounded(first.item())}, of shape {list(value.shape)}"
         text = str(rounded(value.detach().tolist()))
     elif isinstance(value, Mapping):
         text = "{" + ", ".join(f"{key}: {show(part)}" for key, part in value.items()) + "}"

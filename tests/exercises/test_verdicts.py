@@ -68,6 +68,11 @@ def test_an_unknown_mistake_shows_case_argument_got_and_want():
     assert "What happened" not in text
 
 
+def test_a_picture_of_one_colour_is_told_by_its_shape():
+    text = exercises.image_size.judge(lambda image: image.shape[:2]).text
+    assert "  image = all 0, of shape [3, 480, 640]\n" in text
+
+
 def unwritten(values): ...
 
 
