@@ -111,6 +111,12 @@ def softmax_by_the_largest(logits: Tensor) -> Tensor:
     return (logits - logits.amax(dim=1, keepdim=True)).exp()
 
 
+def softmax_by_the_mean(logits: Tensor) -> Tensor:
+    """Divided by the mean of the powers: each row sums to its number of classes."""
+    powers = (logits - logits.amax(dim=1, keepdim=True)).exp()
+    return powers / powers.mean(dim=1, keepdim=True)
+
+
 def one_by_one(logits: Tensor) -> Tensor:
     """A sigmoid for each logit."""
     return logits.sigmoid()
@@ -165,6 +171,11 @@ softmax = Exercise(
             softmax_by_the_largest,
             "The best class always gets 1 that way, however close the second is.",
         ),
+        "the division was by the mean, not by the sum": (
+            softmax_by_the_mean,
+            "Add up a row of yours: it gives the number of classes, not 1. Divide by"
+            " powers.sum(dim=1, keepdim=True).",
+        ),
         "each logit had a sigmoid of its own": (
             one_by_one,
             "Then the classes do not compete, and their sum is not 1.",
@@ -198,6 +209,12 @@ def log_of_a_probability(logits: Tensor, labels: Tensor) -> Tensor:
 def entropy_unshifted(logits: Tensor, labels: Tensor) -> Tensor:
     """The sum of powers, as large as they are."""
     return logits.exp().sum(dim=1).log() - logits.gather(1, labels[:, None])[:, 0]
+
+
+def entropy_shifted_in_the_sum(logits: Tensor, labels: Tensor) -> Tensor:
+    """The largest is taken off the powers, and not off the right logit."""
+    shifted = logits - logits.amax(dim=1, keepdim=True)
+    return shifted.exp().sum(dim=1).log() - logits.gather(1, labels[:, None])[:, 0]
 
 
 def entropy_of_base_two(logits: Tensor, labels: Tensor) -> Tensor:
@@ -270,6 +287,11 @@ cross_entropy = Exercise(
             entropy_unshifted,
             "e to the power of 1000 is inf. Take the row's largest logit off all logits first, or"
             " let logits.logsumexp(dim=1) do it.",
+        ),
+        "the largest logit was taken off in the sum only": (
+            entropy_shifted_in_the_sum,
+            "Take it off the right logit, too, or add it back after the log: then it cancels."
+            " As it is, a loss can be negative.",
         ),
         "the log has base 2": (
             entropy_of_base_two,
