@@ -175,6 +175,10 @@ TWO_LISTS = {
     "one inside the other": (table((0, 0, 12, 6)), table((2, 1, 8, 4))),
     "the same box twice": (table((3, 1, 8, 4)), table((3, 1, 8, 4))),
     "shares of a picture": (table((0.1, 0.2, 0.5, 0.4)), table((0.3, 0.25, 0.6, 0.5))),
+    "two boxes against two": (
+        table((0, 0, 6, 2), (2, 1, 4, 9)),
+        table((1, 1, 5, 3), (3, 0, 8, 3)),
+    ),
     "no boxes on one side": (table(), table((0, 0, 4, 2))),
     "seven boxes against five": (seeded_boxes(7, seed=0), seeded_boxes(5, seed=1)),
 }
@@ -240,6 +244,12 @@ def iou_with_plain_sum(boxes_a: Tensor, boxes_b: Tensor) -> Tensor:
     return boxes.intersection_area(boxes_a, boxes_b) / both_areas(boxes_a, boxes_b)
 
 
+def iou_with_areas_row_by_row(boxes_a: Tensor, boxes_b: Tensor) -> Tensor:
+    """The first area plus the first, the second plus the second: a row of sums for all rows."""
+    shared = boxes.intersection_area(boxes_a, boxes_b)
+    return shared / (boxes.box_area(boxes_a) + boxes.box_area(boxes_b) - shared)
+
+
 def iou_of_the_smaller(boxes_a: Tensor, boxes_b: Tensor) -> Tensor:
     """The shared patch as a share of the smaller box."""
     smaller = torch.minimum(boxes.box_area(boxes_a)[:, None], boxes.box_area(boxes_b)[None])
@@ -283,6 +293,11 @@ box_iou = Exercise(
         "the shared patch was counted twice": (
             iou_with_plain_sum,
             "The union covers the shared patch once. In area A + area B it is there twice.",
+        ),
+        "areas were added row by row": (
+            iou_with_areas_row_by_row,
+            "The first area met only the first one, the second only the second. Each must meet"
+            " every other: area_a[:, None] + area_b[None, :] is a table [N, M].",
         ),
         "the intersection was divided by the smaller box": (
             iou_of_the_smaller,
