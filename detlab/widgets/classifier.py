@@ -7,6 +7,7 @@ import torch
 import traitlets
 from torch import Tensor
 
+from detlab.boxes import box_area, intersection_area
 from detlab.widgets.canvas import BoxCanvas, check_box, check_image
 from detlab.widgets.format import shares
 from detlab.widgets.lab import Goal, Lab, choice
@@ -74,6 +75,12 @@ class ClassifierLab(Lab):
         covered = self.image.clone()
         covered[:, y1:y2, x1:x2] = GREY
         return covered
+
+    def share_seen(self, box: Sequence[float]) -> float:
+        """How much of a box, x1 y1 x2 y2 in pixels, the classifier gets to see, 0 to 1."""
+        whole, window = torch.tensor([list(box)]), torch.tensor([self.box])
+        inside = (intersection_area(whole, window) / box_area(whole)).item()
+        return inside if self.mode == "crop" else 1 - inside
 
     def draw(self) -> tuple[str, list[Item]]:
         """Ask the classifier."""
