@@ -38,6 +38,7 @@ class ThresholdLab(Lab):
         iou_threshold: float = 0.5,
         task: str = "",
         goal: Goal | None = None,
+        miss_cost: int = 0,
     ) -> None:
         """Compare detections with the truth.
 
@@ -50,6 +51,7 @@ class ThresholdLab(Lab):
             iou_threshold: from which overlap on a detection is a hit.
             task: what to reach; its number is about `recall`.
             goal: when it is reached.
+            miss_cost: so many false alarms cost as much as one missed object; 0 shows no cost.
         """
         images = list(images)[:6]
         if len(detections) != len(targets) or not images or len(images) > len(targets):
@@ -58,7 +60,7 @@ class ThresholdLab(Lab):
                 f"{len(images)} pictures, {len(detections)} detections, {len(targets)} targets"
             )
         found = [check_detection(each, "detections") for each in detections]
-        self.score_threshold = score_threshold
+        self.score_threshold, self._miss_cost = score_threshold, miss_cost
         matches = [
             match_image(each, truth, iou_threshold)
             for each, truth in zip(found, targets, strict=True)
@@ -110,19 +112,30 @@ class ThresholdLab(Lab):
         self.true_positives = int((self._hits & taken).sum())
         self.false_positives = int((~self._hits & taken).sum())
         self.false_negatives = self.num_objects - self.true_positives
+        self.cost = self.false_positives + self._miss_cost * self.false_negatives
         precision, recall = curve(self._scores[taken], self._hits[taken], self.num_objects)[-1]
         self.precision, self.recall = precision, recall
         self._colour()
         result = f"precision {self.precision:.2f}, recall {self.recall:.2f}"
         dot = (self.recall, self.precision)
-        return result, [
+        rows = [
             Row("hits (true positives)", str(self.true_positives), "positive"),
             Row("false alarms (false positives)", str(self.false_positives), "wrong"),
             Row("missed (false negatives)", str(self.false_negatives), "missed"),
-            Chart(
-                {"curve": thin([(r, p) for p, r in self._curve[1:]])}, "recall", "precision", dot
-            ),
         ]
+        if self._miss_cost:
+            result += f", cost {self.cost:,}"
+            rows.append(self._cost_row())
+        chart = Chart(
+            {"curve": thin([(r, p) for p, r in self._curve[1:]])}, "recall", "precision", dot
+        )
+        return result, [*rows, chart]
+
+    def _cost_row(self) -> Row:
+        """Of what the cost is made."""
+        alarms, missed = self.false_positives, self.false_negatives
+        label = f"cost = {alarms:,} + {self._miss_cost} · {missed:,}"
+        return Row(label, f"{self.cost:,}", strong=True)
 
     def _colour(self) -> None:
         kind = torch.where(self._shown_hits, STATE["positive"], STATE["wrong"])

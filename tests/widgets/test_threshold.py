@@ -48,3 +48,18 @@ def test_lists_that_do_not_fit_are_refused():
     broken = {**raw_boxes(scene), "scores": torch.zeros(1)}
     with pytest.raises(ValueError, match="detections: want a score"):
         ThresholdLab([scene.image], [broken], [scene.target])
+
+
+def test_a_missed_object_may_have_its_price():
+    scene = crowd()
+    lab = ThresholdLab([scene.image], [raw_boxes(scene)], [scene.target], NAMES, miss_cost=50)
+    for threshold in (0.0, 0.75, 1.0):
+        lab.score_threshold = threshold
+        alarms, missed = lab.false_positives, lab.false_negatives
+        assert lab.cost == alarms + 50 * missed
+        assert f"cost = {alarms} + 50 · {missed}" in lab.panel.value
+        assert lab.result.endswith(f"cost {lab.cost:,}")
+
+
+def test_without_a_price_no_cost_is_shown(lab):
+    assert "cost" not in lab.panel.value + lab.result
