@@ -192,7 +192,8 @@ exercises.nms.check(my_nms)
 #
 # What is it worth? We count on the forty reefs. **Precision**: the share of boxes that are right.
 # **Recall**: the share of animals that are found. An animal counts once; a second box on it is a
-# **duplicate**, and wrong. Wrong, too, is a box that is on no animal of its class.
+# **duplicate**, and wrong. Wrong, too, is a box that is on no animal of its class (*no
+# such animal*).
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -202,20 +203,21 @@ suppressions = {
     "NMS": nms,
 }
 precision = {}
+print("      boxes  right  duplicates  no such animal  precision  recall")
 for name, suppress in suppressions.items():
     found = select_detections(raw, [(128, 128)] * 40, max_detections=1000, nms=suppress)
     total = sum(len(guess["boxes"]) for guess in found)
     right, duplicates = count_found(found, targets)
     precision[name] = right / total
-    print(f"{name:<5} {total:>5,} boxes, {duplicates:>5,} duplicates", end=": ")
-    print(f"precision {right / total:.2f}, recall {right / animals:.2f}")
+    print(f"{name:<4} {total:>6,} {right:>6} {duplicates:>11,}", end=" ")
+    print(f"{total - right - duplicates:>15} {right / total:>10.2f} {right / animals:>7.2f}")
 assert precision["none"] < 0.1
 assert precision["NMS"] > 0.5
 
 # %% [markdown]
 # Without it most boxes are duplicates. With it, recall hardly moves: the best box of a bundle
-# stands for all. Most boxes that are still wrong give an animal another's name. NMS leaves them:
-# soon you see why.
+# stands for all. Nearly all boxes that are still wrong stand under *no such animal*: most of them
+# give an animal another's name. NMS leaves them: soon you see why.
 #
 # ## Break · left to right
 #
@@ -464,7 +466,7 @@ print(sum(len(guess["boxes"]) for guess in mine), "boxes, the same from both")
 # %%
 per_class = exercises.nms_per_class.mine_or_reference(my_nms_per_class)
 rows = per_class(boxes, labels, scores, 0.5)
-print([f"{names[labels[row]]} {scores[row]:.1f}" for row in rows.tolist()])
+print(*(f"{names[labels[row]]} {scores[row]:.1f}" for row in rows.tolist()), sep=", ")
 torch.testing.assert_close(scores[rows], clean["scores"])
 
 # %% [markdown]
