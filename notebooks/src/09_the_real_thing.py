@@ -164,15 +164,17 @@ exercises.matched_loss.check(my_matched_loss)
 # ## Build · `select_candidates`
 #
 # The other way out: from predictions to raw boxes, which then go into NMS. Its tools, each on one
-# anchor: `to_scores` makes scores of logits, by `"softmax"` or `"sigmoid"`, and gives background
-# the score 0. `decode_deltas` moves and stretches; its last argument is the `weights` of lesson 06.
-# `clip_boxes` cuts off at the picture's edge, (height, width).
+# anchor: `to_scores` makes scores of logits, by `"softmax"` or `"sigmoid"`. Softmax's share of
+# background gets the score 0; with sigmoid, column 0 learns to stay silent. `decode_deltas` moves
+# and stretches; its last argument is the `weights` of lesson 06. `clip_boxes` cuts off at the
+# picture's edge, (height, width).
 
 # %%
 print("scores ", to_scores(torch.tensor([[0.0, 2.0, 1.0]]), "softmax"))
 anchor, deltas = torch.tensor([[40.0, 0.0, 80.0, 20.0]]), torch.tensor([[0.75, 0.0, 0.0, 0.0]])
 moved = decode_deltas(deltas, anchor, (1.0, 1.0, 1.0, 1.0))
-print("decoded", moved, "clipped", clip_boxes(moved, (60, 96)))
+print("decoded", moved)
+print("clipped", clip_boxes(moved, (60, 96)))
 
 # %% [markdown]
 # *Difficulty 3 of 5 · importance 5 of 5 · up to 15 minutes.*
@@ -384,7 +386,7 @@ ap = {
     letter: evaluate(partial(find, each), four, reef.CLASS_NAMES).coco["AP"]
     for letter, each in detectors.items()
 }
-print({letter: round(value, 2) for letter, value in ap.items()})
+print(f"AP on the four pictures: A {ap['A']:.2f}, B {ap['B']:.2f}, C {ap['C']:.2f}")
 assert ap["B"] < 0.3 < min(ap["A"], ap["C"])
 
 # %% [markdown]
@@ -399,7 +401,7 @@ assert first["B"] < 0.7 * min(first["A"], first["C"])
 assert histories["B"][-1]["loss_total"] < 0.3 * first["B"]
 many = parts.detect(detectors["B"], images, score_threshold=0.4)
 print("boxes that B finds in four pictures:", sum(len(found["boxes"]) for found in many))
-exercises.matched_loss.mistakes["only the positives entered the class loss"].hint
+print(exercises.matched_loss.mistakes["only the positives entered the class loss"].hint)
 
 # %% [markdown]
 # ## Break · a fault that one batch forgives
