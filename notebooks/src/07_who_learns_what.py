@@ -194,8 +194,7 @@ assert better == [1, 0, NEGATIVE]
 #
 # 1. Each anchor answers for the object it overlaps most, if their IoU is `positive_iou` or more.
 # 2. Below `negative_iou` it is `NEGATIVE`, in between `IGNORED` (the numbers −1 and −2).
-# 3. Then the best pairs are forced, whatever 1 and 2 said, even where their IoU is 0, until no
-#    object (or anchor) is left.
+# 3. Then the best pairs are forced, even at an IoU of 0, until no object (or anchor) is left.
 # 4. Without objects all anchors are `NEGATIVE`.
 #
 # By hand: IoUs of 0.8, 0.45 and 0.1 with the only object give `[0, IGNORED, NEGATIVE]`.
