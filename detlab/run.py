@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, cast
@@ -26,6 +26,7 @@ from detlab.data import FolderDataset, load_dataset
 from detlab.download import SETS
 from detlab.draw import Picture, draw_curves, draw_grid, save_figure
 from detlab.files import append_line, finite, to_json
+from detlab.fitting import box_shapes, fit_anchors
 from detlab.inference import judge
 from detlab.model import ConfigName, Detector, DetectorConfig, build_detector, named_config
 from detlab.postprocess import detect
@@ -73,8 +74,12 @@ def train_run(
     folder: Path,
     resume: bool = False,
     skip_bad: bool = False,
+    image_size: int | None = None,
 ) -> Metrics | None:
     """Train, evaluate, and write the run's folder; one process writes, the others only train.
+
+    Photographs get anchors fitted to their own boxes; the configs' ladders are made for the reef.
+    `image_size` is the longest side that the network sees, in pixels; None takes the config's.
 
     Returns:
         The metrics on the val split (None on a process that does not write).
@@ -85,14 +90,16 @@ def train_run(
         Interrupted: Ctrl-C; the run is saved.
     """
     check_folder_is_ready(folder, resume)
-    image_size = named_config(config_name, num_classes=2).image_size
+    image_size = image_size or named_config(config_name, num_classes=2).image_size
     with one_after_the_other():
         train_set = load_split(data, "train", skip_bad, image_size=image_size, cache=True)
         val_set = load_split(data, "val", skip_bad)
         class_names = shared_classes(data, train_set, val_set)
         if data != "reef" and data not in SETS:
             look_at_all(train_set, val_set)
-        config = named_config(config_name, len(class_names))
+        config = replace(named_config(config_name, len(class_names)), image_size=image_size)
+        if isinstance(train_set, FolderDataset):
+            config = fit_anchors(config, box_shapes(train_set.records, image_size))
         settings = RunSettings(
             data, config, training, class_names, len(train_set), skip_bad, num_processes()
         )

@@ -154,6 +154,18 @@ def test_a_run_is_judged_on_pictures_of_their_own_size(folder, tmp_path, monkeyp
     assert sizes == {((40, 60), 128)}
 
 
+def test_photographs_get_anchors_of_their_own_and_the_reef_keeps_the_ladder(tmp_path):
+    boxes = [[4.0 + row, 5.0, 24.0 + row + row % 3, 15.0] for row in range(20)]
+    scenes = {name: [("cat", *box) for box in boxes] for name in "ab"}
+    out = tmp_path / "run"
+    go(coco_folder(tmp_path / "data", "train", coco_content(scenes), scenes), out)
+    _, info = load_checkpoint(out / run_folder.CHECKPOINT)
+    wide = torch.tensor(info.config.aspect_ratios)
+    assert wide.max() < 0.6  # every box is about twice as wide as high
+    smallest, largest = info.config.anchor_sizes[0][0], info.config.anchor_sizes[-1][-1]
+    assert 0.8 < smallest / (200**0.5 * 128 / 60) <= largest / (200**0.5 * 128 / 60) < 1.2
+
+
 # ---------------------------------------------------------------- interruptions
 
 
