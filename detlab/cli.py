@@ -31,6 +31,8 @@ from detlab.run_folder import CHECKPOINT, CURVES, PREDICTIONS, SETTINGS, RunErro
 from detlab.train import NonFiniteLoss, TrainConfig, choose_device, process_group
 
 START = Path(__file__).parents[1] / "notebooks" / "00_start_here.ipynb"
+SMALLEST = 32
+"""Pixels: less than a cell of the coarsest level shows a detector nothing."""
 
 
 class UsageError(ValueError):
@@ -91,6 +93,7 @@ def train(
     out: Annotated[Path | None, arg(metavar="DIR")] = None,
     resume: bool = False,
     skip_bad: bool = False,
+    image_size: int | None = None,
     settings: Settings = TrainConfig(),  # noqa: B008
 ) -> None:
     """Train a detector, judge it, and write all about it into a folder.
@@ -102,13 +105,15 @@ def train(
         out: the folder to write to; runs/DATA-CONFIG if not given.
         resume: go on with the interrupted run in that folder.
         skip_bad: leave out faulty boxes and pictures instead of stopping.
+        image_size: longest side that the network sees, in pixels; the config's if not given.
         settings: how long and how fast.
     """
+    check_pixels("--image-size", image_size)
     folder = out or Path("runs") / f"{Path(data).resolve().name}-{config}"
     place = device_named(device)
     try:
         with process_group(place):
-            metrics = train_run(data, config, settings, place, folder, resume, skip_bad)
+            metrics = train_run(data, config, settings, place, folder, resume, skip_bad, image_size)
     except KeyboardInterrupt as stop:
         if not (folder / SETTINGS).exists():
             raise
@@ -161,6 +166,7 @@ def detect(
     out: Annotated[Path, arg(metavar="DIR")] = Path("detections"),
     score_threshold: float = 0.4,
     iou_threshold: float = 0.5,
+    tile: int | None = None,
     device: Device = "auto",
 ) -> None:
     """Find objects in a picture, or in every picture of a folder.
@@ -173,6 +179,7 @@ def detect(
         out: the folder to write to.
         score_threshold: boxes that score less are not shown, 0 to 1.
         iou_threshold: of two boxes of a class that overlap more, the better stays, 0 to 1.
+        tile: look at squares of so many pixels, too, one after the other: for tiny objects.
         device: where to compute.
     """
     from detlab.inference import detect_files, find_pictures
@@ -181,9 +188,10 @@ def detect(
     for name, value in thresholds.items():
         if not 0 <= value <= 1:
             raise UsageError(f"--{name.replace('_', '-')} goes from 0 to 1, got {value}")
+    check_pixels("--tile", tile)
     detector, info = load_checkpoint(checkpoint, device_named(device))
     paths = find_pictures(pictures)
-    for path, found in detect_files(detector, info, paths, out, **thresholds):
+    for path, found in detect_files(detector, info, paths, out, tile, **thresholds):
         counts = Counter(info.class_names[label] for label in found["labels"].tolist())
         print(
             f"{path}: "
@@ -338,6 +346,16 @@ def reset(lesson: Positional[str]) -> None:
     print(f"{chosen.notebook.name} is as it was shipped; run it to see its outputs")
     if kept:
         print(f"yours is kept as {kept.name}")
+
+
+def check_pixels(option: str, value: int | None) -> None:
+    """Refuse a side in pixels that is too small to see anything.
+
+    Raises:
+        UsageError: says how many are wanted.
+    """
+    if value is not None and value < SMALLEST:
+        raise UsageError(f"{option} is {SMALLEST} pixels or more, got {value}")
 
 
 def command_to_resume() -> str:

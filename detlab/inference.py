@@ -18,6 +18,7 @@ from detlab.model import Detector
 from detlab.pictures import SUFFIXES, list_pictures, read_picture
 from detlab.postprocess import detect
 from detlab.records import DataError
+from detlab.tiling import detect_in_tiles
 from detlab.types import Detection
 
 LOWEST_SCORE = 0.01
@@ -52,7 +53,12 @@ def find_pictures(place: Path) -> list[Path]:
 
 
 def detect_files(
-    detector: Detector, info: CheckpointInfo, paths: Sequence[Path], folder: Path, **options: Any
+    detector: Detector,
+    info: CheckpointInfo,
+    paths: Sequence[Path],
+    folder: Path,
+    tile: int | None = None,
+    **options: Any,
 ) -> Iterator[tuple[Path, Detection]]:
     """Detect in picture files one by one; draw each, and write all boxes as COCO results.
 
@@ -62,6 +68,7 @@ def detect_files(
         paths: pictures; all are read once before the first result is written.
         folder: gets a PNG for each picture (see `output_names`), and detections.json at the end:
             COCO's results, where each entry also has "file_name"; image ids count from 1.
+        tile: side of the tiles that are looked at, too, in pixels; None looks at the whole only.
         options: thresholds, see `postprocess.select_detections`.
 
     Yields:
@@ -75,7 +82,10 @@ def detect_files(
     results = []
     for image_id, (path, output) in enumerate(zip(paths, outputs, strict=True), start=1):
         image = read_picture(path)
-        [found] = detect(detector, [image], info.config.image_size, **options)
+        if tile is None:
+            [found] = detect(detector, [image], info.config.image_size, **options)
+        else:
+            found = detect_in_tiles(detector, image, info.config.image_size, tile, **options)
         results += [{**row, "file_name": path.name} for row in coco_results([found], [image_id])]
         save_figure(draw_alone(Picture(image, detection=found), info.class_names), output)
         yield path, found

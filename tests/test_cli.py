@@ -27,8 +27,8 @@ from sample_folders import (
     yolo_folder,
 )
 
-from detlab import cli, download, run_folder
-from detlab.checkpoint import CheckpointInfo, save_checkpoint
+from detlab import cli, download, postprocess, run_folder, tiling
+from detlab.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from detlab.course import COURSE
 from detlab.model import build_detector, named_config
 from detlab.progress import remember
@@ -119,6 +119,27 @@ def test_train_evaluate_and_detect_follow_one_another(detlab, make, tmp_path):
     assert (status, err) == (0, "")
     assert len(out.splitlines()) == 3 + 1
     assert sorted(os.listdir("found")) == ["a.png", "b.png", "c.png", "detections.json"]
+
+
+def test_the_network_sees_the_size_asked_for_and_tiles_where_asked(
+    detlab, tmp_path, checkpoint, monkeypatch
+):
+    folder = coco_folder(tmp_path / "pets")
+    status, _, err = detlab("train", "--data", folder, "--image-size", "64", *TINY)
+    assert status == 0, err
+    _, info = load_checkpoint(Path("runs/pets-course/checkpoint.safetensors"))
+    assert info.config.image_size == 64
+
+    def detect(detector, images, *arguments, **options):
+        sizes.extend(tuple(image.shape) for image in images)
+        return postprocess.detect(detector, images, *arguments, **options)
+
+    sizes = []
+    monkeypatch.setattr(tiling, "detect", detect)
+    write_picture(tmp_path / "in" / "a.png", size=(100, 40))
+    status, _, err = detlab("detect", checkpoint, tmp_path / "in", "--tile", "64")
+    assert (status, err) == (0, "")
+    assert sizes == [(3, 40, 100), (3, 40, 64), (3, 40, 64)]
 
 
 def test_json_is_for_programs(detlab, checkpoint, tmp_path):
@@ -470,6 +491,8 @@ def test_other_classes_than_the_checkpoint_knows_are_refused(detlab, tmp_path, c
         (["train", "--resume"], "runs/reef-course: no run to go on with"),
         (["evaluate", "x", "nowhere"], "x: no such file"),
         (["detect", "x", "y", "--score-threshold", "2"], "--score-threshold goes from 0 to 1"),
+        (["detect", "x", "y", "--tile", "0"], "--tile is 32 pixels or more, got 0"),
+        (["train", "--image-size", "0"], "--image-size is 32 pixels or more, got 0"),
         (["data", "get"], "wants a name"),
         (["data", "get", "nothing"], "no public set 'nothing'"),
         (["data", "get", "coco"], "coco is not here"),
