@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from detlab.data import collate
+from detlab.transforms import resize_batch
 from detlab.types import Target
 
 FOREVER = 2**62  # steps; the trainer decides when to stop
@@ -26,8 +27,11 @@ class Batches(Dataset[tuple[Tensor, list[Target]]]):
     sees what an uninterrupted one would have seen, with any number of workers.
     """
 
-    def __init__(self, dataset: Dataset[Any], batch_size: int, seed: int) -> None:
+    def __init__(
+        self, dataset: Dataset[Any], batch_size: int, seed: int, multiscale: float = 1.0
+    ) -> None:
         self.dataset, self.batch_size, self.seed = dataset, batch_size, seed
+        self.multiscale = multiscale
         self.num_pictures: int = len(dataset)  # type: ignore[arg-type]
         self.process, self.num_processes = process_rank(), num_processes()
         if self.num_pictures == 0:
@@ -40,10 +44,13 @@ class Batches(Dataset[tuple[Tensor, list[Target]]]):
         return [shuffled(self.num_pictures, self.seed, epoch)[place] for epoch, place in places]
 
     def __getitem__(self, step: int) -> tuple[Tensor, list[Target]]:
-        """Load, augment and batch."""
+        """Load, augment, batch, and resize where several scales are wanted."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(hash((self.seed, step, self.process)))
             images, targets = collate([self.dataset[picture] for picture in self.pictures(step)])
+            if self.multiscale > 1:
+                factor = self.multiscale ** torch.empty(()).uniform_(-1, 1).item()
+                images, targets = resize_batch(images, targets, factor)
             return images, cast(list[Target], targets)
 
     def names(self, step: int) -> list[str]:

@@ -66,6 +66,8 @@ class TrainConfig:
     """Share of the past in the averaged weights, per step."""
     seed: int = 0
     """Decides the order of pictures and their augmentation."""
+    multiscale: float = 1.0
+    """Each batch is shown up to so many times larger or smaller; 1 leaves its size."""
     precision: Precision = "auto"
     """auto: bfloat16 where the processor computes with it, else float16 on a GPU, else float32."""
     compile: bool = False
@@ -83,6 +85,8 @@ class TrainConfig:
                 raise ValueError(f"{name} is above 0, got {value}")
         if self.box_weight < 0:
             raise ValueError(f"box_weight scales a loss, it cannot be negative: {self.box_weight}")
+        if self.multiscale < 1:
+            raise ValueError(f"multiscale is 1, or a factor above it, got {self.multiscale}")
 
 
 class NonFiniteLoss(RuntimeError):
@@ -154,7 +158,7 @@ def fit(
     run = run or start_run(detector, config)
     device = next(detector.parameters()).device
     network = distribute(detector.train(), config)
-    batches = Batches(dataset, config.batch_size, config.seed)
+    batches = Batches(dataset, config.batch_size, config.seed, config.multiscale)
     loader = load_batches(batches, run.step, device, config.workers)
     images_a_step = config.batch_size * num_processes()
     try:

@@ -89,6 +89,16 @@ def test_a_batch_depends_on_seed_and_number_only():
     assert not torch.equal(Batches(Numbered(10, noise=True), 4, seed=2)[0][0], first)
 
 
+def test_batches_of_several_scales_repeat_and_stay_in_their_range():
+    batches = Batches(Numbered(10), 4, seed=1, multiscale=4.0)
+    sides = [batches[step][0].shape[-1] for step in range(40)]
+    assert set(sides) == {32, 64, 96, 128}  # pictures of 32, and never below one cell
+    assert sides == [batches[step][0].shape[-1] for step in range(40)]
+    images, targets = batches[sides.index(96)]
+    widths = torch.stack([target["boxes"][0, 2] for target in targets])
+    assert_close(widths, 3 * (images[:, 0, 0, 0] + 1.0))
+
+
 def test_processes_change_their_pictures_differently(monkeypatch):
     noise = []
     for rank in range(2):

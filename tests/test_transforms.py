@@ -2,10 +2,11 @@ import functools
 
 import pytest
 import torch
+from torch.testing import assert_close
 from torchvision.transforms import v2
 from torchvision.tv_tensors import BoundingBoxes, Image
 
-from detlab.transforms import Augmented, random_window, training_transforms
+from detlab.transforms import Augmented, random_window, resize_batch, training_transforms
 
 
 def square_picture(x: int, y: int, side: int = 20, image_size=(64, 96)):
@@ -152,3 +153,26 @@ def test_zoom_covers_its_range_evenly_in_octaves():
         widths += [(b[2] - b[0]) / 16 for b in seen["boxes"].tolist()]
     assert min(widths) == pytest.approx(0.5, rel=0.1)
     assert max(widths) == pytest.approx(2.0, rel=0.1)
+
+
+def test_a_resized_batch_keeps_its_boxes_on_their_objects():
+    images = torch.zeros(2, 3, 64, 96, dtype=torch.uint8)
+    images[0, :, 16:32, 48:96] = 255
+    box = torch.tensor([[48.0, 16.0, 96.0, 32.0]])
+    targets = [
+        {"boxes": box, "labels": torch.tensor([2])},
+        {"boxes": torch.zeros(0, 4), "labels": torch.zeros(0, dtype=torch.int64)},
+    ]
+    resized, moved = resize_batch(images, targets, factor=2.2)
+    assert resized.shape == (2, 3, 128, 224)  # 140.8 and 211.2, to multiples of 32
+    assert_close(moved[0]["boxes"], torch.tensor([[112.0, 32.0, 224.0, 64.0]]))
+    x1, y1, x2, y2 = moved[0]["boxes"][0].int().tolist()
+    assert resized[0, 0, y1 + 2 : y2 - 2, x1 + 2 : x2 - 2].min() > 250
+    assert resized[0, 0, :, : x1 - 2].max() < 5
+    assert moved[1]["boxes"].shape == (0, 4)
+    assert_close(targets[0]["boxes"], box)  # the argument is left alone
+
+
+def test_a_batch_never_shrinks_below_one_cell():
+    resized, _ = resize_batch(torch.zeros(1, 3, 64, 96), [], factor=0.1)
+    assert resized.shape == (1, 3, 32, 32)
