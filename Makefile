@@ -1,5 +1,6 @@
 # make lab   opens the course         make test    runs every check
-# make setup | format | notebooks | exercises | handout | bench | bench-gpu | bench-widgets
+# make setup | format | notebooks | exercises | handout | results | peers
+# make bench | bench-gpu | bench-widgets
 
 PYTHON ?= python3
 VENV := .venv
@@ -7,7 +8,7 @@ BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 ARGS ?=
 
 .DEFAULT_GOAL := lab
-.PHONY: lab test setup format notebooks exercises handout bench bench-gpu bench-widgets
+.PHONY: lab test setup format notebooks exercises handout results peers bench bench-gpu bench-widgets
 
 lab: $(VENV)/installed
 	$(BIN)/detlab lab -- $(ARGS)
@@ -34,6 +35,12 @@ exercises: $(VENV)/installed-dev
 
 handout: $(VENV)/installed-dev
 	$(BIN)/python notebooks/handout.py $(ARGS)
+
+results: $(VENV)/installed-dev
+	$(BIN)/python tests/benchmarks/results.py $(ARGS)
+
+peers: $(VENV)/installed-dev
+	$(BIN)/python tests/benchmarks/photo_peers.py $(ARGS)
 
 bench: $(VENV)/installed-dev
 	$(BIN)/python tests/benchmarks/bench.py $(ARGS)

@@ -13,10 +13,12 @@ From image to loss and to boxes
     backbone     image to feature maps
     model        backbone + head + anchors = Detector
     postprocess  predictions to detections: decode, threshold, NMS
+    tiling       small objects in large pictures: tile after tile
     evaluate     hits, precision, recall, average precision
     coco         COCO's twelve numbers, for all classes and thresholds at once
     errors       kinds of error, and what each of them costs
     calibration  whether a score means what it says
+    baselines    detectors that never look, to stand beside
 
 What there is to look at
     creatures    the animals of the reef, as outlines
@@ -34,6 +36,8 @@ What there is to look at
     corrections  a public set with its known mistakes mended
     data         a folder or a name becomes pictures with targets
     transforms   a picture seen anew at every visit
+    fitting      anchors that suit a data set
+    spoiled      a drawn set with the faults of real ones, planted and listed
 
 A detector's life
     batches      the order in which it sees its pictures

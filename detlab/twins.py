@@ -43,22 +43,43 @@ def find_twins(paths: Sequence[Path], least: float = TWIN) -> list[tuple[int, in
     return sorted(pairs, key=lambda pair: -pair[2])
 
 
-def thumbnail(image: Shaped[Tensor, "3 H W"]) -> Float[Tensor, "h w"]:
+def thumbnail(image: Shaped[Tensor, "3 H W"], rows: int = ROWS) -> Float[Tensor, "h w"]:
     """A small grey picture in which only what differs from its surroundings is left.
 
     >>> float(thumbnail(torch.full((3, 60, 90), 200, dtype=torch.uint8)).abs().max()) < 0.001
     True
     """
     grey = rgb_to_grayscale(image).float()
-    small = resize(grey, [ROWS, ROWS * 4 // 3], antialias=True)
+    small = resize(grey, [rows, rows * 4 // 3], antialias=True)
     around = F.avg_pool2d(F.pad(small, (BLUR // 2,) * 4, mode="reflect"), BLUR, stride=1)
     return (small - around)[0]
 
 
 def correlations(thumbs: Float[Tensor, "N h w"]) -> Iterator[Float[Tensor, " n"]]:
-    """For each picture but the last, its highest correlation with each after it, −1 to 1.
+    """For each picture but the last, its highest correlation with each after it, −1 to 1."""
+    for likeness in correlation_maps(thumbs):
+        yield likeness.amax(dim=(1, 2))
 
-    At each shift only the overlap counts, and only shifts with enough overlap.
+
+def best_shift(one: Float[Tensor, "h w"], other: Float[Tensor, "h w"]) -> tuple[int, int]:
+    """How far down and right, in pixels of the thumbnails, `one` shows what `other` shows.
+
+    >>> scene = torch.rand(30, 40, generator=torch.Generator().manual_seed(1)) - 0.5
+    >>> best_shift(scene[:20, :30], scene[3:23, 8:38])
+    (3, 8)
+    """
+    [[likeness]] = correlation_maps(torch.stack([one, other]))
+    shift = divmod(int(likeness.argmax()), likeness.shape[1])
+    down, right = (  # the second half of the map holds the negative shifts
+        by - size if by >= size // 2 else by for by, size in zip(shift, likeness.shape, strict=True)
+    )
+    return down, right
+
+
+def correlation_maps(thumbs: Float[Tensor, "N h w"]) -> Iterator[Float[Tensor, "n 2h 2w"]]:
+    """For each picture but the last, its correlation with each after it, at every shift.
+
+    At each shift only the overlap counts; where it is too small stands −1.
     """
     height, width = thumbs.shape[1:]
     padded = (2 * height, 2 * width)  # so that nothing wraps around to the other side
@@ -74,8 +95,8 @@ def correlations(thumbs: Float[Tensor, "N h w"]) -> Iterator[Float[Tensor, " n"]
     pictures, squares = spectrum(thumbs), spectrum(thumbs**2)
     everywhere = spectrum(torch.ones_like(thumbs[0]))
     enough = at_all_shifts(everywhere, everywhere) >= LEAST_OVERLAP * height * width
-    mine = at_all_shifts(squares, everywhere)[:, enough].clamp(min=1e-3)
-    theirs = at_all_shifts(everywhere, squares)[:, enough].clamp(min=1e-3)
+    mine = at_all_shifts(squares, everywhere).clamp(min=1e-3)
+    theirs = at_all_shifts(everywhere, squares).clamp(min=1e-3)
     for row in range(len(thumbs) - 1):
-        shared = at_all_shifts(pictures[row], pictures[row + 1 :])[:, enough]
-        yield (shared / (mine[row] * theirs[row + 1 :]).sqrt()).amax(dim=1)
+        shared = at_all_shifts(pictures[row], pictures[row + 1 :])
+        yield (shared / (mine[row] * theirs[row + 1 :]).sqrt()).where(enough, -1.0)

@@ -7,10 +7,20 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+from urllib.error import URLError
 
 import pytest
 import torch
+import torchvision
+from PIL import Image
+from sample_folders import coco_folder
+from torch.testing import assert_close
+
+from detlab.boxes import clip_boxes
+from detlab.model import build_detector, named_config
+from detlab.reef import CLASS_NAMES, draw_scene
 
 BENCHMARKS = Path(__file__).parent / "benchmarks"
 sys.path.append(str(BENCHMARKS))
@@ -18,7 +28,10 @@ sys.path.append(str(BENCHMARKS))
 import bench  # noqa: E402
 import bench_gpu  # noqa: E402
 import peers  # noqa: E402
+import photo_peers  # noqa: E402
 import report  # noqa: E402
+import results  # noqa: E402
+import second_annotator  # noqa: E402
 
 CPU = torch.device("cpu")
 
@@ -146,6 +159,116 @@ def test_a_peers_background_is_no_detection():
     kept = peers.without_background(found)
     assert kept["boxes"].tolist() == [[1.0, 0.0, 9.0, 9.0]]
     assert kept["labels"].tolist() == [2]
+
+
+# ---------------------------------------------------------------- results and peers on photographs
+
+
+def test_results_are_trained_once_and_judged_again(tmp_path, capsys):
+    pets = str(coco_folder(tmp_path / "pets"))
+    training = results.TrainConfig(seconds=0.1, batch_size=2)
+    recipe = results.Recipe("course", training, goal=(0.0, None), split="val", image_size=64)
+    options = results.parse_arguments(
+        ["--seeds", "0", "1", "--device", "cpu", "--out", str(tmp_path / "runs")]
+    )
+    row = results.measure(pets, recipe, options)
+    assert row.met
+    assert len(row.details["runs"]) == 2
+    assert row.details["blind"]["everything is background"] == 0
+    checkpoints = sorted((tmp_path / "runs").rglob("checkpoint.safetensors"))
+    assert len(checkpoints) == 2
+    before = [path.stat().st_mtime_ns for path in checkpoints]
+    assert results.measure(pets, recipe, options).details == row.details
+    assert [path.stat().st_mtime_ns for path in checkpoints] == before
+
+
+def test_results_are_held_against_the_median():
+    runs = [{"AP": ap, "AP50": 0.9} for ap in (0.5, 0.61, 0.6)]
+    wanted, measured, met = results.compare((0.60, None), runs, {"the mean box": 0.0123})
+    assert (wanted, met) == ("≥ 0.60 / –", True)
+    assert measured.startswith("AP 0.600 (0.500–0.610), AP50 0.900")
+    assert measured.endswith("the mean box 0.012")
+    assert not results.compare((0.60, 0.95), runs, {})[2]
+
+
+def without_weights(name, num_classes):
+    """A named config as it is without ImageNet's weights, and small."""
+    return replace(named_config(name, num_classes), pretrained=False, image_size=64)
+
+
+@pytest.mark.parametrize("name", list(photo_peers.ONE))
+def test_each_of_the_three_trains_on_photographs(name, tmp_path, monkeypatch):
+    def offline(*_, **__):
+        raise URLError("no network")
+
+    monkeypatch.setattr(photo_peers, "named_config", without_weights)
+    monkeypatch.setattr(torchvision.models._api, "load_state_dict_from_url", offline)
+    folder = str(coco_folder(tmp_path / "pets"))
+    words = ["--data", folder, "--seconds", "0.1", "--split", "val"]
+    numbers = photo_peers.ONE[name](photo_peers.parse_arguments(words))
+    assert numbers["steps"] >= 1
+    assert 0 <= numbers["AP"] <= 1
+    assert numbers["pictures_per_second"] > 0
+    assert 0.1 < numbers["memory_GB"] < 30
+    assert ("no ImageNet" in numbers.get("note", "")) == (name == photo_peers.SSDLITE)
+
+
+def test_the_peers_retinanet_stands_on_our_own_backbone(monkeypatch):
+    monkeypatch.setattr(photo_peers, "named_config", without_weights)
+    torch.manual_seed(0)
+    model, _ = photo_peers.build_retinanet(4)
+    torch.manual_seed(0)
+    ours = build_detector(without_weights("mobilenet", 4)).backbone
+    assert_close(model.backbone.backbone.state_dict(), ours.state_dict())
+
+
+def test_the_race_is_told_and_drawn():
+    numbers = {"AP50": 0.9, "pictures_per_second": 20.0, "memory_GB": 1.0}
+    raced = [
+        {"name": name, "budget": 120.0, "AP": ap, **numbers}
+        for name, ap in zip(photo_peers.ONE, (0.5, 0.4, 0.6), strict=True)
+    ]
+    row = photo_peers.row(raced, 120.0)
+    assert not row.met  # one of them is ahead
+    assert "after 2 minutes" in row.figure
+    [axes] = photo_peers.draw(raced, "bccd").axes
+    assert [line.get_label() for line in axes.lines] == list(photo_peers.ONE)
+
+
+def two_views(folder, jitter=0.0):
+    """A COCO folder with two photographs of one reef, the camera moved between; boxes for both."""
+    scene = draw_scene(
+        seed=5, index=1, image_size=(240, 400), objects=(12, 14), object_size=(0.12, 0.2)
+    )
+    images, annotations = [], []
+    for number, (top, left) in enumerate([(0, 0), (40, 110)], start=1):
+        picture = scene.image[:, top : top + 180, left : left + 240]
+        folder.mkdir(exist_ok=True)
+        Image.fromarray(picture.permute(1, 2, 0).numpy()).save(folder / f"{number}.png")
+        images.append({"id": number, "file_name": f"{number}.png", "width": 240, "height": 180})
+        corner = torch.tensor([left, top, left, top]) + jitter * (number - 1)
+        for box, label in zip(scene.boxes - corner, scene.labels.tolist(), strict=True):
+            x1, y1, x2, y2 = clip_boxes(box[None], (180, 240))[0].tolist()
+            annotation = {
+                "image_id": number,
+                "category_id": label,
+                "bbox": [x1, y1, x2 - x1, y2 - y1],
+            }
+            if x2 - x1 > 1 and y2 - y1 > 1:
+                annotations.append({"id": len(annotations) + 1, **annotation})
+    names = [{"id": row, "name": name} for row, name in enumerate(CLASS_NAMES) if row]
+    content = {"images": images, "annotations": annotations, "categories": names}
+    (folder / "instances_train.json").write_text(json.dumps(content))
+    return str(folder)
+
+
+def test_annotators_who_agree_are_perfect_and_others_are_not(tmp_path):
+    agreed = second_annotator.measure_agreement(two_views(tmp_path / "agreed"))
+    assert agreed.details["pairs"] == 1
+    assert agreed.details["AP75"] == 1
+    differed = second_annotator.measure_agreement(two_views(tmp_path / "differed", jitter=4.0))
+    assert differed.details["pairs"] == 1
+    assert differed.details["AP"] < agreed.details["AP"] - 0.2
 
 
 TINY = ["--batch-size", "2", "--image-size", "64", "--steps", "1", "--rounds", "1"]

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from detlab.reef import draw_scene
-from detlab.twins import TWIN, correlations, find_twins, thumbnail
+from detlab.twins import TWIN, best_shift, correlations, find_twins, thumbnail
 
 WIDE = draw_scene(seed=5, index=1, image_size=(240, 400)).image
 OTHER = draw_scene(seed=5, index=2, image_size=(180, 240)).image
@@ -34,6 +34,13 @@ def test_a_moved_camera_sees_a_twin_and_so_does_another_light(place):
     assert likeness(view(0, 0), moved) > TWIN
     darker = (moved * 0.6 + 20).to(torch.uint8)
     assert likeness(view(0, 0), darker) == pytest.approx(likeness(view(0, 0), moved), abs=0.02)
+
+
+@pytest.mark.parametrize("place", [(0, 0), (60, 0), (0, 90), (40, 110)])
+def test_the_shift_is_the_cameras_in_both_directions(place):
+    here, moved = thumbnail(view(0, 0), rows=180), thumbnail(view(*place), rows=180)
+    assert best_shift(here, moved) == place
+    assert best_shift(moved, here) == (-place[0], -place[1])
 
 
 def test_strangers_are_no_twins():

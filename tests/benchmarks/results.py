@@ -1,0 +1,148 @@
+"""What the README says of each data set, trained and judged anew: `make results`.
+
+Every row is trained three times, each time with its own seed, and judged on pictures that decided
+nothing. Beside it stand detectors that never look: see `detlab.baselines`; and for BCCD how well
+two people agree: see second_annotator.py. A row that was trained
+already, in the same folder, is judged again and not trained again; an interrupted one goes on.
+
+    make results                                        everything, about three hours on two cores
+    make results ARGS="--only bccd --seeds 0"           some rows, some seeds
+    make results ARGS="--longer 4 --device cuda"        four times as long, on a GPU
+"""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from report import Row, describe_machine, publish, spread
+from second_annotator import measure_agreement
+
+from detlab.baselines import find_nothing, mean_box, random_anchors
+from detlab.checkpoint import CheckpointInfo, load_checkpoint
+from detlab.coco import Metrics, evaluate
+from detlab.data import load_dataset
+from detlab.inference import judge
+from detlab.model import ConfigName
+from detlab.records import DataError
+from detlab.run import train_run
+from detlab.run_folder import CHECKPOINT, SETTINGS
+from detlab.train import TrainConfig, choose_device
+
+LEARNED_FROM = 300
+"""Pictures of the training split from which the mean box is taken."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a set is trained, and what it is to reach."""
+
+    config: ConfigName
+    training: TrainConfig
+    goal: tuple[float | None, float | None]
+    """AP, AP50."""
+    split: str = "test"
+    image_size: int | None = None
+
+
+RECIPES = {
+    "reef": Recipe("course", TrainConfig(seconds=300.0), (0.70, 0.92), split="val"),
+    "bccd": Recipe("mobilenet", TrainConfig(seconds=900.0), (0.58, 0.88)),
+    "bccd-clean": Recipe("mobilenet", TrainConfig(seconds=900.0), (0.60, 0.90)),
+    "aquarium": Recipe("mobilenet", TrainConfig(seconds=1200.0), (None, 0.65)),
+}
+
+
+def main() -> None:
+    """Train, judge and print, one set after the other."""
+    options = parse_arguments()
+    machine = describe_machine()
+    rows = []
+    for name in options.only:
+        try:
+            rows.append(measure(name, RECIPES[name], options))
+            if name == "bccd":
+                rows.append(measure_agreement(name))
+        except DataError as error:  # the pictures are not here
+            print(f"{name}: left out: {error}", flush=True)
+    publish(machine, rows, options.out / "results.json")
+
+
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Which rows, which seeds, where."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    names = list(RECIPES)
+    parser.add_argument("--only", nargs="+", choices=names, default=names, help="these sets alone")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--longer", type=float, default=1.0, help="times the recipe's seconds")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--out", type=Path, default=Path("runs/results"))
+    return parser.parse_args(arguments)
+
+
+def measure(name: str, recipe: Recipe, options: argparse.Namespace) -> Row:
+    """A training of a set per seed, and the detectors that never look."""
+    seconds = options.longer * (recipe.training.seconds or 0)
+    runs = []
+    for seed in options.seeds:
+        training = replace(recipe.training, seed=seed, seconds=seconds)
+        metrics, info = train_and_judge(name, recipe, training, options)
+        runs.append({"AP": metrics.coco["AP"], "AP50": metrics.coco["AP50"], **metrics.class_ap})
+        print(f"{name}, seed {seed}: {runs[-1]}", flush=True)
+    blind = judge_the_blind(name, recipe, info)
+    row = f"{name}, {recipe.split}: `{recipe.config}`, {seconds / 60:.0f} minutes"
+    return Row(row, *compare(recipe.goal, runs, blind), {"runs": runs, "blind": blind})
+
+
+def compare(
+    goals: tuple[float | None, float | None],
+    runs: Sequence[dict[str, float]],
+    blind: dict[str, float],
+) -> tuple[str, str, bool]:
+    """The goal in words, what was measured, and whether the medians reach the goal."""
+    measured = {key: [run[key] for run in runs] for key in ("AP", "AP50")}
+    met = all(
+        median(values) >= goal
+        for goal, values in zip(goals, measured.values(), strict=True)
+        if goal is not None
+    )
+    wanted = " / ".join("–" if goal is None else f"≥ {goal:.2f}" for goal in goals)
+    reached = ", ".join(f"{key} {spread(values, 3)}" for key, values in measured.items())
+    others = ", ".join(f"{who} {value:.3f}" for who, value in blind.items())
+    return wanted, f"{reached}; AP of who never looks: {others}", met
+
+
+def train_and_judge(
+    name: str, recipe: Recipe, training: TrainConfig, options: argparse.Namespace
+) -> tuple[Metrics, CheckpointInfo]:
+    """Train where it has not been done, and judge on the recipe's split."""
+    folder = options.out / f"{Path(name).name}-{training.seconds:.0f}s-seed{training.seed}"
+    device = choose_device(options.device)
+    if not (folder / CHECKPOINT).exists():
+        resume = (folder / SETTINGS).exists()
+        train_run(
+            name, recipe.config, training, device, folder, resume, image_size=recipe.image_size
+        )
+    detector, info = load_checkpoint(folder / CHECKPOINT, device)
+    dataset = load_dataset(name, recipe.split)
+    return judge(detector, dataset, info.config.image_size, info.class_names), info
+
+
+def judge_the_blind(name: str, recipe: Recipe, info: CheckpointInfo) -> dict[str, float]:
+    """AP of three detectors that never look at a picture."""
+    known, dataset = load_dataset(name, "train"), load_dataset(name, recipe.split)
+    items = [known[row] for row in range(min(LEARNED_FROM, len(known)))]
+    blind: dict[str, Any] = {
+        "everything is background": find_nothing,
+        "the mean box": mean_box(items),
+        "random anchors": random_anchors(info.config),
+    }
+    return {
+        who: evaluate(find, dataset, info.class_names).coco["AP"] for who, find in blind.items()
+    }
+
+
+if __name__ == "__main__":
+    main()

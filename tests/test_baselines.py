@@ -1,0 +1,72 @@
+"""Detectors that never look: the same for every picture of a size, and judged near zero."""
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from detlab.baselines import find_nothing, mean_box, random_anchors
+from detlab.coco import coco_metrics
+from detlab.data import load_dataset
+from detlab.model import named_config
+from detlab.types import check_boxes
+
+WIDE, TALL = torch.zeros(3, 40, 80, dtype=torch.uint8), torch.zeros(3, 90, 30, dtype=torch.uint8)
+
+
+def target(boxes, labels):
+    return {"boxes": torch.tensor(boxes).reshape(-1, 4), "labels": torch.tensor(labels).long()}
+
+
+def test_everything_is_background():
+    found = find_nothing([WIDE, TALL])
+    assert [len(one["boxes"]) for one in found] == [0, 0]
+    truth = target([[1.0, 2.0, 30.0, 30.0]], [1])
+    metrics = coco_metrics(found, [truth, truth], ("background", "cat"))
+    assert metrics.coco["AP"] == 0
+
+
+def test_the_mean_box_is_where_a_class_is_on_the_average_of_each_picture():
+    items = [
+        (WIDE, target([[0.0, 0.0, 40.0, 20.0], [40.0, 20.0, 80.0, 40.0]], [1, 3])),
+        (TALL, target([[15.0, 45.0, 30.0, 90.0]], [1])),
+        (WIDE, target([], [])),
+    ]
+    wide, tall = mean_box(items)([WIDE, TALL])
+    assert wide["labels"].tolist() == [1, 3]  # the commoner class first
+    assert_close(wide["scores"], torch.tensor([2 / 3, 1 / 3]))
+    # class 1: once the upper left quarter, once the lower right one
+    assert_close(wide["boxes"], torch.tensor([[20.0, 10.0, 60.0, 30.0], [40.0, 20.0, 80.0, 40.0]]))
+    assert_close(tall["boxes"][0], torch.tensor([7.5, 22.5, 22.5, 67.5]))
+
+
+def test_a_picture_that_is_the_mean_is_found():
+    truth = target([[10.0, 10.0, 30.0, 25.0]], [2])
+    found = mean_box([(WIDE, truth)])([WIDE])
+    assert coco_metrics(found, [truth], ("background", "cat", "dog")).coco["AP"] == 1
+
+
+@pytest.mark.parametrize("image", [WIDE, TALL])
+def test_random_anchors_lie_in_the_picture_best_first(image):
+    config = named_config("course", 4)
+    [found] = random_anchors(config, number=500)([image])
+    height, width = image.shape[1:]
+    check_boxes(found["boxes"])
+    assert found["boxes"].min() >= 0
+    assert (found["boxes"][:, 2:].amax(dim=0) <= torch.tensor([width, height]) + 1e-3).all()
+    assert set(found["labels"].tolist()) == {1, 2, 3}
+    assert (found["scores"].diff() <= 0).all()
+
+
+def test_random_anchors_differ_from_picture_to_picture_and_repeat_with_their_seed():
+    first, second = random_anchors(named_config("course", 4))([WIDE, WIDE])
+    assert not torch.equal(first["boxes"], second["boxes"])
+    again, _ = random_anchors(named_config("course", 4))([WIDE, WIDE])
+    assert_close(again, first)
+
+
+def test_on_the_reef_none_of_them_is_worth_anything():
+    val = load_dataset("reef", "val")
+    items = [val[row] for row in range(60)]
+    images, targets = zip(*items, strict=True)
+    for find in (mean_box(items), random_anchors(named_config("course", 8))):
+        assert coco_metrics(find(list(images)), targets, val.class_names).coco["AP"] < 0.05
