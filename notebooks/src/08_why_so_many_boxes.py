@@ -216,8 +216,8 @@ assert precision["NMS"] > 0.5
 
 # %% [markdown]
 # Without it most boxes are duplicates. With it, recall hardly moves: the best box of a bundle
-# stands for all. Nearly all boxes that are still wrong stand under *no such animal*: most of them
-# give an animal another's name. NMS leaves them: soon you see why.
+# stands for all. Of *no such animal* some are left: most give an animal another's name. NMS leaves
+# them: soon you see why.
 #
 # ## Break · left to right
 #
