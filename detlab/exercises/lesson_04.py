@@ -1,5 +1,7 @@
 """Lesson 04, What and where at once? A box from four raw numbers, and the loss of two tasks."""
 
+from collections.abc import Callable
+
 import torch
 from matplotlib.axes import Axes
 from torch import Tensor
@@ -9,7 +11,7 @@ from detlab.boxes import cxcywh_to_xyxy, xywh_to_xyxy
 from detlab.classify import cross_entropy
 from detlab.draw import draw_boxes
 from detlab.exercises.compare import show
-from detlab.exercises.exercise import Case, Exercise
+from detlab.exercises.exercise import Case, Exercise, Function
 from detlab.losses import giou_loss, l1_loss
 from detlab.single import PairLoss
 
@@ -57,6 +59,11 @@ def boxes_by_softmax(raw: Tensor) -> Tensor:
     return cxcywh_to_xyxy(raw.softmax(dim=1))
 
 
+def boxes_cut_off(raw: Tensor) -> Tensor:
+    """Below 0 and above 1 cut off."""
+    return cxcywh_to_xyxy(raw.clamp(0, 1))
+
+
 def draw_shares(axes: Axes, case: Case, got: object, wanted: Tensor) -> None:
     """The picture as a unit square: right boxes solid, the learner's dashed."""
     axes.set(xlim=(-0.6, 1.6), ylim=(1.6, -0.6), aspect="equal")
@@ -84,6 +91,11 @@ raw_to_boxes = Exercise(
         "the sigmoid is missing": (
             boxes_without_sigmoid,
             "A raw number can be −7. A share of the picture lies between 0 and 1: raw.sigmoid().",
+        ),
+        "the numbers were cut off at 0 and 1": (
+            boxes_cut_off,
+            "clamp makes one box of many numbers, and there the gradient is 0. A sigmoid tells them"
+            " apart: raw.sigmoid().",
         ),
         "the four numbers were taken for corners": (
             boxes_of_four_corners,
@@ -125,6 +137,7 @@ raw_to_boxes = Exercise(
 # ---------------------------------------------------------------- single_object_loss
 
 Losses = dict[str, Tensor]
+Reduce = Callable[[Tensor], Tensor]
 
 
 def put_together(lcls: Tensor, lbox: Tensor, box_weight: float) -> Losses:
@@ -134,46 +147,39 @@ def put_together(lcls: Tensor, lbox: Tensor, box_weight: float) -> Losses:
 
 def box_means(boxes: Tensor, gt_boxes: Tensor, box_loss: PairLoss) -> Tensor:
     """The box loss as it should be: the sum of each box, the mean over pictures."""
-    return box_loss(boxes, gt_boxes).reshape(len(boxes), -1).sum(dim=1).mean()
+    return to_pictures(box_loss(boxes, gt_boxes)).mean()
 
 
-def loss_summed(
-    logits: Tensor,
-    boxes: Tensor,
-    labels: Tensor,
-    gt_boxes: Tensor,
-    box_weight: float = 1.0,
-    box_loss: PairLoss = giou_loss,
-) -> Losses:
-    """Sums over the batch."""
-    lcls = cross_entropy(logits, labels).sum()
-    return put_together(lcls, box_loss(boxes, gt_boxes).sum(), box_weight)
+def loss_reduced_by(class_part: Reduce, box_part: Reduce) -> Function:
+    """A version that brings the class loss [B] and the box loss [B] or [B, 4] down in its way."""
+
+    def reduced(
+        logits: Tensor,
+        boxes: Tensor,
+        labels: Tensor,
+        gt_boxes: Tensor,
+        box_weight: float = 1.0,
+        box_loss: PairLoss = giou_loss,
+    ) -> Losses:
+        lcls = class_part(cross_entropy(logits, labels))
+        return put_together(lcls, box_part(box_loss(boxes, gt_boxes)), box_weight)
+
+    return reduced
 
 
-def loss_with_summed_boxes(
-    logits: Tensor,
-    boxes: Tensor,
-    labels: Tensor,
-    gt_boxes: Tensor,
-    box_weight: float = 1.0,
-    box_loss: PairLoss = giou_loss,
-) -> Losses:
-    """The class loss averaged, the box loss summed."""
-    lcls = cross_entropy(logits, labels).mean()
-    return put_together(lcls, box_loss(boxes, gt_boxes).sum(), box_weight)
+def not_at_all(losses: Tensor) -> Tensor:
+    """As they came."""
+    return losses
 
 
-def loss_with_mean_over_four(
-    logits: Tensor,
-    boxes: Tensor,
-    labels: Tensor,
-    gt_boxes: Tensor,
-    box_weight: float = 1.0,
-    box_loss: PairLoss = giou_loss,
-) -> Losses:
-    """The mean over all numbers, not over all boxes."""
-    lcls = cross_entropy(logits, labels).mean()
-    return put_together(lcls, box_loss(boxes, gt_boxes).mean(), box_weight)
+def to_pictures(losses: Tensor) -> Tensor:
+    """One number a picture, of [B] or [B, 4]."""
+    return losses.reshape(len(losses), -1).sum(dim=1)
+
+
+def along_dim_1(losses: Tensor) -> Tensor:
+    """One number a picture, of [B, 4] only: [B] has no dim 1."""
+    return losses.sum(dim=1)
 
 
 def loss_with_lambda_on_class(
@@ -279,58 +285,6 @@ def loss_total_alone(
     return single.single_object_loss(logits, boxes, labels, gt_boxes, box_weight, box_loss)["total"]
 
 
-def loss_without_class_mean(
-    logits: Tensor,
-    boxes: Tensor,
-    labels: Tensor,
-    gt_boxes: Tensor,
-    box_weight: float = 1.0,
-    box_loss: PairLoss = giou_loss,
-) -> Losses:
-    """The class loss of each picture, as cross_entropy gives it."""
-    lbox = box_means(boxes, gt_boxes, box_loss)
-    return put_together(cross_entropy(logits, labels), lbox, box_weight)
-
-
-def loss_without_box_mean(
-    logits: Tensor,
-    boxes: Tensor,
-    labels: Tensor,
-    gt_boxes: Tensor,
-    box_weight: float = 1.0,
-    box_loss: PairLoss = giou_loss,
-) -> Losses:
-    """The box loss of each picture."""
-    lbox = box_loss(boxes, gt_boxes).reshape(len(boxes), -1).sum(dim=1)
-    return put_together(cross_entropy(logits, labels).mean(), lbox, box_weight)
-
-
-def loss_without_means(
-    logits: Tensor,
-    boxes: Tensor,
-    labels: Tensor,
-    gt_boxes: Tensor,
-    box_weight: float = 1.0,
-    box_loss: PairLoss = giou_loss,
-) -> Losses:
-    """Both losses of each picture."""
-    lbox = box_loss(boxes, gt_boxes).reshape(len(boxes), -1).sum(dim=1)
-    return put_together(cross_entropy(logits, labels), lbox, box_weight)
-
-
-def loss_that_wants_a_second_axis(
-    logits: Tensor,
-    boxes: Tensor,
-    labels: Tensor,
-    gt_boxes: Tensor,
-    box_weight: float = 1.0,
-    box_loss: PairLoss = giou_loss,
-) -> Losses:
-    """Right for L1; GIoU gives [B], which has no axis 1."""
-    lcls = cross_entropy(logits, labels).mean()
-    return put_together(lcls, box_loss(boxes, gt_boxes).sum(dim=1).mean(), box_weight)
-
-
 def first_batch(number: int) -> Case:
     """Logits of five classes, boxes, labels, true boxes, all in shares."""
     generator = torch.Generator().manual_seed(number)
@@ -349,6 +303,11 @@ one_picture: Case = (
     torch.tensor([[0.2, 0.0, 0.4, 0.2]]),
 )
 
+ONE_NUMBER_A_BOX = (
+    "GIoU gives [B], one number a box, L1 gives [B, 4]. .reshape(len(boxes), -1) first makes it"
+    " [B, 1], and leaves [B, 4] as it is."
+)
+
 single_object_loss = Exercise(
     reference=single.single_object_loss,
     cases={
@@ -364,32 +323,43 @@ single_object_loss = Exercise(
             'All three are wanted, by name: {"class": lcls, "box": lbox, "total": …}.',
         ),
         "the class loss stays one number a picture": (
-            loss_without_class_mean,
+            loss_reduced_by(not_at_all, lambda losses: to_pictures(losses).mean()),
             "cross_entropy gives one loss a picture, [B]. Training needs one number: .mean().",
         ),
         "the box loss stays one number a picture": (
-            loss_without_box_mean,
+            loss_reduced_by(Tensor.mean, to_pictures),
             "sum(dim=1) leaves one loss a picture, [B]. The mean over the pictures is missing.",
         ),
         "both losses stay one number a picture": (
-            loss_without_means,
+            loss_reduced_by(not_at_all, to_pictures),
             "Training makes one number smaller, not B of them: .mean() over the pictures, twice.",
         ),
         "sum(dim=1) met a box loss that has no dim 1": (
-            loss_that_wants_a_second_axis,
-            "GIoU gives [B], one number a box, L1 gives [B, 4]."
-            " .reshape(len(boxes), -1) first makes it [B, 1], and leaves [B, 4] as it is.",
+            loss_reduced_by(Tensor.mean, lambda losses: along_dim_1(losses).mean()),
+            ONE_NUMBER_A_BOX,
+        ),
+        "sum(dim=1) met a box loss that has no dim 1; its mean is missing, too": (
+            loss_reduced_by(Tensor.mean, along_dim_1),
+            ONE_NUMBER_A_BOX,
+        ),
+        "sum(dim=1) met a box loss that has no dim 1; the class loss has no mean": (
+            loss_reduced_by(not_at_all, lambda losses: along_dim_1(losses).mean()),
+            ONE_NUMBER_A_BOX,
+        ),
+        "sum(dim=1) met a box loss that has no dim 1; both means are missing, too": (
+            loss_reduced_by(not_at_all, along_dim_1),
+            ONE_NUMBER_A_BOX,
         ),
         "both losses were added up over the batch": (
-            loss_summed,
+            loss_reduced_by(Tensor.sum, Tensor.sum),
             "Then twice as many pictures are twice as wrong. Take the mean over the pictures.",
         ),
         "the box loss was added up over the batch": (
-            loss_with_summed_boxes,
+            loss_reduced_by(Tensor.mean, Tensor.sum),
             "Both parts must be means over the pictures, or lambda changes with the batch size.",
         ),
         "the box loss was averaged over the four numbers": (
-            loss_with_mean_over_four,
+            loss_reduced_by(Tensor.mean, Tensor.mean),
             "A box is wrong by all of its four numbers together: add those up, then take the mean"
             " over the pictures.",
         ),
