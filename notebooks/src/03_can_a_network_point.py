@@ -164,10 +164,10 @@ lesson.Show(figure, "Dashed boxes move from the upper left onto a turtle, ever m
 # ## Three ways to compare numbers
 #
 # The **error** is predicted minus wanted. The **L2** loss is the error squared, the **L1** loss is
-# its size without sign. A third one is **Smooth L1**: a square near the goal, straight beyond.
+# its size without sign. **Smooth L1** is a square near the goal, straight beyond.
 #
-# Their **slope**, the gradient, says how hard the number is pulled, against its sign. Both halves
-# share one legend; where L1 and Smooth L1 agree, the dashes lie on the broad line.
+# Their **slope**, the gradient, says how hard the number is pulled, against its sign. Far out,
+# L1 and Smooth L1 pull alike.
 
 # %%
 error = torch.linspace(-3, 3, 241, requires_grad=True)
@@ -201,9 +201,9 @@ lesson.Show(
 Commit(
     "What does it answer under the L2 loss?",
     options={
-        "100": "That would leave an error of 200, and squared that is 40 000.",
+        "100": "100 would leave an error of 200, and squared that is 40 000.",
         "120": "The mean. One label in ten moves it by a tenth of its error.",
-        "200": "Half way. But nine of ten pull the other way.",
+        "200": "200 is half way. But nine of ten pull the other way.",
     },
     answer="120",
     key="03-outlier",
@@ -301,8 +301,8 @@ assert pulls == {"distance": [-1, 1], "signed": [-208, 1]}
 Commit(
     "Which way does the IoU loss push the box?",
     options={
-        "to the right": "That would raise the IoU, if the step were large enough. But the gradient"
-        " knows only very small steps.",
+        "to the right": "A move to the right would raise the IoU, if it were large enough. But the"
+        " gradient knows only very small steps.",
         "it makes the box larger": "A little larger still does not touch. IoU stays 0.",
         "nowhere": "Move the box a little in any direction: the IoU is 0 before and after.",
     },

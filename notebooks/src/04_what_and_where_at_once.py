@@ -70,7 +70,7 @@ lesson.show_source(SingleObjectNet.forward)
 Commit(
     "How many more weights than the class network alone does the network with both heads have?",
     options={
-        "twice as many": "That is the price of two networks. Here the body is shared.",
+        "twice as many": "Twice as many is the price of two networks. Here the body is shared.",
         "about a tenth more": "The heads are smaller than you think: 128 findings in, four out.",
         "less than a hundredth more": "128 findings for each of four numbers: that is all.",
     },
@@ -204,14 +204,14 @@ assert torch.allclose(summed(*twice)["box"], 2 * summed(*once)["box"])
 
 # %%
 Commit(
-    "What will the network with lambda 0 do?",
+    "What will the network with lambda 0 give?",
     options={
-        "name the animals, boxes somewhere": "Nothing ever pulled at the box head.",
-        "name the animals, boxes roughly on them": "The body does see where they are. But nobody"
-        " taught the box head to read it.",
-        "neither: it needs both losses": "Each loss trains its own head and the body.",
+        "useful names, boxes somewhere": "Nothing ever pulled at the box head.",
+        "useful names, boxes roughly on the animals": "The body does see where they are. But"
+        " nobody taught the box head to read that.",
+        "neither: it needs both losses": "Each loss trains its own head, and the body.",
     },
-    answer="name the animals, boxes somewhere",
+    answer="useful names, boxes somewhere",
     key="04-lambda-zero",
 )
 
@@ -255,7 +255,7 @@ assert scores[5]["iou"] > 0.7
 #
 # Slide *run* through the four networks. On the left are their answers for six pictures that they
 # never saw. In the chart each network is one place on the line: accuracy across, mean IoU upwards,
-# both over 200 test pictures. The dot is the run that you see. Where is the best corner?
+# both over 200 test pictures. The blue dot is the run that you see. Where is the best corner?
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -341,7 +341,7 @@ lesson.Show(figure, "Six pictures with two solid boxes each; one dashed box cove
 Commit(
     "Where will its box be in new pictures with two animals?",
     options={
-        "on one of the two": "It would be right half of the time, and far off the other half."
+        "on one of the two": "On one of them it is right half of the time, far off the other half."
         " The loss has something cheaper.",
         "on both, by turns": "The same picture gives the same four numbers, every time.",
         "in between": "From there, both truths are not too far. It is right for neither.",
