@@ -50,6 +50,7 @@ COURSE = (
     Lesson("08", "Why so many boxes?", "NMS, per class, Soft-NMS", 50),
     Lesson("09", "The real thing", "the loss of the whole detector, from your own parts", 60),
     Lesson("10", "Is it any good?", "precision, recall, average precision", 60),
+    Lesson("11", "Does it work on real pictures?", "odd sizes, fit of anchors, tiles", 60),
 )
 
 
