@@ -99,7 +99,7 @@ from detlab.model import build_detector, named_config
 
 flat = torch.tensor([[30.0, 20.0, 30.0, 44.0]])
 deltas = encode_boxes(flat, torch.tensor([[20.0, 20.0, 40.0, 40.0]]))[0]
-print("deltas of its nearest anchor:", [round(delta, 2) for delta in deltas.tolist()])
+print("deltas of an anchor beside it:", [round(delta, 2) for delta in deltas.tolist()])
 scene = reef.draw_scene(5, objects=(1, 1), empty_share=0.0)
 wrong = {"boxes": torch.cat([scene.boxes, flat]), "labels": scene.labels.repeat(2)}
 broken = {}
@@ -117,9 +117,9 @@ assert broken["with it"] > 0.5 > broken["without"] == 0
 
 # %% [markdown]
 # The logarithm of 0 is minus infinity; its gradient is no number (NaN), and after one step most
-# weights of the network are none either. GIoU, which our training uses, would survive: it takes no logarithm, and
-# teaches an anchor to draw a line. Neither is wanted. So the box goes before anybody sees it, and
-# the report says which one it was:
+# weights of the network are none either. GIoU, which our training uses, would survive: it takes no
+# logarithm, and teaches an anchor to draw a line. Neither is wanted. So the box goes before anybody
+# sees it, and the report says which one it was:
 
 # %%
 from detlab.defects import box_fault
@@ -655,7 +655,7 @@ print(
     f"100 steps, {len(truth)} test pictures without a twin: AP50 {report['100 steps']:.2f}", end=" "
 )
 print(f"± {spread:.2f}")
-assert spread > 0.005
+assert 0 < spread < 0.15
 
 # %% [markdown]
 # What it says: which pictures, how many, that none was in training, what a blind detector gets, how
