@@ -63,7 +63,7 @@ def wrapped(item: Item) -> list[tuple[str, str]]:
     """The lines of an item, long ones broken."""
     lines = []
     for label, value in item.lines():
-        first, *rest = textwrap.wrap(label, 52 - len(value)) or [""]
+        first, *rest = textwrap.wrap(label, 48 - len(value)) or [""]
         lines += [(first, value), *((more, "") for more in rest)]
     return lines
 
