@@ -58,16 +58,26 @@ def look_at(record: Record, finding: Finding) -> Picture:
 
 
 def surroundings(
-    boxes: Float[Tensor, "N 4"], image_size: tuple[int, int]
+    boxes: Float[Tensor, "N 4"],
+    image_size: tuple[int, int],
+    around: float = AROUND,
+    least: float = 0.0,
 ) -> tuple[int, int, int, int]:
     """x1 y1 x2 y2 in whole pixels: all boxes and what is around them, in the picture's own form.
+
+    Args:
+        boxes: pixels of the picture.
+        image_size: (height, width).
+        around: how much wider, or higher, than its boxes the part is.
+        least: share of the picture that it has at least, however small the boxes are.
 
     >>> surroundings(torch.tensor([[10.0, 20.0, 14.0, 22.0]]), image_size=(30, 60))
     (0, 15, 24, 27)
     """
     height, width = image_size
     corner, far = boxes[:, :2].amin(dim=0), boxes[:, 2:].amax(dim=0)
-    share = min(1.0, AROUND * float(((far - corner) / torch.tensor([width, height])).max()))
+    taken = float(((far - corner) / torch.tensor([width, height])).max())
+    share = min(1.0, max(least, around * taken))
     wide, high = round(share * width), round(share * height)
     x, y = ((corner + far) / 2).tolist()
     x1 = min(max(0, round(x - wide / 2)), width - wide)

@@ -64,3 +64,10 @@ def test_surroundings_hold_the_box_lie_in_the_picture_and_have_its_form(x, y, w,
     assert box[0, 2] - 1 <= x2 <= 90
     assert box[0, 3] - 1 <= y2 <= height
     assert (x2 - x1) / 90 == pytest.approx((y2 - y1) / height, abs=0.04)
+
+
+def test_surroundings_can_be_closer_and_have_a_least_size():
+    box = torch.tensor([[40.0, 20.0, 50.0, 24.0]])
+    assert surroundings(box, (60, 90), around=2.0) == (35, 16, 55, 29)
+    assert surroundings(box, (60, 90), around=2.0, least=0.5) == (22, 7, 67, 37)
+    assert surroundings(box, (60, 90), around=99.0) == (0, 0, 90, 60)
