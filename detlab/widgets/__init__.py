@@ -9,11 +9,12 @@ decisions what NMS decides, step by step
 sheet     several pictures as one
 lab       what all labs share: headline, presets, task, numbers
 
-commit classifier iou format loss lambda_ window anchors match nms training threshold:
+commit classifier iou format loss lambda_ window anchors match nms training threshold audit:
 one file for each lab, in the order of the lessons
 """
 
 from detlab.widgets.anchors import AnchorLab
+from detlab.widgets.audit import AuditLab
 from detlab.widgets.canvas import BoxCanvas
 from detlab.widgets.classifier import ClassifierLab
 from detlab.widgets.commit import Commit
@@ -29,6 +30,7 @@ from detlab.widgets.window import WindowLab
 
 __all__ = [
     "AnchorLab",
+    "AuditLab",
     "BoxCanvas",
     "ClassifierLab",
     "Commit",

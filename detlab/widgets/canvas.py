@@ -74,6 +74,7 @@ class BoxCanvas(anywidget.AnyWidget):
     regions: Any = traitlets.List(help="dicts with box and role, or box and outside").tag(sync=True)
     cursor = traitlets.List(traitlets.Float(), help="x y of a movable point").tag(sync=True)
     cursor_step = traitlets.List([1.0, 1.0]).tag(sync=True)
+    shortcuts: Any = traitlets.List(help="pairs: a key that is sent, what it does").tag(sync=True)
 
     def __init__(self, image: Tensor, alt: str, **traits: Any) -> None:
         """Show `image`, uint8 [3, H, W]; `alt` says in words what it shows."""

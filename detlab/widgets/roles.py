@@ -16,7 +16,9 @@ ROLES: Mapping[str, Role] = MappingProxyType(
     {  # drawn in this order: dashes over solid lines, so that both show where boxes agree
         "hidden": Role("#000000", (), 0.0, "not drawn"),
         **{name: roles.ROLES[name] for name in ("negative", "ignored", "suppressed", "positive")},
+        "other": Role("#e3f7ee", (24.0, 2.0), 1.2, "another label"),
         **{name: roles.ROLES[name] for name in ("truth", "prediction")},
+        "second": Role("#cbb2ff", (7.0, 5.0), 3.0, "the second of two labels"),
         "wrong": Role("#ff6242", (4.0, 3.0), 2.6, "false alarm"),
         "missed": Role("#ffffff", (12.0, 4.0, 2.0, 4.0, 2.0, 4.0), 3.0, "missed object"),
         "shared": Role("#ffffff", (), 1.2, "in both boxes", 0.45),

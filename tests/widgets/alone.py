@@ -33,6 +33,7 @@ window.begin = async (traits, data) => {
     get: (name) => values[name],
     set: (name, value) => { values[name] = value; window.sent.push([name, value]); },
     save_changes: () => {},
+    send: (content) => { window.sent.push(["message", content]); },
     on: (event, act) => (heard[event] ??= []).push(act),
     off: (event, act) => { heard[event] = (heard[event] ?? []).filter((each) => each !== act); },
     listeners: () => Object.values(heard).flat().length,
