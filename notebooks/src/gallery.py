@@ -1,7 +1,7 @@
 # %% [markdown]
 # # The gallery
 #
-# All **twelve labs** of the course on one page. Each is a picture that answers under the hand:
+# All **thirteen labs** of the course on one page. Each is a picture that answers under the hand:
 # drag a box, slide a threshold, press a button. By keyboard: **Tab** walks through the parts of a
 # lab, **arrow keys** move what is marked, with Shift they resize a box, with Ctrl they move it
 # by ten.
@@ -183,7 +183,61 @@ found = detect(detector, images, side, score_threshold=0.02)
 widgets.ThresholdLab(images, found, targets, names)
 
 # %% [markdown]
-# ## 11 · Training, live
+# ## 11 · Label audit: is the truth true?
+#
+# Forty small reefs with their labels, as somebody might have drawn them. Five mistakes are planted:
+# a box drawn twice, two boxes far too large, labels that got lost, and one scene in both splits.
+
+# %%
+import tempfile
+from pathlib import Path
+
+from torchvision.transforms.v2.functional import to_pil_image
+
+from detlab.audit import audit
+from detlab.records import make_record
+
+folder = Path(tempfile.mkdtemp())
+dials = {"image_size": (240, 320), "object_size": (0.25, 0.45), "classes": ("fish", "starfish")}
+reefs = [reef.draw_scene(8, index, **dials) for index in range(40)]
+images, targets = [each.image for each in reefs], [each.target for each in reefs]
+
+images[30], targets[30] = images[4] // 5 * 4, targets[4]  # one scene, in less light
+targets[7] = {key: value[[0, *range(len(value))]] for key, value in targets[7].items()}
+targets[7]["boxes"][0] += 1
+for row in (12, 21):
+    targets[row]["boxes"][0] = torch.tensor([2.0, 2.0, 318.0, 238.0])
+targets[17] = {"boxes": torch.zeros(0, 4), "labels": torch.zeros(0, dtype=torch.int64)}
+
+# %% [markdown]
+# The audit lists what deserves a second look. What it lists may be right: a person decides.
+
+
+# %%
+def write_record(index):
+    path = folder / f"reef_{index:02d}.png"
+    to_pil_image(images[index]).save(path)
+    boxes, labels = targets[index]["boxes"].tolist(), targets[index]["labels"].tolist()
+    objects = [(f"object {row}", *pair) for row, pair in enumerate(zip(labels, boxes, strict=True))]
+    return make_record(path, (240, 320), objects, path)
+
+
+records = [write_record(index) for index in range(40)]
+findings = audit({"train": records[:25], "val": records[25:]}, names).findings
+print(*(f"{each.kind}: {each.pictures[0].stem}" for each in findings), sep="\n")
+
+# %% [markdown]
+# You are the second annotator. Press **mend** or **keep**, then **next**; the keys m, k, ← and →
+# do the same. The list of planted mistakes answers, and at the end it counts: how many faults did
+# you find, and how many sound labels would you have changed?
+
+# %%
+spoilt = {"reef_04", "reef_07", "reef_12", "reef_17", "reef_21"}
+faults = {index for index, each in enumerate(findings) if each.pictures[0].stem in spoilt}
+widgets.AuditLab(findings, records, names, faults)
+
+# %% [markdown]
+# ## 12 · Training, live
 #
 # A fresh detector sees the same six pictures again and again for eight seconds. Watch its boxes
 # (dashed) settle on the animals (solid). **stop training** ends it after the step in hand.
@@ -217,7 +271,7 @@ async for _ in view.listen(fit(fresh, list(zip(images, targets, strict=True)), c
 view
 
 # %% [markdown]
-# ## 12 · Commit: first answer, then look
+# ## 13 · Commit: first answer, then look
 #
 # Pick an option and press **Commit**. From then on the answer is locked, each option has a reply
 # of its own, and the course remembers what you thought.

@@ -14,8 +14,9 @@ from .jupyter import Lab
 ROOT = Path(__file__).parents[2]
 KINDS = (
     *("IoULab", "FormatLab", "LossLab", "LambdaLab", "ClassifierLab", "WindowLab"),
-    *("AnchorLab", "MatchLab", "NMSLab", "ThresholdLab", "TrainingView", "Commit"),
+    *("AnchorLab", "MatchLab", "NMSLab", "ThresholdLab", "AuditLab", "TrainingView", "Commit"),
 )
+DRAWN = ("LambdaLab", "AnchorLab", "MatchLab", "NMSLab", "ThresholdLab", "AuditLab", "TrainingView")
 FIND = "lab = next(out for out in Out.values() if type(out).__name__ == {kind!r})\n"
 FOCUSABLE = "input, select, button, .noUi-handle, [tabindex='0']"
 SLIDER = ".noUi-handle"
@@ -100,6 +101,10 @@ def test_every_lab_is_shown_and_nothing_is_logged(gallery):
         ("NMSLab", ".dl-stage", 0, "ArrowRight", "lab.canvas.selected"),
         ("NMSLab", ".dl-controls .dl-buttons button", 1, "Enter", "lab.step"),
         ("ThresholdLab", SLIDER, 0, "ArrowRight", "lab.score_threshold, lab.recall"),
+        ("AuditLab", ".dl-stage", 0, "ArrowRight", "lab.finding"),
+        ("AuditLab", ".dl-controls button", 0, "Enter", "lab.marks"),
+        ("AuditLab", ".dl-controls button", 3, "ArrowRight k", "lab.finding, lab.marks"),
+        ("AuditLab", "input[type=checkbox]", 0, "Space", "lab.whole"),
         ("TrainingView", ".dl-buttons button", 1, "Enter", "lab.score_threshold"),
         ("Commit", ".dl-options button", 1, "Space", "lab.picked"),
         ("Commit", ".dl-buttons button", 0, "Enter", "lab.chosen"),
@@ -159,7 +164,7 @@ def test_a_narrow_window_cuts_nothing_off_and_keeps_every_box(gallery):
     for number, kind in enumerate(KINDS):
         lab = page.locator(".detlab-lab").nth(number)
         assert lab.evaluate("node => node.scrollWidth <= node.clientWidth + 1"), kind
-        if kind in ("LambdaLab", "AnchorLab", "MatchLab", "NMSLab", "ThresholdLab", "TrainingView"):
+        if kind in DRAWN:
             assert lab.locator(".dl-boxes").evaluate(drawn), kind
     page.set_viewport_size({"width": 1280, "height": 900})
     assert gallery.errors == []
