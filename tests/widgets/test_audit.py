@@ -80,6 +80,7 @@ def test_a_small_box_is_shown_close_and_on_the_same_pixels(lab, records):
 
 def test_two_boxes_that_rival_each_other_have_two_lines(lab):
     lab.finding = 2
+    assert lab.canvas.image_size == (128, 171)  # 1.6 times as high as both boxes
     assert lab.canvas.states.tolist() == [STATE["other"], STATE["truth"], STATE["second"]]
     assert [item.role for item in lab.items if getattr(item, "role", "")] == [
         *("truth", "second", "other")
@@ -173,11 +174,11 @@ def test_at_the_end_faults_and_changed_labels_are_counted(lab):
     lab.marks = {0: "mend", 1: "mend", 2: "keep"}
     assert repr(lab) == "<audit lab: 1 of 4, twins: mend, the list disagrees>"
     assert not any(label == "faults found" for label, _ in words(lab))
-    lab.marks = {**lab.marks, 3: "keep"}
-    assert (lab.num_marked, lab.num_found, lab.num_changed) == (4, 1, 1)
+    lab.marks = {**lab.marks, 3: "mend"}
+    assert (lab.num_marked, lab.num_found, lab.num_changed) == (4, 1, 2)
     assert ("faults found", "1 of 2") in words(lab)
-    assert ("sound ones changed", "1") in words(lab)
-    assert repr(lab) == "<audit lab: 1 of 4; faults found: 1 of 2, sound ones changed: 1>"
+    assert ("sound ones changed", "2") in words(lab)
+    assert repr(lab) == "<audit lab: 1 of 4; faults found: 1 of 2, sound ones changed: 2>"
 
 
 def test_where_nobody_knows_the_faults_nothing_is_judged(findings, records):
@@ -227,6 +228,13 @@ def test_marks_that_mean_nothing_are_refused(lab, marks):
     assert lab.marks == {}
 
 
+def test_the_dict_that_marks_were_set_from_is_nobody_elses(lab):
+    given = {0: "mend"}
+    lab.marks = given
+    given.clear()
+    assert lab.marks == {0: "mend"}
+
+
 def test_arguments_that_do_not_fit_are_refused(findings, records):
     with pytest.raises(ValueError, match="findings: want one at least"):
         AuditLab([], records, NAMES)
@@ -239,7 +247,7 @@ def test_arguments_that_do_not_fit_are_refused(findings, records):
     with pytest.raises(ValueError, match=r"faults: want indices from 0 to 3, got \[7\]"):
         AuditLab(findings, records, NAMES, faults=[0, 7])
     with pytest.raises(ValueError, match="class_names: want a name for label 2, got 2"):
-        AuditLab(findings, records, NAMES[:2])
+        AuditLab(findings[::-1], records, NAMES[:2])  # said before such a label is shown
 
 
 @pytest.mark.usefixtures("no_shape_checks")
@@ -266,7 +274,8 @@ def test_a_box_without_area_is_shown_with_what_is_around_it(records, findings):
     assert 0 <= y1 == y2 <= 38
 
 
-def test_a_mark_sends_no_picture_again(lab):
+def test_a_mark_reads_and_sends_no_picture_again(lab, records):
+    records[1].image.unlink()
     sent = []
     lab.canvas.observe(lambda change: sent.append(change["name"]), names=["_picture", "_boxes"])
     lab.mend()
@@ -300,6 +309,8 @@ def test_the_picture_takes_the_focus_keeps_its_keys_and_says_what_they_do(alone,
     label = stage.get_attribute("aria-label")
     keys = "m: mend; k: keep; ArrowLeft: back; ArrowRight: next"
     assert label == f"twins: reef_0, reef_1; {keys}"
+    page.python_sets("alt", "odd size: reef_0")
+    assert stage.get_attribute("aria-label") == f"odd size: reef_0; {keys}"
 
 
 CELL = """
