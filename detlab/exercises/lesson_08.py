@@ -256,13 +256,14 @@ NOTHING = torch.zeros(0, dtype=torch.int64)
 
 def nms_of_each(
     boxes: Tensor, labels: Tensor, scores: Tensor, iou_threshold: float, classes: list[int]
-) -> Tensor:
-    """Class after class, their rows one after the other."""
-    kept = [NOTHING]
+) -> tuple[Tensor, Tensor]:
+    """The rows kept, class after class: as they count within their class, and as they are."""
+    counted, kept = [NOTHING], [NOTHING]
     for label in classes:
         rows = (labels == label).nonzero()[:, 0]
-        kept.append(rows[postprocess.nms(boxes[rows], scores[rows], iou_threshold)])
-    return torch.cat(kept)
+        counted.append(postprocess.nms(boxes[rows], scores[rows], iou_threshold))
+        kept.append(rows[counted[-1]])
+    return torch.cat(counted), torch.cat(kept)
 
 
 def nms_across_classes(
@@ -276,7 +277,7 @@ def nms_class_after_class(
     boxes: Tensor, labels: Tensor, scores: Tensor, iou_threshold: float
 ) -> Tensor:
     """Put together and left unsorted."""
-    return nms_of_each(boxes, labels, scores, iou_threshold, labels.unique().tolist())
+    return nms_of_each(boxes, labels, scores, iou_threshold, labels.unique().tolist())[1]
 
 
 def nms_but_the_last_class(
@@ -284,27 +285,16 @@ def nms_but_the_last_class(
 ) -> Tensor:
     """range(1, largest label) ends before it."""
     most = int(labels.max()) if len(labels) else 0
-    kept = nms_of_each(boxes, labels, scores, iou_threshold, list(range(1, most)))
+    _, kept = nms_of_each(boxes, labels, scores, iou_threshold, list(range(1, most)))
     return kept[scores[kept].argsort(descending=True)]
-
-
-def rows_within_classes(
-    boxes: Tensor, labels: Tensor, scores: Tensor, iou_threshold: float
-) -> tuple[Tensor, Tensor]:
-    """The rows kept, class after class: as they count within their class, and as they are."""
-    counted, kept = [NOTHING], [NOTHING]
-    for label in labels.unique():
-        rows = (labels == label).nonzero()[:, 0]
-        counted.append(postprocess.nms(boxes[rows], scores[rows], iou_threshold))
-        kept.append(rows[counted[-1]])
-    return torch.cat(counted), torch.cat(kept)
 
 
 def nms_with_rows_of_the_class(
     boxes: Tensor, labels: Tensor, scores: Tensor, iou_threshold: float
 ) -> Tensor:
     """Numbers that count within the class, sorted by the scores of other boxes."""
-    counted, _ = rows_within_classes(boxes, labels, scores, iou_threshold)
+    classes = labels.unique().tolist()
+    counted, _ = nms_of_each(boxes, labels, scores, iou_threshold, classes)
     return counted[scores[counted].argsort(descending=True, stable=True)]
 
 
@@ -312,14 +302,15 @@ def nms_with_rows_of_the_class_unsorted(
     boxes: Tensor, labels: Tensor, scores: Tensor, iou_threshold: float
 ) -> Tensor:
     """Numbers that count within the class, class after class."""
-    return rows_within_classes(boxes, labels, scores, iou_threshold)[0]
+    return nms_of_each(boxes, labels, scores, iou_threshold, labels.unique().tolist())[0]
 
 
 def nms_with_rows_of_the_class_sorted(
     boxes: Tensor, labels: Tensor, scores: Tensor, iou_threshold: float
 ) -> Tensor:
     """Numbers that count within the class, sorted by their own scores."""
-    counted, kept = rows_within_classes(boxes, labels, scores, iou_threshold)
+    classes = labels.unique().tolist()
+    counted, kept = nms_of_each(boxes, labels, scores, iou_threshold, classes)
     return counted[scores[kept].argsort(descending=True, stable=True)]
 
 

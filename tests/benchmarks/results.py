@@ -2,8 +2,8 @@
 
 Every row is trained three times, each time with its own seed, and judged on pictures that decided
 nothing. Beside it stand detectors that never look: see `detlab.baselines`; and for BCCD how well
-two people agree: see second_annotator.py. A row that was trained
-already, in the same folder, is judged again and not trained again; an interrupted one goes on.
+two people agree: see second_annotator.py. A row that was trained already, in the same folder, is
+judged again and not trained again; an interrupted one goes on.
 
     make results                                        everything, about three hours on two cores
     make results ARGS="--only bccd --seeds 0"           some rows, some seeds
