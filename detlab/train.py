@@ -34,6 +34,7 @@ from detlab.types import Predictions, Target
 DEFAULT_SECONDS = 300.0
 """Five minutes of training bring the course's detector to its goal on two processor cores."""
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
+Weights = tuple[Tensor, ...] | list[Tensor]
 Loss = Callable[[Predictions, list[Target]], dict[str, Tensor]]
 """predictions and targets to "class", "box" and "total"."""
 
@@ -63,7 +64,7 @@ class TrainConfig:
     clip_norm: float = 10.0
     """Longer gradients are shortened to this."""
     average_decay: float = 0.995
-    """Share of the past in the averaged weights, per step."""
+    """Share of the past in the averaged weights, per step; less in the first steps of a run."""
     seed: int = 0
     """Decides the order of pictures and their augmentation."""
     multiscale: float = 1.0
@@ -121,13 +122,28 @@ def start_run(detector: Detector, config: TrainConfig) -> Run:
     detector.to(memory_format=torch.channels_last)
     device = next(detector.parameters()).device
     average = AveragedModel(
-        detector, multi_avg_fn=get_ema_multi_avg_fn(config.average_decay), use_buffers=True
+        detector, multi_avg_fn=partial(move_average, config.average_decay), use_buffers=True
     )
     optimizer = torch.optim.AdamW(
         detector.parameters(), config.learning_rate, weight_decay=config.weight_decay
     )
     half = choose_dtype(config.precision, device) == torch.float16
     return Run(detector, average, optimizer, torch.amp.GradScaler(device.type, enabled=half))
+
+
+def move_average(decay: float, average: Weights, current: Weights, count: Tensor | int) -> None:
+    """Move the averaged weights a little towards the current ones, in place.
+
+    The share of the past grows from a tenth to `decay`, so that a short run forgets how it began.
+
+    Args:
+        decay: the share of the past in a long run.
+        average: all averaged weights.
+        current: all weights, in the same order.
+        count: steps averaged before.
+    """
+    share = min(decay, (1 + int(count)) / (10 + int(count)))
+    get_ema_multi_avg_fn(share)(average, current, count)
 
 
 def fit(

@@ -5,7 +5,7 @@ import torch
 import torchvision
 from torch.testing import assert_close
 
-from detlab.backbone import ResidualBlock, TinyBody, build_backbone
+from detlab.backbone import EARLY_LAYERS, ResidualBlock, TinyBody, build_backbone
 
 
 @pytest.mark.parametrize("name", ["tiny", "resnet34", "resnet50"])  # two more are cut open below
@@ -103,6 +103,23 @@ def test_pretrained_asks_torchvision_for_its_imagenet_weights(monkeypatch):
     build_backbone("resnet18", pretrained=True)
     build_backbone("resnet18", pretrained=False)
     assert asked == [("resnet18", "IMAGENET1K_V1"), ("resnet18", None)]
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2"])
+def test_early_layers_keep_the_imagenet_weights_and_the_others_learn(name, monkeypatch):
+    make = torchvision.models.get_model
+    monkeypatch.setattr(torchvision.models, "get_model", lambda name, weights: make(name))
+    backbone = build_backbone(name, channels=8, pretrained=True)
+    sum(maps.sum() for maps in backbone(torch.rand(2, 3, 64, 96))).backward()
+    kept = {key for key, part in backbone.named_parameters() if part.grad is None}
+    assert kept == {
+        key
+        for key, _ in backbone.named_parameters()
+        if key.startswith(tuple(f"body.{early}" for early in EARLY_LAYERS[name]))
+    }
+    assert 0 < len(kept) < len(list(backbone.body.parameters()))
+    fresh = build_backbone(name, channels=8)
+    assert all(part.requires_grad for part in fresh.parameters())
 
 
 def test_maps_stay_on_the_device(device):
