@@ -208,16 +208,16 @@ def test_what_is_no_run_is_refused(tmp_path):
 
 
 def test_at_the_end_the_detector_holds_its_averaged_weights():
-    detector, expected, count = small_detector(), None, 0
+    detector, expected = small_detector(), None
     config = replace(SHORT, epochs=2.0, average_decay=0.27)
-    for _ in fit(detector, Rectangles(), config):
+    for count, _ in enumerate(fit(detector, Rectangles(), config)):
         weights = [parameter.detach().clone() for parameter in detector.parameters()]
-        past = 0.0 if expected is None else min(0.27, (1 + count) / (10 + count))
+        past = min(0.27, (1 + count) / (10 + count)) if expected else 0.0
         expected = [
             past * old + (1 - past) * new
             for old, new in zip(expected or weights, weights, strict=True)
         ]
-        count += 1
+    assert count == 3  # so that the share of the past grew, and stopped growing
     for found, wanted in zip(detector.parameters(), expected, strict=True):
         assert_close(found.detach(), wanted, atol=1e-6, rtol=1e-4)
 
