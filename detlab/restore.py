@@ -1,8 +1,10 @@
 """A lesson as it was shipped: its notebook made anew from its source.
 
-notebooks/src/NAME.py is what people edit; this is how it becomes the cells of a notebook.
+notebooks/src/NAME.py is what people edit; this is how it becomes the cells of a notebook. The
+outputs that were shipped with it are in the clone's own git history, and come back from there.
 """
 
+import subprocess
 from datetime import datetime
 from pathlib import Path
 
@@ -33,6 +35,35 @@ def read_source(path: Path) -> NotebookNode:
     return notebook
 
 
+def shipped(lesson: Lesson, notebooks: Path) -> NotebookNode:
+    """A lesson's notebook with its outputs, or without where git does not have it.
+
+    Raises:
+        FileNotFoundError: the lesson has no source here.
+    """
+    fresh = read_source(notebooks / "src" / f"{lesson.stem}.py")
+    stored = committed(notebooks / lesson.notebook.name)
+    if stored is not None and texts(stored) == texts(fresh):
+        return stored
+    return fresh
+
+
+def committed(path: Path) -> NotebookNode | None:
+    """A notebook as the last commit has it; None without git, or without a commit of it."""
+    command = ["git", "-C", str(path.parent), "show", f"HEAD:./{path.name}"]
+    try:
+        done = subprocess.run(command, capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    notebook: NotebookNode = nbformat.reads(done.stdout.decode(), as_version=4)
+    return notebook
+
+
+def texts(notebook: NotebookNode) -> list[str]:
+    """What stands in each cell."""
+    return [cell.source for cell in notebook.cells]
+
+
 def restore_lesson(lesson: Lesson, notebooks: Path = NOTEBOOKS) -> Path | None:
     """Put a fresh notebook in place of a learner's, which is kept beside it.
 
@@ -42,7 +73,7 @@ def restore_lesson(lesson: Lesson, notebooks: Path = NOTEBOOKS) -> Path | None:
     Raises:
         FileNotFoundError: the lesson has no source here; the old notebook stays as it was.
     """
-    fresh = nbformat.writes(read_source(notebooks / "src" / f"{lesson.stem}.py"))
+    fresh = nbformat.writes(shipped(lesson, notebooks))
     place = notebooks / lesson.notebook.name
     kept = place.with_name(f"{place.stem}.kept-{datetime.now():%Y%m%d-%H%M%S}.ipynb")
     existed = place.exists()

@@ -1,5 +1,7 @@
 """A lesson made anew, the learner's own kept."""
 
+import subprocess
+
 import nbformat
 import pytest
 
@@ -49,3 +51,37 @@ def test_without_a_source_nothing_is_touched(notebooks):
     with pytest.raises(FileNotFoundError):
         restore_lesson(find_lesson(1), notebooks)
     assert place.read_text() == "my work"
+
+
+def commit_notebook(notebooks, source):
+    """A repository whose only commit holds lesson 00 with an output."""
+    place = notebooks / "00_start_here.ipynb"
+    output = nbformat.v4.new_output("stream", name="stdout", text="1\n")
+    cells = read_source(notebooks / "src" / "00_start_here.py").cells
+    cells[1].update(source=source, outputs=[output])
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), place)
+    me = ["-c", "user.name=me", "-c", "user.email=me@example.org", "-c", "commit.gpgsign=false"]
+    for words in (["init", "-q"], ["add", place.name], [*me, "commit", "-qm", "shipped"]):
+        subprocess.run(["git", "-C", str(notebooks), *words], check=True)
+    return place
+
+
+def test_outputs_that_were_shipped_come_back_with_the_lesson(notebooks):
+    place = commit_notebook(notebooks, "print(1)")
+    place.write_text("my work")
+    restore_lesson(find_lesson(0), notebooks)
+    assert nbformat.read(place, 4).cells[1].outputs[0].text == "1\n"
+
+
+def test_outputs_of_another_text_do_not(notebooks):
+    place = commit_notebook(notebooks, "print(2)")
+    restore_lesson(find_lesson(0), notebooks)
+    again = nbformat.read(place, 4).cells[1]
+    assert (again.source, again.outputs) == ("print(1)", [])
+
+
+def test_without_git_the_lesson_comes_back_without_outputs(notebooks, monkeypatch):
+    place = commit_notebook(notebooks, "print(1)")
+    monkeypatch.setenv("PATH", "")
+    restore_lesson(find_lesson(0), notebooks)
+    assert nbformat.read(place, 4).cells[1].outputs == []
