@@ -69,6 +69,9 @@ class TrainConfig:
     """Decides the order of pictures and their augmentation."""
     multiscale: float = 1.0
     """Each batch is shown up to so many times larger or smaller; 1 leaves its size."""
+    crop: int | None = None
+    """Learn from squares of so many pixels, cut from pictures of the full size; None: from whole
+    pictures. The detector sees small objects large, and a step costs no more."""
     precision: Precision = "auto"
     """auto: bfloat16 where the processor computes with it, else float16 on a GPU, else float32."""
     compile: bool = False
@@ -80,7 +83,7 @@ class TrainConfig:
         """Refuse settings that train nothing."""
         if self.seconds is not None and self.epochs is not None:
             raise ValueError(f"give seconds or epochs, not both: {self.seconds} and {self.epochs}")
-        for name in ("seconds", "epochs", "batch_size", "learning_rate", "clip_norm"):
+        for name in ("seconds", "epochs", "batch_size", "learning_rate", "clip_norm", "crop"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise ValueError(f"{name} is above 0, got {value}")

@@ -33,8 +33,9 @@ def training_transforms(
     scale: tuple[float, float] = (0.7, 1.4),
     light: float = 0.2,
     min_visible: float = 0.3,
+    crop: int | None = None,
 ) -> Transforms:
-    """The usual way to see more than there are pictures; size and dtype stay as they are.
+    """The usual way to see more than there are pictures; the dtype stays as it is.
 
     Args:
         flip: chance of a mirror image; 0 where left and right differ, as in text.
@@ -42,29 +43,43 @@ def training_transforms(
             and black fills the rest, above 1 a part of it is cut out.
         light: brightness, contrast and saturation change by up to this share, every second time.
         min_visible: an object with less than this share of its box left is no object any more.
+        crop: show squares with sides of so many pixels; None shows pictures in their own size.
     """
+    size = None if crop is None else (crop, crop)
     return v2.Compose(
         [
             v2.RandomHorizontalFlip(flip),
-            partial(random_window, scale=scale, min_visible=min_visible),
+            partial(random_window, scale=scale, min_visible=min_visible, size=size),
             v2.RandomApply([v2.ColorJitter(light, light, light)], p=0.5),
         ]
     )
 
 
 def random_window(
-    image: Image, target: dict[str, Any], scale: tuple[float, float], min_visible: float
+    image: Image,
+    target: dict[str, Any],
+    scale: tuple[float, float],
+    min_visible: float,
+    size: tuple[int, int] | None = None,
 ) -> tuple[Tensor, dict[str, Any]]:
-    """Look at the picture through a window of random size and place, resized to the old size.
+    """Look at the picture through a window of random size and place, resized to one size.
 
-    The window has the picture's aspect ratio. A smaller one lies inside the picture, which
-    enlarges what is in it; a larger one holds the whole picture, with black around it.
+    A window smaller than the picture lies inside it; a larger one holds the whole picture, with
+    black around it.
+
+    Args:
+        image: uint8 [3, H, W].
+        target: of this picture.
+        scale: how much larger what is seen becomes, from and to.
+        min_visible: an object with less than this share of its box left is none any more.
+        size: height and width of what is seen, in pixels; None: the picture's.
     """
-    height, width = image.shape[-2:]
+    height, width = size or (image.shape[-2], image.shape[-1])
     share, down, right = torch.rand(3).tolist()
     zoom = scale[0] * (scale[1] / scale[0]) ** share  # twice as large as often as half as large
     rows, columns = max(1, round(height / zoom)), max(1, round(width / zoom))
-    top, left = round(down * (height - rows)), round(right * (width - columns))
+    top = round(down * (image.shape[-2] - rows))
+    left = round(right * (image.shape[-1] - columns))
 
     corner = torch.tensor([left, top, left, top])
     stretch = torch.tensor([width / columns, height / rows, width / columns, height / rows])

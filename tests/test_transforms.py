@@ -142,6 +142,23 @@ def test_a_picture_without_objects_passes():
         assert Augmented(Empty(), training_transforms())[0][1]["boxes"].shape == (0, 4)
 
 
+@pytest.mark.parametrize(("size", "kept"), [((30, 44), 1), ((100, 120), 1), ((20, 20), 0)])
+def test_a_window_can_have_another_size_than_the_picture(monkeypatch, size, kept):
+    """Rolls of 1 put it at the bottom right, or all of the picture at the top left of a larger."""
+    monkeypatch.setattr(torch, "rand", lambda n: torch.tensor([0.5, 1.0, 1.0]))
+    image, target = square_picture(60, 34)
+    seen, target = random_window(Image(image), target, (1.0, 1.0), 0.3, size)
+    assert seen.shape == (3, *size)
+    assert len(target["boxes"]) == kept
+    if kept:
+        assert_close(target["boxes"][0], white_box(seen))
+
+
+def test_crops_have_one_size_whatever_the_pictures_have():
+    images = [Augmented(Squares(), training_transforms(crop=48))[row % 2][0] for row in range(8)]
+    assert {tuple(image.shape) for image in images} == {(3, 48, 48)}
+
+
 def test_zoom_covers_its_range_evenly_in_octaves():
     torch.manual_seed(0)
     image, target = square_picture(40, 24, side=16)
