@@ -69,9 +69,11 @@ class TrainConfig:
     """Decides the order of pictures and their augmentation."""
     multiscale: float = 1.0
     """Each batch is shown up to so many times larger or smaller; 1 leaves its size."""
+    vertical_flip: float = 0.0
+    """Chance that a photograph is shown upside down; 0.5 where there is no up, as among cells."""
     crop: int | None = None
-    """Learn from squares of so many pixels, cut from pictures of the full size; None: from whole
-    pictures. The detector sees small objects large, and a step costs no more."""
+    """Learn from squares of so many pixels cut out of photographs; None: from whole ones. The
+    detector sees small objects large, and a step costs no more."""
     precision: Precision = "auto"
     """auto: bfloat16 where the processor computes with it, else float16 on a GPU, else float32."""
     compile: bool = False
@@ -89,6 +91,8 @@ class TrainConfig:
                 raise ValueError(f"{name} is above 0, got {value}")
         if self.box_weight < 0:
             raise ValueError(f"box_weight scales a loss, it cannot be negative: {self.box_weight}")
+        if not 0 <= self.vertical_flip <= 1:
+            raise ValueError(f"vertical_flip is a chance, from 0 to 1, got {self.vertical_flip}")
         if self.multiscale < 1:
             raise ValueError(f"multiscale is 1, or a factor above it, got {self.multiscale}")
 

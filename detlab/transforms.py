@@ -33,6 +33,7 @@ def training_transforms(
     scale: tuple[float, float] = (0.7, 1.4),
     light: float = 0.2,
     min_visible: float = 0.3,
+    vertical_flip: float = 0.0,
     crop: int | None = None,
 ) -> Transforms:
     """The usual way to see more than there are pictures; the dtype stays as it is.
@@ -43,11 +44,14 @@ def training_transforms(
             and black fills the rest, above 1 a part of it is cut out.
         light: brightness, contrast and saturation change by up to this share, every second time.
         min_visible: an object with less than this share of its box left is no object any more.
+        vertical_flip: chance of upside down; for what has no up, as cells under a microscope.
         crop: show squares with sides of so many pixels; None shows pictures in their own size.
     """
     size = None if crop is None else (crop, crop)
+    upside_down = [v2.RandomVerticalFlip(vertical_flip)] if vertical_flip > 0 else []
     return v2.Compose(
         [
+            *upside_down,
             v2.RandomHorizontalFlip(flip),
             partial(random_window, scale=scale, min_visible=min_visible, size=size),
             v2.RandomApply([v2.ColorJitter(light, light, light)], p=0.5),

@@ -302,8 +302,20 @@ def test_missing_imagenet_weights_are_told_with_a_way_out(monkeypatch):
 
 
 def test_the_reef_is_only_mirrored_and_folders_get_all():
-    assert isinstance(augmentation("reef"), v2.RandomHorizontalFlip)
-    assert isinstance(augmentation("some/folder"), v2.Compose)
+    assert isinstance(augmentation("reef", TrainConfig()), v2.RandomHorizontalFlip)
+    assert isinstance(augmentation("some/folder", TrainConfig()), v2.Compose)
+
+
+@pytest.mark.parametrize("settings", [{"crop": 64}, {"vertical_flip": 0.5}])
+def test_the_reef_is_neither_cropped_nor_turned_upside_down(settings):
+    with pytest.raises(RunError, match="for photographs"):
+        augmentation("reef", TrainConfig(**settings))
+
+
+def test_photographs_can_be_cropped_and_turned_upside_down(monkeypatch):
+    monkeypatch.setattr(run, "training_transforms", lambda **options: lambda: options)
+    wanted = {"crop": 64, "vertical_flip": 0.5}
+    assert augmentation("some/folder", TrainConfig(**wanted))() == wanted
 
 
 def test_the_reef_draws_the_pictures_of_a_training():

@@ -331,6 +331,8 @@ def test_no_warm_up_begins_at_the_top():
         ({"epochs": 1.0, "learning_rate": 0.0}, "above 0"),
         ({"box_weight": -1.0}, "cannot be negative: -1.0"),
         ({"multiscale": 0.5}, "a factor above it, got 0.5"),
+        ({"vertical_flip": 50.0}, "from 0 to 1, got 50.0"),
+        ({"crop": 0}, "crop is above 0"),
     ],
 )
 def test_settings_that_train_nothing_are_refused(settings, message):

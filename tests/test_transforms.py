@@ -154,6 +154,13 @@ def test_a_window_can_have_another_size_than_the_picture(monkeypatch, size, kept
         assert_close(target["boxes"][0], white_box(seen))
 
 
+def test_a_picture_can_be_turned_upside_down():
+    still = functools.partial(training_transforms, flip=0.0, scale=(1.0, 1.0), light=0.0)
+    image, target = Augmented(Squares(), still(vertical_flip=1.0))[0]
+    assert target["boxes"].tolist() == [[10, 14, 30, 34]]
+    assert_close(target["boxes"][0], white_box(image))
+
+
 def test_crops_have_one_size_whatever_the_pictures_have():
     images = [Augmented(Squares(), training_transforms(crop=48))[row % 2][0] for row in range(8)]
     assert {tuple(image.shape) for image in images} == {(3, 48, 48)}

@@ -163,7 +163,7 @@ def measure_race(options: argparse.Namespace) -> list[Row]:
     """AP after the same seconds. The pictures are drawn before, so nobody waits for them."""
     reef, val = Reef(TRAIN_SEED, REEF_PICTURES), load_dataset("reef", "val", cache=True)
     reef.draw(workers=os.cpu_count() or 1)
-    dataset = Augmented(reef, augmentation("reef"))
+    dataset = Augmented(reef, augmentation("reef", TrainConfig()))
     return [race(dataset, val, seconds, options.runs) for seconds in options.seconds]
 
 
@@ -284,7 +284,9 @@ def measure_share(_: argparse.Namespace, steps: int = 40, warm_up: int = 10) -> 
     """What a training step spends its time on; `fit` itself runs, with a watch on its parts."""
     reef = Reef(TRAIN_SEED, length=400)
     reef.draw(workers=0)
-    laps = list(islice(timed_steps(Augmented(reef, augmentation("reef"))), warm_up + steps))
+    laps = list(
+        islice(timed_steps(Augmented(reef, augmentation("reef", TrainConfig()))), warm_up + steps)
+    )
     laps = laps[warm_up:]
     parts = {name: [lap[name] / lap["step"] for lap in laps] for name in laps[0] if name != "step"}
     outside = [sum(lap[name] for name in OUTSIDE) / lap["step"] for lap in laps]

@@ -133,7 +133,7 @@ class Training:
     def __init__(self, steps: int, pictures: int = 320) -> None:
         reef = Reef(TRAIN_SEED, pictures)
         reef.draw(workers=0)
-        self.dataset = Augmented(reef, augmentation("reef"))
+        self.dataset = Augmented(reef, augmentation("reef", TrainConfig()))
         self.looked_at = [reef[index] for index in range(6)]
         self.measured_on = [reef[index] for index in range(20)]
         self.steps = steps

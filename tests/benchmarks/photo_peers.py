@@ -141,7 +141,7 @@ def load(options: argparse.Namespace) -> tuple[Augmented, Any, TrainConfig]:
     training = replace(PHOTOGRAPHS, seconds=options.seconds[0], seed=options.seed)
     torch.manual_seed(options.seed)
     return (
-        Augmented(train_set, augmentation(options.data)),
+        Augmented(train_set, augmentation(options.data, training)),
         load_dataset(options.data, options.split),
         training,
     )
