@@ -56,7 +56,12 @@ RECIPES = {
     "reef": Recipe("course", TrainConfig(seconds=300.0), (0.70, 0.92), split="val"),
     "bccd": Recipe("mobilenet", replace(PHOTOGRAPHS, seconds=900.0), (0.58, 0.88)),
     "bccd-clean": Recipe("mobilenet", replace(PHOTOGRAPHS, seconds=900.0), (0.60, 0.90)),
-    "aquarium": Recipe("mobilenet", replace(PHOTOGRAPHS, seconds=1200.0), (None, 0.65)),
+    "aquarium": Recipe(
+        "mobilenet",
+        replace(PHOTOGRAPHS, seconds=1200.0, learning_rate=1e-3, crop=288),
+        (None, 0.65),
+        image_size=512,
+    ),
 }
 
 
