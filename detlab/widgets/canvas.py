@@ -21,6 +21,8 @@ from detlab.types import check_boxes
 from detlab.widgets.roles import ROLES, STATE, role, role_table
 
 HERE = Path(__file__).parent
+FROM_HAND = {"sync": True, "echo_update": False}
+"""For what a hand moves in the browser: the kernel does not send it back where it came from."""
 
 
 class Header(anywidget.AnyWidget):
@@ -63,16 +65,16 @@ class BoxCanvas(anywidget.AnyWidget):
     texts = traitlets.List(traitlets.Unicode(), help="one per box, shown on hover").tag(sync=True)
     tags = traitlets.Int(0, help="write the texts on up to so many boxes of a role").tag(sync=True)
     selectable = traitlets.Bool(False).tag(sync=True)
-    selected = traitlets.Int(-1, help="the clicked box, -1 is none").tag(sync=True)
+    selected = traitlets.Int(-1, help="the clicked box, -1 is none").tag(**FROM_HAND)
 
-    edited = traitlets.List(traitlets.List(traitlets.Float())).tag(sync=True)
+    edited = traitlets.List(traitlets.List(traitlets.Float())).tag(**FROM_HAND)
     editable: Any = traitlets.List(help="name and role of each edited box").tag(sync=True)
     snap = traitlets.Float(1.0, help="pixels that a dragged edge snaps to, 0: none").tag(sync=True)
     shade = traitlets.Float(0.0, help="how much editable boxes are filled").tag(sync=True)
     overlap = traitlets.Bool(False, help="shade what the first two share").tag(sync=True)
     arrows: Any = traitlets.List(help="dicts with from, to, role").tag(sync=True)
     regions: Any = traitlets.List(help="dicts with box and role, or box and outside").tag(sync=True)
-    cursor = traitlets.List(traitlets.Float(), help="x y of a movable point").tag(sync=True)
+    cursor = traitlets.List(traitlets.Float(), help="x y of a movable point").tag(**FROM_HAND)
     cursor_step = traitlets.List([1.0, 1.0]).tag(sync=True)
     shortcuts: Any = traitlets.List(help="pairs: a key that is sent, what it does").tag(sync=True)
 

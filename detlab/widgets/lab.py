@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import ipywidgets as widgets
 import traitlets
 
-from detlab.widgets.canvas import BoxCanvas, Header
+from detlab.widgets.canvas import FROM_HAND, BoxCanvas, Header
 from detlab.widgets.picture import lab_picture
 from detlab.widgets.readout import Item, to_html
 
@@ -175,13 +175,13 @@ def buttons_row(buttons: Sequence[widgets.Widget]) -> widgets.Widget:
 class QuietInt(widgets.IntSlider):
     """A slider whose every value the kernel does not send back, as ipywidgets' own does."""
 
-    value = traitlets.CInt(0).tag(sync=True, echo_update=False)
+    value = traitlets.CInt(0).tag(**FROM_HAND)
 
 
 class QuietFloat(widgets.FloatSlider):
     """The same with decimals."""
 
-    value = traitlets.CFloat(0.0).tag(sync=True, echo_update=False)
+    value = traitlets.CFloat(0.0).tag(**FROM_HAND)
 
 
 def slider(

@@ -44,6 +44,19 @@ def test_one_byte_a_box_is_sent_and_wrong_states_are_refused(picture):
         canvas.show_boxes(torch.zeros(1, 4), "nothing")
 
 
+@pytest.mark.parametrize(
+    ("trait", "value"),
+    [("edited", [[40.0, 30.0, 90.0, 80.0]]), ("selected", 0), ("cursor", [7.0, 9.0])],
+)
+def test_what_a_hand_moves_is_not_sent_back(picture, monkeypatch, trait, value):
+    canvas, sent = editable(picture), []
+    monkeypatch.setattr(canvas, "_send", lambda message, buffers=None: sent.append(message))
+    update = {"method": "update", "state": {trait: value}}
+    canvas._handle_msg({"content": {"data": update}, "buffers": []})
+    assert getattr(canvas, trait) == value
+    assert sent == []
+
+
 def test_roles_differ_without_colour():
     lines = {name: ROLES[name].dash for name in ROLES if name not in ("hidden", "shared", "focus")}
     assert len(set(lines.values())) == len(lines)
