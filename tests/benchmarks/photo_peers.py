@@ -36,7 +36,7 @@ from peers import (
     train_peer,
 )
 from report import Row, describe_machine, publish
-from results import PHOTOGRAPHS
+from results import CELLS
 from torch import Tensor, nn
 from torchvision.models.detection import RetinaNet, ssdlite320_mobilenet_v3_large
 from torchvision.models.detection.anchor_utils import AnchorGenerator
@@ -138,7 +138,7 @@ def load(options: argparse.Namespace) -> tuple[Augmented, Any, TrainConfig]:
     train_set = load_dataset(options.data, "train", image_size=size, cache=True)
     for index in range(len(train_set)):
         train_set[index]  # decoded once, so that nobody waits for files
-    training = replace(PHOTOGRAPHS, seconds=options.seconds[0], seed=options.seed)
+    training = replace(CELLS, crop=None, seconds=options.seconds[0], seed=options.seed)
     torch.manual_seed(options.seed)
     return (
         Augmented(train_set, augmentation(options.data, training)),
