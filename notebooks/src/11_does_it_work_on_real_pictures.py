@@ -610,8 +610,8 @@ assert found_of["whole, at 512"][1] < found_of["whole, at 128"][1] - 0.2
 # each tile is one more chance to be wrong.
 #
 # For sizes that are there in *training*, the better way is to train at that size: `detlab train
-# --image-size 512 --crop 288` learns from squares cut out of large pictures, so that a step costs no
-# more; and at work `detlab detect --tile 256`.
+# --image-size 512 --crop 288` learns from squares cut out of large pictures, so that a step costs
+# no more; and at work `detlab detect --tile 256`.
 
 # %% [markdown]
 # ## An honest report
