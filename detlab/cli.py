@@ -343,7 +343,7 @@ def reset(lesson: Positional[str]) -> None:
     except ValueError as error:
         raise UsageError(str(error)) from error
     kept = restore_lesson(chosen)
-    print(f"{chosen.notebook.name} is as it was shipped; run it to see its outputs")
+    print(f"{chosen.notebook.name} is as it was shipped")
     if kept:
         print(f"yours is kept as {kept.name}")
 

@@ -35,28 +35,26 @@ def read_source(path: Path) -> NotebookNode:
     return notebook
 
 
-def shipped(lesson: Lesson, notebooks: Path) -> NotebookNode:
-    """A lesson's notebook with its outputs, or without where git does not have it.
+def shipped(lesson: Lesson, notebooks: Path) -> str:
+    """The text of a lesson's notebook, with its outputs where git has them.
 
     Raises:
         FileNotFoundError: the lesson has no source here.
     """
     fresh = read_source(notebooks / "src" / f"{lesson.stem}.py")
     stored = committed(notebooks / lesson.notebook.name)
-    if stored is not None and texts(stored) == texts(fresh):
+    if stored and texts(nbformat.reads(stored, as_version=4)) == texts(fresh):
         return stored
-    return fresh
+    return nbformat.writes(fresh) + "\n"
 
 
-def committed(path: Path) -> NotebookNode | None:
-    """A notebook as the last commit has it; None without git, or without a commit of it."""
+def committed(path: Path) -> str:
+    """A file's text as the last commit has it; "" without git, or without a commit of it."""
     command = ["git", "-C", str(path.parent), "show", f"HEAD:./{path.name}"]
     try:
-        done = subprocess.run(command, capture_output=True, check=True)
+        return subprocess.run(command, capture_output=True, check=True).stdout.decode()
     except (OSError, subprocess.CalledProcessError):
-        return None
-    notebook: NotebookNode = nbformat.reads(done.stdout.decode(), as_version=4)
-    return notebook
+        return ""
 
 
 def texts(notebook: NotebookNode) -> list[str]:
@@ -73,11 +71,11 @@ def restore_lesson(lesson: Lesson, notebooks: Path = NOTEBOOKS) -> Path | None:
     Raises:
         FileNotFoundError: the lesson has no source here; the old notebook stays as it was.
     """
-    fresh = nbformat.writes(shipped(lesson, notebooks))
+    fresh = shipped(lesson, notebooks)
     place = notebooks / lesson.notebook.name
     kept = place.with_name(f"{place.stem}.kept-{datetime.now():%Y%m%d-%H%M%S}.ipynb")
     existed = place.exists()
     if existed:
         place.rename(kept)
-    write_atomically(place, (fresh + "\n").encode())
+    write_atomically(place, fresh.encode())
     return kept if existed else None
