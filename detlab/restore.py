@@ -45,7 +45,7 @@ def shipped(lesson: Lesson, notebooks: Path) -> str:
     stored = committed(notebooks / lesson.notebook.name)
     if stored and texts(nbformat.reads(stored, as_version=4)) == texts(fresh):
         return stored
-    return nbformat.writes(fresh) + "\n"
+    return f"{nbformat.writes(fresh)}\n"
 
 
 def committed(path: Path) -> str:
