@@ -25,9 +25,7 @@ TORCHVISION_BODIES: Mapping[str, tuple[dict[str, str], list[int]]] = {
 """Where torchvision's classifiers leave their maps of stride 8, 16 and 32; the maps' channels."""
 EARLY_LAYERS: Mapping[str, tuple[str, ...]] = {
     "mobilenet_v2": tuple(f"features.{block}." for block in range(7)),
-    "resnet18": ("conv1.", "bn1.", "layer1."),
-    "resnet34": ("conv1.", "bn1.", "layer1."),
-    "resnet50": ("conv1.", "bn1.", "layer1."),
+    **dict.fromkeys(("resnet18", "resnet34", "resnet50"), ("conv1.", "bn1.", "layer1.")),
 }
 """What sees edges and colours, in any picture alike: ImageNet's weights are kept there."""
 
@@ -101,7 +99,7 @@ def build_backbone(
         name: "tiny", or one of torchvision's: mobilenet_v2, resnet18, resnet34, resnet50.
         channels: of every pyramid level.
         pretrained: start from torchvision's ImageNet weights, downloaded to TORCH_HOME; the early
-            layers keep them, which saves the half of a training step.
+            layers keep them, which saves up to half of a training step.
         num_levels: 3, or 5 with strides 64 and 128 for large pictures, as RetinaNet has.
 
     Raises:
