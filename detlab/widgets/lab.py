@@ -124,6 +124,7 @@ class Lab(widgets.VBox):
         def act(_: Any) -> None:
             if name == "reset":
                 self._header.reached = False
+                self.canvas.selected = -1
             with self.hold_trait_notifications():
                 for trait, value in values.items():
                     setattr(self, trait, value)

@@ -119,13 +119,10 @@ class MatchLab(Lab):
             items.append(
                 Words(f"No anchor answers for: {alone}. The network learns nothing about them.")
             )
-        nobody = int(lost.sum())
-        tail = (
-            f", {nobody} objects without an anchor"
-            if nobody != 1
-            else ", 1 object without an anchor"
-        )
-        return f"{self.num_positive} positive anchors{tail if nobody else ''}", items
+        result = count_of(self.num_positive, "positive anchor")
+        if lost.any():
+            result += f", {count_of(int(lost.sum()), 'object')} without an anchor"
+        return result, items
 
     def _colour(self, lost: Tensor) -> None:
         states = torch.full((len(self.matches),), STATE["negative"], dtype=torch.uint8)
@@ -140,6 +137,15 @@ class MatchLab(Lab):
         self.canvas.arrows = [
             arrow_to(box, self.canvas.image_size) for box in self.target["boxes"][lost].tolist()
         ]
+
+
+def count_of(number: int, what: str) -> str:
+    """A number of things in words.
+
+    >>> count_of(1, "object"), count_of(2, "object")
+    ('1 object', '2 objects')
+    """
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def arrow_to(box: Sequence[float], image_size: tuple[int, int]) -> dict[str, Any]:

@@ -110,9 +110,11 @@ def draw_chart(axes: Axes, chart: Chart) -> None:
     """The curves and the dot."""
     for (name, points), style in zip(chart.curves.items(), ("-", "--", ":"), strict=False):
         axes.plot([x for x, _ in points], [y for _, y in points], style, color=INK, label=name)
-    for name, point in zip(chart.names, next(iter(chart.curves.values())), strict=False):
+    named = zip(chart.names, next(iter(chart.curves.values())), strict=False)
+    for row, (name, point) in enumerate(named):
+        beside = (6, -9) if row % 2 else (6, 3)
         axes.plot(*point, "o", color=INK, markersize=4)
-        axes.annotate(name, point, (6, 3), textcoords="offset points", size=7, color=SOFT)
+        axes.annotate(name, point, beside, textcoords="offset points", size=7, color=SOFT)
     if chart.dot:
         axes.plot(*chart.dot, "o", color="#1976d2", markersize=8, markeredgecolor="white")
     if len(chart.curves) > 1:

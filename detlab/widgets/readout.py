@@ -131,7 +131,7 @@ class Chart:
     x_range: tuple[float, float] = (0.0, 1.0)
     y_range: tuple[float, float] = (0.0, 1.0)
     names: Sequence[str] = ()
-    """Written beside the points of the first curve."""
+    """Written beside the points of the first curve, above and below in turn: some are close."""
 
     def html(self) -> str:
         """A small SVG of 380 x 220."""
@@ -149,10 +149,12 @@ class Chart:
             path = "L".join("{:.0f} {:.0f}".format(*at(x, y)) for x, y in points)
             if path:
                 parts.append(f'<path class="dl-curve dl-curve-{row}" d="M{path}"/>')
-        for name, point in zip(self.names, next(iter(self.curves.values())), strict=False):
+        named = zip(self.names, next(iter(self.curves.values())), strict=False)
+        for row, (name, point) in enumerate(named):
             x, y = at(*point)
+            beside = y + 16 if row % 2 else y - 6
             parts.append(f'<circle class="dl-point" cx="{x:.1f}" cy="{y:.1f}" r="4"/>')
-            parts.append(f'<text x="{x + 9:.1f}" y="{y - 5:.1f}">{escape(name)}</text>')
+            parts.append(f'<text x="{x + 9:.1f}" y="{beside:.1f}">{escape(name)}</text>')
         for value, x, y, anchor in (
             (self.x_range[0], left, bottom + 15, "middle"),
             (self.x_range[1], right, bottom + 15, "end"),

@@ -1,5 +1,7 @@
 """The lambda lab shows runs as they are."""
 
+import re
+
 import pytest
 import torch
 from matplotlib.figure import Figure
@@ -49,3 +51,12 @@ def test_every_run_has_its_dot_and_the_one_that_is_shown_a_larger_one():
     sizes = [line.get_markersize() for line in axes.lines if line.get_marker() == "o"]
     assert len(sizes) == 3
     assert sizes[2] > sizes[0] == sizes[1]
+
+
+def test_the_names_of_neighbours_stand_above_and_below():
+    scene = crowd()
+    lab = LambdaLab([scene.image] * 2, [scene.target] * 2, runs(), NAMES)
+    heights = [float(y) for y in re.findall(r'y="([\d.]+)">λ', lab.panel.value)]
+    dots = [float(y) for y in re.findall(r'dl-point" cx="[\d.]+" cy="([\d.]+)"', lab.panel.value)]
+    assert heights[0] < dots[0]
+    assert heights[1] > dots[1]

@@ -117,6 +117,9 @@ def test_a_click_says_why_a_box_is_gone(lab):
     lab.canvas.selected = row
     iou = box_iou(lab.boxes[[row]], lab.boxes[[by]]).item()
     assert f"IoU {iou:.2f} &gt; 0.50" in lab.below.value
+    lab.preset("reset")
+    assert lab.canvas.selected == -1
+    assert "Clicked" not in lab.below.value
 
 
 def test_missed_and_doubled_objects_are_counted():
