@@ -52,6 +52,12 @@ def test_an_unknown_row_is_refused(capsys):
     assert bench.parse_arguments(["--only", "nms", "slow"]).only == ["nms", "slow"]
 
 
+def test_the_least_widget_answers_with_what_it_was_asked():
+    widget = labs.RoundTrip()
+    widget.asked = 17
+    assert widget.answered == 17
+
+
 def test_every_stop_of_the_slider_is_another_picture():
     """Otherwise nothing would be repainted, and the benchmark would wait in vain."""
     lab = labs.nms_lab()

@@ -25,7 +25,7 @@ def robust_by_mean(values: Tensor) -> Tensor:
 
 
 def robust_by_mean_of_a_sample(values: Tensor) -> Tensor:
-    """The usual z-score, as torch takes the standard deviation, with nothing below it."""
+    """The usual z-score, as torch takes the standard deviation, with no floor under it."""
     return (values - values.mean()) / values.std()
 
 
@@ -38,6 +38,17 @@ def robust_from_the_mean(values: Tensor) -> Tensor:
 def robust_over_deviation(values: Tensor) -> Tensor:
     """Away from the median, in standard deviations."""
     return (values - values.median()) / values.std(correction=0).clamp(min=LEAST)
+
+
+def robust_over_deviation_of_a_sample(values: Tensor) -> Tensor:
+    """The same, as torch takes the standard deviation, with no floor under it."""
+    return (values - values.median()) / values.std()
+
+
+def robust_over_distance(values: Tensor) -> Tensor:
+    """In median distances, with no floor under them."""
+    away = values - values.median()
+    return away / away.abs().median()
 
 
 def robust_unscaled(values: Tensor) -> Tensor:
@@ -105,10 +116,11 @@ robust_scores = Exercise(
             "One value far away pulls both towards itself, and hides. Take the median of the"
             " values, and the median of their distances from it.",
         ),
-        "mean and standard deviation were taken, with nothing below the division": (
+        "mean and standard deviation were taken, with no floor under the divisor": (
             robust_by_mean_of_a_sample,
             "Two things. Take medians, of the values and of their distances from it: means are"
-            " pulled by what is far away. And divide by at least 1e-6: equal values are no NaN.",
+            " pulled by what is far away. And divide by at least 1e-6: equal values score 0, not"
+            " NaN.",
         ),
         "the middle was a mean": (
             robust_from_the_mean,
@@ -118,6 +130,15 @@ robust_scores = Exercise(
             robust_over_deviation,
             "One value far away makes the standard deviation large, and so itself usual. Take"
             " 1.4826 times the median distance.",
+        ),
+        "the spread was a standard deviation, with no floor under it": (
+            robust_over_deviation_of_a_sample,
+            "Two things. Take 1.4826 times the median distance: one value far away makes the"
+            " standard deviation large, and so itself usual. And divide by at least 1e-6.",
+        ),
+        "the distances were not scaled, with no floor under them": (
+            robust_over_distance,
+            "Two things. Multiply the median distance by 1.4826, and divide by at least 1e-6.",
         ),
         "the distances were not scaled by 1.4826": (
             robust_unscaled,
@@ -194,7 +215,7 @@ def fit_added_up(shapes: Tensor, anchor_shapes: Tensor) -> Tensor:
 
 
 def fit_by_number(shapes: Tensor, anchor_shapes: Tensor) -> Tensor:
-    """The rows of the best anchors, averaged."""
+    """The numbers of the best anchors, averaged."""
     return shape_iou(shapes, anchor_shapes).argmax(dim=1).float().mean()
 
 
@@ -269,7 +290,7 @@ mean_best_iou = Exercise(
     mistakes={
         "each anchor chose its best box": (
             fit_of_anchors,
-            "Each *box* chooses among the anchors. The table is [N, S]: dim=1 has the anchors.",
+            "Each *box* chooses among the anchors. The table is [N, S]: take the best along dim=1.",
         ),
         "all pairs were averaged": (
             fit_of_all_pairs,
@@ -285,7 +306,7 @@ mean_best_iou = Exercise(
             "Each box may choose another anchor: first the best of each row, then the mean.",
         ),
         "the best were added up": (fit_added_up, "A mean over the boxes is wanted: .mean()."),
-        "the rows of the anchors were averaged": (
+        "the numbers of the best anchors were averaged": (
             fit_by_number,
             "argmax says *which* anchor, amax says how well it fits.",
         ),
@@ -377,6 +398,23 @@ def starts_too_few(length: int, tile: int, overlap: float = tiling.OVERLAP) -> l
     return starts_spread(length, tile, max(1, int((length - tile) / (tile * (1 - overlap)))))
 
 
+def starts_counted_from_length(
+    length: int, tile: int, overlap: float = tiling.OVERLAP
+) -> list[int]:
+    """As if the first tile needed a step, too."""
+    if length <= tile:
+        return [0]
+    return starts_spread(length, tile, math.ceil(length / (tile * (1 - overlap))))
+
+
+def starts_of_whole_steps(length: int, tile: int, overlap: float = tiling.OVERLAP) -> list[int]:
+    """The step rounded, and then repeated."""
+    if length <= tile:
+        return [0]
+    steps = math.ceil((length - tile) / (tile * (1 - overlap)))
+    return [step * round((length - tile) / steps) for step in range(steps + 1)]
+
+
 def starts_unguarded(length: int, tile: int, overlap: float = tiling.OVERLAP) -> list[int]:
     """A picture smaller than a tile was not thought of."""
     return starts_spread(length, tile, math.ceil((length - tile) / (tile * (1 - overlap))))
@@ -460,12 +498,21 @@ tile_starts = Exercise(
         ),
         "the last tile is missing": (
             starts_without_last,
-            "So many steps lie between one tile more: range(steps + 1).",
+            "n steps lead from the first tile to the last, so there are n + 1 tiles:"
+            " range(steps + 1).",
         ),
         "the number of steps was rounded down": (
             starts_too_few,
-            "Then the tiles share less than was asked for. Half a step more is a whole tile more:"
-            " math.ceil.",
+            "If 2.2 steps are needed, 2 leave too little overlap: round up, with math.ceil.",
+        ),
+        "the steps were counted in the whole length": (
+            starts_counted_from_length,
+            "The first tile needs no step. Count how many steps lie in length − tile.",
+        ),
+        "the step was rounded before it was repeated": (
+            starts_of_whole_steps,
+            "Rounded steps add up to a wrong end. Round each start: round(step · (length − tile) /"
+            " steps).",
         ),
         "a picture smaller than a tile was not thought of": (
             starts_unguarded,
@@ -474,8 +521,8 @@ tile_starts = Exercise(
         "decimals were cut off": (starts_cut_off, "To the nearest pixel: round(), not int()."),
         "the last tile begins where the picture ends": (
             starts_over_length,
-            "The first tile begins at 0 and the last one at length − tile: that is the way to"
-            " divide into steps.",
+            "The first tile begins at 0 and the last one at length − tile. Divide that distance"
+            " into equal steps, not length.",
         ),
         "the middle of each tile was given": (
             starts_in_the_middle,
@@ -486,8 +533,8 @@ tile_starts = Exercise(
         "From the first tile's start to the last one's it is length − tile pixels. If that is 0"
         " or less, one tile is enough.",
         "A step may be tile · (1 − overlap) long. How many steps at least? math.ceil of a"
-        " quotient.",
-        "steps = math.ceil((length - tile) / (tile * (1 - overlap))); then"
+        " quotient, after import math.",
+        "import math; steps = math.ceil((length - tile) / (tile * (1 - overlap))); then"
         " round(step * (length - tile) / steps) for step in range(steps + 1).",
     ],
     draw=draw_tiles,

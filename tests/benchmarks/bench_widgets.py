@@ -229,6 +229,31 @@ def in_words(values: Sequence[float], unit: str = "ms", digits: int = 0) -> str:
     return f"median {middle}, p95 {high} {unit} ({ends})"
 
 
+# ---------------------------------------------------------------- what the machine allows
+
+
+def measure_round_trip(place: Place, options: argparse.Namespace) -> list[Row]:
+    """A number to the kernel and back: no row below can be faster than this one."""
+    tour = back_and_forth([share / 20 for share in range(1, 20)], WARM_UP + options.events)
+    watched = {"text": {"selector": ".round-trip"}}
+    with place.notebook("round_trip", "labs.RoundTrip()", shows=".round-trip") as page:
+        pad = page.locator(".round-trip").bounding_box()
+        assert pad, "nothing to move over"
+        row = pad["y"] + pad["height"] / 2
+        places = [(pad["x"] + share * pad["width"], row) for share in tour]
+        marks = [time_move(page, place, watched) for place in places][WARM_UP:]
+    trip = delays(marks, "text")
+    return [
+        Row(
+            "a widget that only sends a number to the kernel and shows what comes back",
+            "–",
+            in_words(trip),
+            None,
+            {"marks": marks},
+        )
+    ]
+
+
 # ---------------------------------------------------------------- a slider over 100 boxes
 
 
@@ -491,6 +516,7 @@ def measure_training(place: Place, options: argparse.Namespace) -> list[Row]:
 
 
 MEASUREMENTS: dict[str, Callable[[Place, argparse.Namespace], list[Row]]] = {
+    "round-trip": measure_round_trip,
     "nms": measure_nms,
     "drag": measure_drag,
     "anchors": measure_anchors,

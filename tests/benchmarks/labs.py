@@ -6,8 +6,10 @@ from functools import cache, partial
 from itertools import islice
 from typing import Any
 
+import anywidget
 import ipywidgets as widgets
 import torch
+import traitlets
 from IPython.display import display
 from matplotlib import pyplot as plt
 from torch import Tensor
@@ -22,6 +24,7 @@ from detlab.train import TrainConfig, fit
 from detlab.transforms import Augmented
 from detlab.types import Detection
 from detlab.widgets import IoULab, MatchLab, NMSLab, TrainingView
+from detlab.widgets.canvas import FROM_HAND
 
 SIDE = 512  # pixels of the picture, and of its width on the screen
 BOXES = 100
@@ -47,6 +50,36 @@ def candidates(scene: Scene, count: int = BOXES) -> Detection:
     return Detection(
         boxes=moved.clamp(0, SIDE), labels=scene.labels[objects], scores=scores.clamp(0.02, 1)
     )
+
+
+# ---------------------------------------------------------------- the least that can be
+
+
+class RoundTrip(anywidget.AnyWidget):
+    """Where the pointer is goes to the kernel, and comes back as text: no lab can be faster."""
+
+    _esm = """
+    export default {
+      render({ model, el }) {
+        const pad = document.createElement("div");
+        pad.className = "round-trip";
+        pad.style = "width: 512px; height: 60px";
+        pad.textContent = "-";
+        pad.addEventListener("pointermove", ({ offsetX }) => {
+          model.set("asked", Math.round(offsetX));
+          model.save_changes();
+        });
+        model.on("change:answered", () => (pad.textContent = model.get("answered")));
+        el.append(pad);
+      },
+    };
+    """
+    asked = traitlets.Int(0).tag(**FROM_HAND)
+    answered = traitlets.Int(0).tag(sync=True)
+
+    @traitlets.observe("asked")
+    def _answer(self, change: Any) -> None:
+        self.answered = change["new"]
 
 
 # ---------------------------------------------------------------- one slider, two ways
