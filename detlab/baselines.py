@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 
 from detlab.anchors import anchor_shapes
-from detlab.boxes import clip_boxes, cxcywh_to_xyxy
+from detlab.boxes import clip_boxes, cxcywh_to_xyxy, scale_boxes
 from detlab.images import fitted_size, image_size
 from detlab.model import DetectorConfig
-from detlab.postprocess import scale_boxes
 from detlab.types import Detection, Target
 
 Find = Callable[[list[Tensor]], list[Detection]]

@@ -1,7 +1,7 @@
 """Geometry of boxes: formats, area, overlap.
 
 Boxes are x1 y1 x2 y2 in pixels, continuous: the box of pixel 0 is 0 to 1, so width is x2 − x1.
-Stands on types.py; everything else stands on this.
+Stands on nothing; almost everything else stands on this.
 
 GIoU is from Rezatofighi et al., "Generalized Intersection over Union", CVPR 2019.
 """
@@ -57,8 +57,20 @@ def normalise_boxes(
     >>> normalise_boxes(torch.tensor([[10.0, 20.0, 50.0, 40.0]]), image_size=(80, 100))
     tensor([[0.1000, 0.2500, 0.5000, 0.5000]])
     """
-    height, width = image_size
-    return boxes / boxes.new_tensor([width, height, width, height])
+    return scale_boxes(boxes, image_size, (1, 1))
+
+
+def scale_boxes(
+    boxes: Float[Tensor, "N 4"], image_size: tuple[int, int], wanted_size: tuple[int, int]
+) -> Float[Tensor, "N 4"]:
+    """Boxes on one size of a picture to boxes on another; sizes are (height, width).
+
+    >>> scale_boxes(torch.tensor([[1.0, 2.0, 3.0, 4.0]]), (10, 20), (20, 60))
+    tensor([[3., 4., 9., 8.]])
+    """
+    (height, width), (wanted_height, wanted_width) = image_size, wanted_size
+    x, y = wanted_width / width, wanted_height / height
+    return boxes * boxes.new_tensor([x, y, x, y])
 
 
 def box_area(boxes: Float[Tensor, "N 4"]) -> Float[Tensor, " N"]:

@@ -17,13 +17,14 @@ from torch.utils.data import Dataset
 from torchvision.datasets import CocoDetection, VOCDetection
 
 from detlab import download
+from detlab.boxes import scale_boxes
 from detlab.corrections import CORRECTED, corrected_splits
 from detlab.defects import sound_part
 from detlab.folders import list_splits, read_share, read_split
 from detlab.formats import coco_annotations, voc_annotations
-from detlab.images import batch_images
+from detlab.images import batch_images, image_size
 from detlab.pictures import read_picture
-from detlab.records import Annotations, DataError, Record
+from detlab.records import Annotations, DataError
 from detlab.reef import TRAIN_SEED, Reef, ReefConfig
 from detlab.types import check_target
 
@@ -80,7 +81,8 @@ class FolderDataset(Dataset[Item]):
         """Decode a picture; its boxes are in the pixels of the tensor that comes back."""
         record = self.records[index]
         image = self._picture(index)
-        boxes = record.boxes * stretch(record, image)
+        assert record.image_size is not None  # a sound record has been measured
+        boxes = scale_boxes(record.boxes, record.image_size, image_size(image))
         return image, {"boxes": boxes, "labels": record.labels, "image_id": torch.tensor(index)}
 
     def _picture(self, index: int) -> UInt8[Tensor, "3 H W"]:
@@ -90,13 +92,6 @@ class FolderDataset(Dataset[Item]):
         if self._kept is not None:
             self._kept[index] = image
         return image
-
-
-def stretch(record: Record, image: Tensor) -> Tensor:
-    """How much wider and higher than its file a picture is, for x1 y1 x2 y2."""
-    assert record.image_size is not None  # a sound record has been measured
-    down, right = (new / old for new, old in zip(image.shape[1:], record.image_size, strict=True))
-    return torch.tensor([right, down, right, down])
 
 
 def collate(

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from detlab.anchors import Decode, decode_deltas
-from detlab.boxes import box_iou, clip_boxes
+from detlab.boxes import box_iou, clip_boxes, scale_boxes
 from detlab.classify import softmax
 from detlab.images import batch_images, fit_image, image_size
 from detlab.types import Activation, Detection, Predictions
@@ -141,6 +141,9 @@ def soft_nms_steps(
 ) -> Iterator[tuple[int, Float[Tensor, " N"]]]:
     """The decisions of Soft-NMS one by one: the row that was taken, and all scores after that.
 
+    Raises:
+        ValueError: sigma is not above 0.
+
     >>> boxes = torch.tensor([[0.0, 0.0, 10.0, 10.0], [0.0, 0.0, 10.0, 5.0]])
     >>> [row for row, _ in soft_nms_steps(boxes, torch.tensor([0.8, 1.0]))]
     [1, 0]
@@ -238,28 +241,34 @@ def select_detections(
     detections = []
     for row, size in enumerate(image_sizes):
         boxes, labels, scores = candidates(predictions, row, size, score_threshold, max_candidates)
-        rivals = labels if per_class else torch.zeros_like(labels)  # zeros: one class of all
-        if soft_sigma is None:
-            keep = nms_per_class(boxes, rivals, scores, iou_threshold, nms)[:max_detections]
-        else:
-            scores = soft_nms(separate_classes(boxes, rivals), scores, soft_sigma)
-            order = scores.argsort(descending=True, stable=True)[:max_detections]
-            keep = order[scores[order] > score_threshold]
-        detections.append(Detection(boxes=boxes[keep], labels=labels[keep], scores=scores[keep]))
+        raw = Detection(boxes=boxes, labels=labels, scores=scores)
+        detections.append(
+            suppress(
+                raw, score_threshold, iou_threshold, max_detections, per_class, nms, soft_sigma
+            )
+        )
     return detections
 
 
-def scale_boxes(
-    boxes: Float[Tensor, "N 4"], image_size: tuple[int, int], wanted_size: tuple[int, int]
-) -> Float[Tensor, "N 4"]:
-    """Boxes on one size of a picture to boxes on another.
-
-    >>> scale_boxes(torch.tensor([[1.0, 2.0, 3.0, 4.0]]), (10, 20), (20, 60))
-    tensor([[3., 4., 9., 8.]])
-    """
-    (height, width), (wanted_height, wanted_width) = image_size, wanted_size
-    x, y = wanted_width / width, wanted_height / height
-    return boxes * boxes.new_tensor([x, y, x, y])
+def suppress(
+    raw: Detection,
+    score_threshold: float = 0.3,
+    iou_threshold: float = 0.5,
+    max_detections: int = 100,
+    per_class: bool = True,
+    nms: Nms = torchvision.ops.nms,
+    soft_sigma: float | None = None,
+) -> Detection:
+    """Raw boxes of one image to one box per object, best score first; see `select_detections`."""
+    boxes, labels, scores = raw["boxes"], raw["labels"], raw["scores"]
+    rivals = labels if per_class else torch.zeros_like(labels)  # zeros: one class of all
+    if soft_sigma is None:
+        keep = nms_per_class(boxes, rivals, scores, iou_threshold, nms)[:max_detections]
+    else:
+        scores = soft_nms(separate_classes(boxes, rivals), scores, soft_sigma)
+        order = scores.argsort(descending=True, stable=True)[:max_detections]
+        keep = order[scores[order] > score_threshold]
+    return Detection(boxes=boxes[keep], labels=labels[keep], scores=scores[keep])
 
 
 @torch.no_grad()
@@ -272,6 +281,7 @@ def detect(
     """Pictures to boxes, everything included: evaluation mode, no gradients, any sizes.
 
     Only pictures of one size share a batch: the network would see objects on the edge of padding.
+    All of one size go through at once; hand in fewer where memory is short.
 
     Args:
         detector: a Detector, or anything else that maps a batch of images to Predictions.
@@ -280,7 +290,7 @@ def detect(
         options: thresholds and the like, see `select_detections`.
 
     Returns:
-        One dict per image; boxes in pixels of the image as it was given.
+        One dict per image, on the detector's device; boxes in pixels of the image as it was given.
     """
     fitted = [fit_image(image, longest_side) for image in images]
     detections: dict[int, Detection] = {}

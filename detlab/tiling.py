@@ -14,11 +14,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from detlab.images import image_size
-from detlab.postprocess import detect, nms_per_class
+from detlab.postprocess import detect, suppress
 from detlab.types import Detection, Predictions
 
 OVERLAP = 0.25
 """Share of a tile that the next one sees, too: an object so large is whole in one of them."""
+OF_A_BATCH = ("max_candidates", "candidates")
+"""Options of `select_detections` that `suppress` has no use for."""
 
 
 def tile_starts(length: int, tile: int, overlap: float = OVERLAP) -> list[int]:
@@ -83,11 +85,9 @@ def detect_in_tiles(
     image: Tensor,
     longest_side: int | None,
     tile: int,
-    iou_threshold: float = 0.5,
-    max_detections: int = 100,
     **options: Any,
 ) -> Detection:
-    """Detect in the whole picture and in its tiles, and join what was found by NMS per class.
+    """Detect in the whole picture and in its tiles, and join what was found by NMS once more.
 
     A tile is scaled to the size of the network as a whole picture is, so small objects become
     larger for it. What a tile cuts off stands whole in the next tile or in the whole picture.
@@ -97,14 +97,12 @@ def detect_in_tiles(
         image: [3, H, W].
         longest_side: pixels to which picture and tiles are scaled for the network.
         tile: side of a tile, in pixels of the picture.
-        iou_threshold: of two boxes that overlap more, the better stays, 0 to 1.
-        max_detections: the best so many stay.
         options: of `postprocess.select_detections`.
     """
     size = image_size(image)
-    options = {"iou_threshold": iou_threshold, "max_detections": max_detections, **options}
+    tiles = tile_boxes(size, tile)
     parts = detect(detector, [image], longest_side, **options)
-    for view in tile_boxes(size, tile):
+    for view in tiles if len(tiles) > 1 else ():  # a single one is the whole picture
         left, top, right, bottom = view.int().tolist()
         [part] = detect(detector, [image[:, top:bottom, left:right]], longest_side, **options)
         boxes = part["boxes"] + view[[0, 1, 0, 1]].to(part["boxes"].device)
@@ -114,5 +112,5 @@ def detect_in_tiles(
     boxes, labels, scores = (
         torch.cat([part[key] for part in parts]) for key in ("boxes", "labels", "scores")
     )
-    keep = nms_per_class(boxes, labels, scores, iou_threshold)[:max_detections]
-    return Detection(boxes=boxes[keep], labels=labels[keep], scores=scores[keep])
+    of_one_image = {name: options[name] for name in options if name not in OF_A_BATCH}
+    return suppress(Detection(boxes=boxes, labels=labels, scores=scores), **of_one_image)

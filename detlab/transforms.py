@@ -22,7 +22,7 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 from torchvision.tv_tensors import BoundingBoxes, Image
 
-from detlab.boxes import box_area, clip_boxes
+from detlab.boxes import box_area, clip_boxes, scale_boxes
 
 Transforms = Callable[[Image, dict[str, Any]], tuple[Tensor, dict[str, Any]]]
 """Takes and gives a picture and its target, as torchvision's v2 transforms do."""
@@ -111,12 +111,13 @@ def resize_batch(
         factor: how much larger; the sides are rounded to a multiple.
         multiple: the coarsest stride of the network, in pixels.
     """
-    before = images.shape[-2:]
-    after = [max(multiple, round(side * factor / multiple) * multiple) for side in before]
-    down, right = (new / old for new, old in zip(after, before, strict=True))
-    stretch = torch.tensor([right, down, right, down])
-    resized = functional.resize(images, after, antialias=True)
-    return resized, [{**target, "boxes": target["boxes"] * stretch} for target in targets]
+    before = (images.shape[2], images.shape[3])
+    height, width = (max(multiple, round(side * factor / multiple) * multiple) for side in before)
+    resized = functional.resize(images, [height, width], antialias=True)
+    return resized, [
+        {**target, "boxes": scale_boxes(target["boxes"], before, (height, width))}
+        for target in targets
+    ]
 
 
 class Augmented(Dataset[tuple[Tensor, dict[str, Any]]]):

@@ -11,14 +11,13 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from detlab.anchors import encode_boxes
-from detlab.boxes import box_iou, xywh_to_xyxy
+from detlab.boxes import box_iou, scale_boxes, xywh_to_xyxy
 from detlab.model import DetectorConfig, build_detector
 from detlab.postprocess import (
     detect,
     evaluation_mode,
     nms,
     nms_per_class,
-    scale_boxes,
     select_candidates,
     select_detections,
     separate_classes,

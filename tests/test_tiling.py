@@ -87,6 +87,35 @@ def test_without_tiles_it_would_be_missed():
     assert len(found["boxes"]) == 0  # one tile, as large as the picture
 
 
+def counted(detector):
+    """The same detector, and a list that grows with each call."""
+    calls = []
+    return lambda images: (calls.append(len(images)), detector(images))[1], calls
+
+
+@pytest.mark.parametrize(("tile", "looks"), [(150, 1), (64, 1 + 2 * 3)])
+def test_a_picture_of_one_tile_is_looked_at_once(tile, looks):
+    detector, calls = counted(finds_bright_pixels)
+    detect_in_tiles(detector, starry((10, 20)), None, tile)
+    assert len(calls) == looks
+
+
+def two_names_for_each(images):
+    """The same boxes, each with two classes, the second a little less sure."""
+    seen = finds_bright_pixels(images)
+    third = seen.logits[:, :, 1:] - 0.5
+    return seen._replace(logits=torch.cat([seen.logits, third], dim=2))
+
+
+def test_options_hold_where_the_parts_are_joined_too():
+    image = starry((10, 20))
+    both = detect_in_tiles(two_names_for_each, image, None, tile=64)
+    one = detect_in_tiles(two_names_for_each, image, None, tile=64, per_class=False)
+    assert (sorted(both["labels"].tolist()), one["labels"].tolist()) == ([1, 2], [1])
+    mine = {"nms": lambda boxes, scores, iou_threshold: torch.arange(0), "max_candidates": 9}
+    assert len(detect_in_tiles(two_names_for_each, image, None, tile=64, **mine)["boxes"]) == 0
+
+
 def test_at_most_so_many_stay_the_best_first():
     places = [(x, 20) for x in range(8, 140, 12)]
     found = detect_in_tiles(finds_bright_pixels, starry(*places), None, tile=64, max_detections=4)

@@ -12,11 +12,11 @@ from torch import Tensor
 from detlab.boxes import (
     cxcywh_to_xyxy,
     normalise_boxes,
+    scale_boxes,
     xywh_to_xyxy,
     xyxy_to_cxcywh,
     xyxy_to_xywh,
 )
-from detlab.postprocess import scale_boxes
 from detlab.widgets.canvas import BoxCanvas, check_box, check_image
 from detlab.widgets.lab import Goal, Lab
 from detlab.widgets.readout import Item, Row

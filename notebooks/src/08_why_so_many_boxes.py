@@ -13,10 +13,10 @@
 import torch
 
 from detlab import exercises, lesson, postprocess, reef
-from detlab.boxes import box_iou
+from detlab.boxes import box_iou, scale_boxes
 from detlab.draw import Layers, Picture, draw_grid, draw_layers
 from detlab.evaluate import count_found, match_image
-from detlab.postprocess import detect, scale_boxes, select_candidates, select_detections
+from detlab.postprocess import detect, select_candidates, select_detections
 from detlab.widgets import Commit, NMSLab
 
 seed = lesson.seed()
