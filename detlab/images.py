@@ -1,23 +1,29 @@
 """Pictures of any size to one batch.
 
-Stands on nothing; data.py and postprocess.py use it.
+Stands on nothing.
 """
 
 from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Shaped
 from torch import Tensor
 from torchvision.transforms.v2.functional import resize
 
 
-def image_size(image: Shaped[Tensor, "3 H W"]) -> tuple[int, int]:
-    """(height, width) of a picture, in pixels.
+def image_size(image: Tensor) -> tuple[int, int]:
+    """(height, width) of a [3, H, W] picture, in pixels.
+
+    Raises:
+        ValueError: not one picture [3, H, W].
 
     >>> image_size(torch.zeros(3, 480, 640))
     (480, 640)
     """
+    if image.ndim != 3:
+        raise ValueError(
+            f"want a picture [3, H, W], got {list(image.shape)}; pictures come as a list of them"
+        )
     _, height, width = image.shape
     return height, width
 
@@ -64,11 +70,16 @@ def batch_images(images: Sequence[Tensor], multiple: int = 32) -> Tensor:
     torch.Size([2, 3, 64, 64])
 
     Raises:
-        ValueError: no picture, or one that is not [3, H, W].
+        ValueError: no picture, one that is not [3, H, W], or bytes beside shares of one.
     """
     shapes = [tuple(image.shape) for image in images]
     if not shapes or any(len(shape) != 3 or shape[0] != 3 for shape in shapes):
         raise ValueError(f"want pictures [3, H, W], got {shapes}")
+    if len({image.dtype for image in images}) > 1:
+        raise ValueError(
+            "want all pictures uint8 (0 to 255), or all float (0 to 1); "
+            f"got {sorted({str(image.dtype) for image in images})}"
+        )
     height = -(-max(shape[1] for shape in shapes) // multiple) * multiple
     width = -(-max(shape[2] for shape in shapes) // multiple) * multiple
     if all(shape[1:] == (height, width) for shape in shapes):

@@ -86,6 +86,17 @@ def test_what_is_no_picture_is_refused_with_its_shape(images):
         batch_images(images)
 
 
+def test_bytes_beside_shares_of_one_are_refused():
+    images = [torch.rand(3, 8, 8), torch.zeros(3, 8, 8, dtype=torch.uint8)]
+    with pytest.raises(ValueError, match="want all pictures uint8"):
+        batch_images(images)
+
+
+def test_a_batch_where_one_picture_is_wanted_is_refused():
+    with pytest.raises(ValueError, match=r"want a picture \[3, H, W\], got \[2, 3, 8, 8\]"):
+        image_size(torch.rand(2, 3, 8, 8))
+
+
 @given(lengths, lengths)
 def test_the_size_is_height_before_width_as_torchvision_says(height, width):
     image = torch.empty(3, height, width, dtype=torch.uint8)
