@@ -27,6 +27,8 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 PRIOR = 0.01
 """What an untrained sigmoid detector believes of every anchor and class: almost surely nothing."""
+SILENT = -20.0
+"""As a logit a score of two in a billion."""
 
 MakeAnchors = Callable[[Tensor, Sequence[Tensor]], Tensor]
 """Images [B 3 H W] and maps [B C _ _] of each level to anchors [A 4]."""
@@ -208,7 +210,7 @@ def build_detector(config: DetectorConfig, grid: Grid = anchor_grid) -> Detector
     num_shapes = len(config.anchor_sizes[0]) * len(config.aspect_ratios)
     head = Head(config.channels, config.head_depth, num_shapes, config.num_classes)
     if config.activation == "sigmoid":
-        nn.init.constant_(cast(Tensor, head.classes.last.bias), -math.log((1 - PRIOR) / PRIOR))
+        start_quiet(head.classes)
     make_anchors = partial(
         anchors_on_maps,
         anchor_sizes=config.anchor_sizes,
@@ -216,6 +218,18 @@ def build_detector(config: DetectorConfig, grid: Grid = anchor_grid) -> Detector
         grid=grid,
     )
     return Detector(backbone, head, make_anchors, config.activation)
+
+
+@torch.no_grad()
+def start_quiet(classes: Branch) -> None:
+    """Let every class begin with a score of PRIOR, and background, which is no object, with none.
+
+    Among thousands of anchors few hold an object: starting at 0.5 the first loss would be huge.
+    The prior is from Lin et al., "Focal Loss", ICCV 2017.
+    """
+    bias = cast(Tensor, classes.last.bias).view(-1, classes.num_answers)  # [S, K]
+    bias.fill_(-math.log((1 - PRIOR) / PRIOR))
+    bias[:, 0] = SILENT
 
 
 def anchors_on_maps(

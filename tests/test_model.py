@@ -107,8 +107,9 @@ def test_levels_follow_each_other_as_the_anchors_do():
 
 
 def test_an_untrained_sigmoid_detector_believes_in_almost_nothing():
-    logits = small_detector()(torch.rand(1, 3, 64, 64)).logits
-    assert_close(logits.sigmoid(), torch.full_like(logits, PRIOR), atol=0.005, rtol=0)
+    scores = small_detector()(torch.rand(1, 3, 64, 64)).logits.sigmoid()
+    assert_close(scores[:, :, 1:], torch.full_like(scores[:, :, 1:], PRIOR), atol=0.005, rtol=0)
+    assert (scores[:, :, 0] < 1e-6).all()  # background is no object
     logits = small_detector(activation="softmax")(torch.rand(1, 3, 64, 64)).logits
     assert_close(logits.softmax(dim=2), torch.full_like(logits, 1 / 3), atol=0.1, rtol=0)
 
@@ -262,6 +263,12 @@ def test_a_converted_retinanet_keeps_its_mode_and_its_own_weights(retinanet):
         detector.head.classes.last.weight
         is not retinanet.head.classification_head.cls_logits.weight
     )
+
+
+def test_an_untrained_sigmoid_detector_never_reports_background():
+    (found,) = detect(small_detector(), [torch.rand(3, 64, 96)], score_threshold=0.001)
+    assert len(found["labels"]) > 0
+    assert (found["labels"] > 0).all()
 
 
 def test_a_detector_is_what_detect_takes():
