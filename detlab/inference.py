@@ -3,7 +3,6 @@
 Follows postprocess.py, coco.py and draw.py; serves run.py and the command line.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -93,14 +92,16 @@ def detect_files(
 
 
 def output_names(paths: Sequence[Path]) -> list[str]:
-    """NAME.png for each picture; where two have one name, its ending stays in: NAME_jpg.png.
+    """NAME.png for each picture of a folder; where two share a name, all keep their endings.
 
+    >>> output_names([Path("a.jpg"), Path("b.webp")])
+    ['a.png', 'b.png']
     >>> output_names([Path("a.jpg"), Path("b.jpg"), Path("b.png")])
-    ['a.png', 'b_jpg.png', 'b_png.png']
+    ['a.jpg.png', 'b.jpg.png', 'b.png.png']
     """
-    times = Counter(path.stem for path in paths)
-    endings = [path.suffix.replace(".", "_") if times[path.stem] > 1 else "" for path in paths]
-    return [f"{path.stem}{end}.png" for path, end in zip(paths, endings, strict=True)]
+    stems = [path.stem for path in paths]
+    names = stems if len(set(stems)) == len(stems) else [path.name for path in paths]
+    return [f"{name}.png" for name in names]
 
 
 def check_inputs(paths: Sequence[Path], outputs: Sequence[Path]) -> None:

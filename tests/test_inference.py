@@ -134,7 +134,9 @@ def test_a_result_never_replaces_its_picture(tmp_path):
 
 def test_results_have_names_of_their_own():
     names = output_names([Path("x/a.jpg"), Path("y/a.png"), Path("b.c.jpg"), Path("A.jpg")])
-    assert names == ["a_jpg.png", "a_png.png", "b.c.png", "A.png"]
+    assert names == ["a.jpg.png", "a.png.png", "b.c.jpg.png", "A.jpg.png"]
+    tricky = [Path("b.jpg"), Path("b.png"), Path("b_jpg.webp")]
+    assert len(set(output_names(tricky))) == 3
     assert output_names([]) == []
 
 
