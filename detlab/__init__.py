@@ -40,6 +40,7 @@ What there is to look at
     spoiled      a drawn set with the faults of real ones, planted and listed
 
 A detector's life
+    processes    several of them that train together
     batches      the order in which it sees its pictures
     train        one step, one run, on one processor or many
     checkpoint   weights, settings and class names in one file

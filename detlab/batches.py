@@ -9,11 +9,11 @@ from functools import lru_cache
 from typing import Any, cast
 
 import torch
-import torch.distributed as dist
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from detlab.data import collate
+from detlab.processes import num_processes, process_rank
 from detlab.transforms import resize_batch
 from detlab.types import Target
 
@@ -97,13 +97,3 @@ def load_batches(
             for target in targets
         ]
         yield images.to(device, non_blocking=True), cast(list[Target], moved)
-
-
-def process_rank() -> int:
-    """Which of the processes this is, from 0."""
-    return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
-
-
-def num_processes() -> int:
-    """How many processes train together."""
-    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1

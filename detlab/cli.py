@@ -25,10 +25,11 @@ from detlab.checkpoint import CheckpointError, load_checkpoint
 from detlab.coco import Metrics
 from detlab.files import finite
 from detlab.model import ConfigName
+from detlab.processes import process_group
 from detlab.records import Annotations, DataError
 from detlab.run import load_split, train_run
 from detlab.run_folder import CHECKPOINT, CURVES, PREDICTIONS, SETTINGS, RunError
-from detlab.train import NonFiniteLoss, TrainConfig, choose_device, process_group
+from detlab.train import NonFiniteLoss, TrainConfig, choose_device
 
 START = Path(__file__).parents[1] / "notebooks" / "00_start_here.ipynb"
 SMALLEST = 32
@@ -99,7 +100,7 @@ def train(
     """Train a detector, judge it, and write all about it into a folder.
 
     Args:
-        data: reef, bccd, aquarium, or a folder in COCO, VOC or YOLO layout.
+        data: a name from `detlab data list`, or a folder in COCO, VOC or YOLO layout.
         config: which detector; all but course start from ImageNet weights.
         device: where to train; auto takes a GPU where there is one.
         out: the folder to write to; runs/DATA-CONFIG if not given.
@@ -109,6 +110,7 @@ def train(
         settings: how long and how fast.
     """
     check_pixels("--image-size", image_size)
+    check_pixels("--crop", settings.crop)
     folder = out or Path("runs") / f"{Path(data).resolve().name}-{config}"
     place = device_named(device)
     try:
@@ -137,7 +139,7 @@ def evaluate(
 
     Args:
         checkpoint: written by `detlab train`.
-        data: reef, bccd, aquarium, or a folder in COCO, VOC or YOLO layout.
+        data: a name from `detlab data list`, or a folder in COCO, VOC or YOLO layout.
         split: which part of the data.
         device: where to compute.
         skip_bad: leave out faulty boxes and pictures instead of stopping.

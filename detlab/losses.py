@@ -9,7 +9,6 @@ from Liu et al., "SSD", ECCV 2016; Smooth L1 from Girshick, "Fast R-CNN", ICCV 2
 from collections.abc import Callable, Sequence
 
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
@@ -18,6 +17,7 @@ from detlab.anchors import Decode, Encode, decode_deltas, encode_boxes
 from detlab.boxes import paired_giou, paired_iou
 from detlab.classify import cross_entropy
 from detlab.matching import IGNORED, match_anchors
+from detlab.processes import mean_over_processes, num_processes
 from detlab.types import Activation, Predictions, Target
 
 Match = Callable[[Tensor, Tensor], Tensor]
@@ -254,10 +254,7 @@ def matched_loss(
 def positives_to_divide_by(positive: Bool[Tensor, "B A"]) -> Float[Tensor, ""]:
     """How many anchors the batch's losses are averaged over; at least one.
 
-    Where several processes train together, their mean: they then learn as one with all images.
+    Where several processes train together, their mean, at least one in all of them: they then learn
+    as one with all images.
     """
-    number = positive.sum().float()
-    if not (dist.is_available() and dist.is_initialized()):
-        return number.clamp(min=1)
-    dist.all_reduce(number)
-    return number.clamp(min=1) / dist.get_world_size()
+    return mean_over_processes(positive.sum().float()).clamp(min=1 / num_processes())

@@ -15,11 +15,9 @@ from typing import Any, cast
 from urllib.error import URLError
 
 import torch
-import torch.distributed as dist
 from torchvision.transforms import v2
 from tqdm import tqdm
 
-from detlab.batches import num_processes, process_rank
 from detlab.checkpoint import CheckpointInfo, save_checkpoint
 from detlab.coco import Metrics
 from detlab.data import FolderDataset, load_dataset
@@ -30,6 +28,7 @@ from detlab.fitting import box_shapes, fit_anchors
 from detlab.inference import judge
 from detlab.model import ConfigName, Detector, DetectorConfig, build_detector, named_config
 from detlab.postprocess import detect
+from detlab.processes import any_process, num_processes, one_after_the_other, process_rank
 from detlab.records import DataError
 from detlab.reef import Reef
 from detlab.run_folder import (
@@ -200,13 +199,13 @@ def learn(
                 show(bar, numbers)
                 if judged < (judged := evaluations_due(numbers["progress"])):
                     record_evaluation(folder, run, evaluate_average(run, val_set, settings))
-            stopping = on_any_process(interrupted(), next(run.detector.parameters()).device)
+            stopping = any_process(interrupted(), next(run.detector.parameters()).device)
             if stopping or run.seconds - saved > SAVE_EVERY:
-                saved = save(run, settings, folder)
+                saved = save(run, folder)
             if stopping:
                 raise Interrupted(f"stopped at step {run.step}, all saved in {folder}")
         bar.update(100 - bar.n)
-        save(run, settings, folder)
+        save(run, folder)
 
 
 def evaluations_due(progress: float) -> int:
@@ -282,25 +281,6 @@ def caught_interrupt() -> Iterator[Callable[[], bool]]:
         yield lambda: bool(seen)
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def on_any_process(here: bool, device: torch.device) -> bool:
-    """Whether something is so on one of the processes at least; all of them learn it."""
-    if num_processes() == 1:
-        return here
-    somewhere = torch.tensor(float(here), device=device)
-    dist.all_reduce(somewhere)
-    return somewhere.item() > 0
-
-
-@contextmanager
-def one_after_the_other() -> Iterator[None]:
-    """The first process goes ahead, so that what it downloads is there for the others."""
-    if process_rank() > 0:
-        dist.barrier()
-    yield
-    if process_rank() == 0 and num_processes() > 1:
-        dist.barrier()
 
 
 def draw_examples(detector: Detector, dataset: Any, settings: RunSettings) -> Any:

@@ -19,10 +19,10 @@ from typing import Any
 import torch
 import torchvision
 
-from detlab.batches import process_rank
 from detlab.coco import Metrics
 from detlab.files import append_line, to_json, write_atomically
 from detlab.model import Detector, DetectorConfig
+from detlab.processes import process_rank
 from detlab.train import Run, TrainConfig, load_run, save_run, start_run
 
 SETTINGS, METRICS, RESUME = "settings.json", "metrics.jsonl", "resume.safetensors"
@@ -76,7 +76,7 @@ def open_run(folder: Path, detector: Detector, settings: RunSettings, resume: bo
     if changes:
         raise RunError(f"{folder}: --resume wants the settings of that run, but {changes}")
     if (folder / RESUME).exists():
-        run, _ = load_run(folder / RESUME, detector, settings.training)
+        run = load_run(folder / RESUME, detector, settings.training)
     else:
         run = start_run(detector, settings.training)
     forget_after(folder, run.step)
@@ -118,10 +118,10 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> str:
     return ", ".join(sorted(filter(None, changes)))
 
 
-def save(run: Run, settings: RunSettings, folder: Path) -> float:
+def save(run: Run, folder: Path) -> float:
     """Write what a resumed run needs; gives the time of training that is now safe, in seconds."""
     if process_rank() == 0:
-        save_run(folder / RESUME, run, {"settings": asdict(settings)})
+        save_run(folder / RESUME, run)
     return run.seconds
 
 

@@ -10,29 +10,33 @@ authors' "SGDR", ICLR 2017; averaged weights from Polyak and Juditsky, 1992.
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import Dataset
 
-from detlab.batches import Batches, load_batches, num_processes
+from detlab.batches import Batches, load_batches
 from detlab.checkpoint import CheckpointError, read_tensors, write_tensors
 from detlab.losses import detection_loss
 from detlab.matching import match_anchors
 from detlab.model import Detector
+from detlab.processes import first_process_says, num_processes
 from detlab.types import Predictions, Target
 
 DEFAULT_SECONDS = 300.0
 """Five minutes of training bring the course's detector to its goal on two processor cores."""
+SHARES = (
+    *("warmup", "weight_decay", "average_decay", "vertical_flip"),
+    *("positive_iou", "negative_iou"),
+)
+"""Settings from 0 to 1."""
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 Weights = tuple[Tensor, ...] | list[Tensor]
 Loss = Callable[[Predictions, list[Target]], dict[str, Tensor]]
@@ -82,7 +86,11 @@ class TrainConfig:
     """Processes that load pictures; None: none on a CPU, up to 8 beside a GPU."""
 
     def __post_init__(self) -> None:
-        """Refuse settings that train nothing."""
+        """Refuse settings that train nothing.
+
+        Raises:
+            ValueError: says which, and what it may be.
+        """
         if self.seconds is not None and self.epochs is not None:
             raise ValueError(f"give seconds or epochs, not both: {self.seconds} and {self.epochs}")
         for name in ("seconds", "epochs", "batch_size", "learning_rate", "clip_norm", "crop"):
@@ -91,8 +99,16 @@ class TrainConfig:
                 raise ValueError(f"{name} is above 0, got {value}")
         if self.box_weight < 0:
             raise ValueError(f"box_weight scales a loss, it cannot be negative: {self.box_weight}")
-        if not 0 <= self.vertical_flip <= 1:
-            raise ValueError(f"vertical_flip is a chance, from 0 to 1, got {self.vertical_flip}")
+        for name in SHARES:
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is from 0 to 1, got {getattr(self, name)}")
+        if self.negative_iou > self.positive_iou:
+            raise ValueError(
+                "want negative_iou <= positive_iou, "
+                f"got {self.negative_iou} and {self.positive_iou}"
+            )
+        if self.workers is not None and self.workers < 0:
+            raise ValueError(f"workers is 0 or more, got {self.workers}")
         if self.multiscale < 1:
             raise ValueError(f"multiscale is 1, or a factor above it, got {self.multiscale}")
 
@@ -107,7 +123,7 @@ class Run:
 
     detector: Detector
     average: AveragedModel
-    """The weights of the last hundred steps or so, averaged: calmer than the last ones."""
+    """The weights of the last few hundred steps, averaged: calmer than the last ones."""
     optimizer: torch.optim.AdamW
     scaler: torch.amp.GradScaler
     step: int = 0
@@ -117,11 +133,8 @@ class Run:
         """Share of the run that is done; all processes agree with the first one's clock."""
         if config.epochs is not None:
             return self.step / (config.epochs * steps_an_epoch)
-        seconds = torch.tensor(self.seconds, dtype=torch.float64)
-        if num_processes() > 1:
-            seconds = seconds.to(next(self.detector.parameters()).device)
-            dist.broadcast(seconds, src=0)
-        return seconds.item() / (config.seconds or DEFAULT_SECONDS)
+        seconds = first_process_says(self.seconds, next(self.detector.parameters()).device)
+        return seconds / (config.seconds or DEFAULT_SECONDS)
 
 
 def start_run(detector: Detector, config: TrainConfig) -> Run:
@@ -295,38 +308,23 @@ def choose_dtype(precision: Precision, device: torch.device) -> torch.dtype:
     return torch.float32
 
 
-@contextmanager
-def process_group(device: torch.device) -> Iterator[None]:
-    """Join the other processes if torchrun started this one, and leave them at the end."""
-    if "WORLD_SIZE" not in os.environ or not dist.is_available():
-        yield
-        return
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    try:
-        yield
-    finally:
-        dist.destroy_process_group()
-
-
-def save_run(path: Path, run: Run, said: Mapping[str, Any]) -> None:
-    """Write all that a resumed run needs, atomically, with settings to recognise it by."""
+def save_run(path: Path, run: Run) -> None:
+    """Write all that a resumed run needs, atomically."""
     tensors = {f"average.{name}": part for name, part in run.average.state_dict().items()}
     tensors |= {f"detector.{name}": part for name, part in run.detector.state_dict().items()}
     for row, state in run.optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{row}.{name}": part for name, part in state.items()}
     progress = {"step": run.step, "seconds": run.seconds, "scaler": run.scaler.state_dict()}
-    write_tensors(path, tensors, {**said, "run": progress})
+    write_tensors(path, tensors, progress)
 
 
-def load_run(path: Path, detector: Detector, config: TrainConfig) -> tuple[Run, dict[str, Any]]:
+def load_run(path: Path, detector: Detector, config: TrainConfig) -> Run:
     """Read a run back into a fresh detector of the same settings.
 
     Raises:
         CheckpointError: missing, damaged, or of another detector.
     """
-    tensors, said = read_tensors(path)
+    tensors, progress = read_tensors(path)
     run = start_run(detector, config)
 
     def part(prefix: str) -> dict[str, Tensor]:
@@ -339,8 +337,8 @@ def load_run(path: Path, detector: Detector, config: TrainConfig) -> tuple[Run, 
         rows = range(len(state["param_groups"][0]["params"]))
         state["state"] = {row: part(f"optimizer.{row}.") for row in rows}
         run.optimizer.load_state_dict(state)
-        run.scaler.load_state_dict(said["run"]["scaler"])
-        run.step, run.seconds = said["run"]["step"], said["run"]["seconds"]
+        run.scaler.load_state_dict(progress["scaler"])
+        run.step, run.seconds = progress["step"], progress["seconds"]
     except (KeyError, RuntimeError, ValueError) as error:
         raise CheckpointError(f"{path}: does not fit this detector: {error}") from error
-    return run, said
+    return run

@@ -10,7 +10,7 @@ from torch.testing import assert_close
 from torch.utils.data import Dataset
 
 from detlab import batches as module
-from detlab.batches import Batches, load_batches, num_processes, process_rank, shuffled
+from detlab.batches import Batches, load_batches, shuffled
 
 CPU = torch.device("cpu")
 
@@ -151,7 +151,3 @@ def test_pictures_have_names_where_the_data_set_gives_them():
 def test_nothing_to_train_on_is_said():
     with pytest.raises(ValueError, match="data set is empty"):
         Batches(Numbered(0), 4, seed=0)
-
-
-def test_alone_there_is_one_process_and_it_is_the_first():
-    assert (process_rank(), num_processes()) == (0, 1)

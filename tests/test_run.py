@@ -26,7 +26,6 @@ from detlab.run import (
     build,
     evaluations_due,
     load_split,
-    on_any_process,
     train_run,
 )
 from detlab.run_folder import RunError, recorded
@@ -338,8 +337,3 @@ def test_faults_that_are_left_out_are_counted(tmp_path, capsys):
 @pytest.mark.parametrize(("progress", "due"), [(0.0, 0), (0.24, 0), (0.25, 1), (0.5, 2), (1.0, 4)])
 def test_evaluations_are_due_at_each_quarter(progress, due):
     assert evaluations_due(progress) == due
-
-
-def test_one_process_asks_itself():
-    assert on_any_process(True, CPU)
-    assert not on_any_process(False, CPU)

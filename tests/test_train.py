@@ -18,6 +18,7 @@ from detlab.checkpoint import CheckpointError, CheckpointInfo, save_checkpoint
 from detlab.losses import detection_loss, l1_box_loss
 from detlab.model import DetectorConfig, build_detector
 from detlab.postprocess import detect
+from detlab.processes import any_process, mean_over_processes, process_group
 from detlab.train import (
     NonFiniteLoss,
     TrainConfig,
@@ -27,7 +28,6 @@ from detlab.train import (
     distribute,
     fit,
     load_run,
-    process_group,
     save_run,
     set_learning_rate,
     start_run,
@@ -160,16 +160,15 @@ def test_an_interrupted_run_ends_bit_equal_to_an_uninterrupted_one(stop, tmp_pat
     detector = small_detector()
     run = start_run(detector, SHORT)
     if stop == 0:
-        save_run(path, run, {})
+        save_run(path, run)
     for step in fit(detector, dataset, SHORT, run):
         if step["step"] == stop:
-            save_run(path, run, {"name": "rectangles"})
+            save_run(path, run)
         if step["step"] > stop:  # the process is killed a step later
             break
 
     resumed = small_detector(seed=99)
-    run, said = load_run(path, resumed, SHORT)
-    assert said.get("name", "rectangles") == "rectangles"
+    run = load_run(path, resumed, SHORT)
     rest = list(fit(resumed, dataset, SHORT, run))
     assert [step["step"] for step in rest] == list(range(stop + 1, 7))
     for there, here in zip(expected[stop:], rest, strict=True):
@@ -182,14 +181,14 @@ def test_a_run_in_half_precision_resumes_with_its_loss_scale(tmp_path):
     config = replace(SHORT, precision="float16")
     run = start_run(small_detector(), config)
     run.scaler.load_state_dict(run.scaler.state_dict() | {"scale": 128.0})
-    save_run(tmp_path / "run", run, {})
-    resumed, _ = load_run(tmp_path / "run", small_detector(), config)
+    save_run(tmp_path / "run", run)
+    resumed = load_run(tmp_path / "run", small_detector(), config)
     assert resumed.scaler.get_scale() == 128.0
 
 
 def test_a_run_of_another_detector_is_refused(tmp_path):
     path = tmp_path / "run"
-    save_run(path, start_run(small_detector(), SHORT), {})
+    save_run(path, start_run(small_detector(), SHORT))
     for other in (small_detector(channels=16), small_detector(num_classes=5)):
         with pytest.raises(CheckpointError, match="run: does not fit this detector"):
             load_run(path, other, SHORT)
@@ -331,7 +330,13 @@ def test_no_warm_up_begins_at_the_top():
         ({"epochs": 1.0, "learning_rate": 0.0}, "above 0"),
         ({"box_weight": -1.0}, "cannot be negative: -1.0"),
         ({"multiscale": 0.5}, "a factor above it, got 0.5"),
-        ({"vertical_flip": 50.0}, "from 0 to 1, got 50.0"),
+        ({"vertical_flip": 50.0}, "vertical_flip is from 0 to 1, got 50.0"),
+        ({"warmup": -1.0}, "warmup is from 0 to 1"),
+        ({"weight_decay": -0.1}, "weight_decay is from 0 to 1"),
+        ({"average_decay": 2.0}, "average_decay is from 0 to 1"),
+        ({"positive_iou": 1.5}, "positive_iou is from 0 to 1"),
+        ({"positive_iou": 0.2}, "want negative_iou <= positive_iou, got 0.3 and 0.2"),
+        ({"workers": -1}, "workers is 0 or more"),
         ({"crop": 0}, "crop is above 0"),
     ],
 )
@@ -365,12 +370,6 @@ def test_auto_takes_the_gpu_of_this_process(monkeypatch):
     assert choose_device() == choose_device("cuda") == torch.device("cuda:2")
 
 
-def test_alone_there_is_no_group_to_join(monkeypatch):
-    monkeypatch.delenv("WORLD_SIZE", raising=False)
-    with process_group(torch.device("cpu")):
-        assert not torch.distributed.is_initialized()
-
-
 def gradients_of_one_step(activation, dataset, batch_size):
     """All gradients of one step of `fit`, with batch norms that keep their statistics."""
     detector = small_detector(activation=activation)
@@ -395,6 +394,10 @@ def one_of_two(rank, port, folder):
         run.seconds = 10.0 + 20.0 * rank
         clock = replace(SHORT, seconds=100.0, epochs=None)
         seen["progress"] = torch.tensor(run.progress(clock, 1.0))
+        seen["mean"] = mean_over_processes(torch.tensor(1.0 + rank))
+        seen["any"] = torch.tensor(
+            [any_process(answer, torch.device("cpu")) for answer in (False, rank == 1)]
+        )
     torch.save(seen, f"{folder}/{rank}.pt")
 
 
@@ -419,6 +422,11 @@ def test_two_processes_have_the_gradients_of_one_with_the_double_batch(two_proce
     for seen in two_processes:
         error = (seen[" ".join(case)] - expected).norm() / expected.norm()
         assert error < 1e-4
+
+
+def test_all_processes_learn_what_the_others_have(two_processes):
+    assert [seen["mean"].item() for seen in two_processes] == [1.5, 1.5]
+    assert [seen["any"].tolist() for seen in two_processes] == [[False, True]] * 2
 
 
 def test_all_processes_go_by_the_clock_of_the_first(two_processes):

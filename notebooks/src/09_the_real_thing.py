@@ -541,10 +541,10 @@ torch.manual_seed(seed)
 run = start_run(parts.detector(config), short)
 for step in fit(run.detector, four, short, run, parts.loss(short)):
     if step["step"] == 4:
-        save_run(file, run, {})
+        save_run(file, run)
         break
 torch.manual_seed(seed + 1)
-run, _ = load_run(file, parts.detector(config), short)
+run = load_run(file, parts.detector(config), short)
 resumed = [step["loss_total"] for step in fit(run.detector, four, short, run, parts.loss(short))]
 print(len(resumed), "steps more")
 
