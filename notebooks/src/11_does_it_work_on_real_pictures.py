@@ -449,7 +449,7 @@ lesson.Show(
 #
 # There are few pictures here. The course's detector has seen thousands of drawn reefs, with seven
 # classes of animals, and not one picture of this set. We can start from its weights, all but those
-# of the last layer that names classes, or from fresh ones. The same pictures, the same 100 steps.
+# of the last layer that names classes, or from fresh ones. The same pictures, the same 50 steps.
 
 # %%
 Commit(
@@ -457,7 +457,7 @@ Commit(
     options={
         "fresh weights": "They have no wrong habits, but no good ones either. Edges, blobs and the"
         " way to a box are the same everywhere.",
-        "about the same": "After very many steps they come close. 100 are few.",
+        "about the same": "After very many steps they come close. 50 are few.",
         "the trained weights": "The layer that names classes is new. How to look, it knows.",
     },
     answer="the trained weights",
@@ -490,7 +490,7 @@ from detlab.transforms import Augmented, training_transforms
 
 small = load_dataset(data, "train", 128, skip_bad=True, cache=True)
 lesson_set = Augmented(small, training_transforms())
-training = TrainConfig(epochs=100 * 16 / len(small), average_decay=0.98, seed=seed)
+training = TrainConfig(epochs=50 * 16 / len(small), average_decay=0.98, seed=seed)
 ap50 = {}
 for start, detector in starts.items():
     curve = [step["loss_total"] for step in fit(detector, lesson_set, training)]
@@ -653,14 +653,14 @@ report = {
     "finds nothing": find_nothing,
     "the mean box": mean_box(small[row] for row in range(len(small))),
     "random anchors": random_anchors(config),
-    "100 steps": ours,
+    "50 steps": ours,
 }
 results = {who: find(list(images)) for who, find in report.items()}
 for who, found in results.items():
     coco = coco_metrics(found, truth, names).coco
     print(f"{who:<15} AP50 {coco['AP50']:.3f}, AP {coco['AP']:.3f}")
     report[who] = coco["AP50"]
-assert report["100 steps"] > 0.1 + max(report[who] for who in report if who != "100 steps")
+assert report["50 steps"] > 0.1 + max(report[who] for who in report if who != "50 steps")
 
 # %% [markdown]
 # And the spread, as in lesson 10: pictures drawn by lot, with repetition, ten times.
@@ -671,11 +671,11 @@ lots = torch.Generator().manual_seed(seed)
 again = []
 for _ in range(10):
     rows = torch.randint(0, len(truth), (len(truth),), generator=lots).tolist()
-    drawn = [results["100 steps"][row] for row in rows], [truth[row] for row in rows]
+    drawn = [results["50 steps"][row] for row in rows], [truth[row] for row in rows]
     again.append(coco_metrics(*drawn, names).coco["AP50"])
 spread = float(torch.tensor(again).std())
 print(
-    f"100 steps, {len(truth)} test pictures without a twin: AP50 {report['100 steps']:.2f}", end=" "
+    f"50 steps, {len(truth)} test pictures without a twin: AP50 {report['50 steps']:.2f}", end=" "
 )
 print(f"± {spread:.2f}")
 assert 0 < spread < 0.15
@@ -694,12 +694,12 @@ pictures = []
 for row in (0, 1, 2):
     [guess] = detect(starts["pretrained"], [images[row]], 128, score_threshold=0.4)
     pictures.append(Picture(images[row], truth[row], guess))
-figure = draw_grid(pictures, names, columns=3, title="After 100 steps, on test pictures")
+figure = draw_grid(pictures, names, columns=3, title="After 50 steps, on test pictures")
 lesson.Show(figure, "Three test pictures: larger objects are boxed, the smallest are missed")
 
 # %%
 # NBVAL_IGNORE_OUTPUT
-class_ap = coco_metrics(results["100 steps"], truth, names).class_ap
+class_ap = coco_metrics(results["50 steps"], truth, names).class_ap
 print({name: round(ap, 2) for name, ap in class_ap.items()})
 smallest = min(names[1:], key=lambda name: seen[labels == names.index(name)].median())
 assert class_ap[smallest] == min(class_ap.values())
