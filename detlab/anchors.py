@@ -142,8 +142,9 @@ def encode_boxes(
 ) -> Float[Tensor, "A 4"]:
     """How to move and stretch each anchor so that it becomes its box.
 
-    The move is counted in anchor widths and heights, the stretch as a logarithm, so that small
-    and large objects ask for numbers of the same size.
+    The deltas dx dy dw dh: the move is counted in anchor widths and heights, the stretch as a
+    logarithm, so that small and large objects ask for numbers of the same size. They are multiplied
+    by `weights` (Fast R-CNN has 10, 10, 5, 5, RetinaNet 1). Boxes are in pixels.
 
     >>> encode_boxes(torch.tensor([[5.0, 0.0, 15.0, 20.0]]), torch.tensor([[0.0, 0.0, 10.0, 20.0]]))
     tensor([[0.5000, 0.0000, 0.0000, 0.0000]])
@@ -167,7 +168,7 @@ def decode_deltas(
     anchors: Float[Tensor, "A 4"],
     weights: Sequence[float] = (1.0, 1.0, 1.0, 1.0),
 ) -> Float[Tensor, "A 4"]:
-    """Move and stretch each anchor as its deltas say; undoes `encode_boxes`.
+    """Move and stretch each anchor as its deltas dx dy dw dh say; undoes `encode_boxes`.
 
     >>> decode_deltas(torch.tensor([[0.5, 0.0, 0.0, 0.0]]), torch.tensor([[0.0, 0.0, 10.0, 20.0]]))
     tensor([[ 5.,  0., 15., 20.]])

@@ -126,7 +126,10 @@ def build_backbone(
 
 
 def freeze(body: nn.Module, layers: tuple[str, ...]) -> None:
-    """Let the weights of some layers be as they are; `layers` are the beginnings of their names."""
+    """Let the weights of some layers be as they are; `layers` are the beginnings of their names.
+
+    The means and variances of their batch norms still follow the data.
+    """
     for name, parameter in body.named_parameters():
         if name.startswith(layers):
             parameter.requires_grad_(False)

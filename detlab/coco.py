@@ -25,7 +25,7 @@ COCO_NAMES = (
     "AP",  # mean over classes and IoU thresholds 0.50, 0.55 … 0.95
     "AP50",  # at IoU threshold 0.50 alone
     "AP75",
-    "AP_small",  # objects below 32 × 32 pixels
+    "AP_small",  # objects up to 32 × 32 pixels
     "AP_medium",
     "AP_large",  # objects from 96 × 96 pixels
     "AR_1",  # recall with 1 detection per image and class

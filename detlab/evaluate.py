@@ -1,7 +1,8 @@
 """How good are the detections? Hits, precision, recall, average precision.
 
 Follows postprocess.py; feeds errors.py. Readable: one class and one IoU threshold at a time.
-coco.py hands all classes and thresholds to a compiled library and gets the same answers.
+coco.py hands all classes and thresholds to a compiled library and gets the same answers, but where
+a detection overlaps two objects equally: the library takes the later one, we the earlier.
 
 Average precision is from Everingham et al., "The PASCAL VOC Challenge", IJCV 2010; the 101 recall
 levels are from Lin et al., "Microsoft COCO", ECCV 2014.

@@ -2,7 +2,8 @@
 
 Follows anchors.py; feeds losses.py.
 
-Two thresholds and a forced best match are from Ren et al., "Faster R-CNN", NeurIPS 2015.
+Two thresholds are from Ren et al., "Faster R-CNN", NeurIPS 2015; a forced match, which gives each
+object an anchor of its own, is from Erhan et al., "Scalable Object Detection", CVPR 2014.
 """
 
 from collections.abc import Callable, Iterator
@@ -30,10 +31,14 @@ def match_anchors(
     """Give each anchor of one image the object it must learn.
 
     An anchor answers for the object it overlaps most, if it overlaps it well enough.
-    The best anchor of each object answers for it in any case, so no object is lost.
+    The best free anchor of each object answers for it in any case, so no object is lost; for one
+    that overlaps none that is any anchor.
 
     Returns:
         A row of `gt_boxes` per anchor, or NEGATIVE, or IGNORED.
+
+    Raises:
+        ValueError: the thresholds are not 0 <= negative_iou <= positive_iou <= 1.
 
     >>> anchors = torch.tensor([[0.0, 0.0, 10.0, 10.0], [50.0, 50.0, 60.0, 60.0]])
     >>> match_anchors(anchors, torch.tensor([[1.0, 0.0, 11.0, 10.0]]))

@@ -16,15 +16,19 @@ class Target(TypedDict):
     """What is really in one image."""
 
     boxes: Float[Tensor, "M 4"]
+    """x1 y1 x2 y2 in pixels of the image, continuous, see `boxes`."""
     labels: Int64[Tensor, " M"]
+    """1 to K − 1; 0 is background."""
 
 
 class Detection(TypedDict):
     """What the detector says is in one image, best score first."""
 
     boxes: Float[Tensor, "N 4"]
+    """As in a Target."""
     labels: Int64[Tensor, " N"]
     scores: Float[Tensor, " N"]
+    """0 to 1."""
 
 
 class Predictions(NamedTuple):
