@@ -83,9 +83,9 @@ for defect in defects:
     print(f"{defect.record}: {defect.what}")
 
 # %% [markdown]
-# A box without area: somebody clicked and did not drag. (The first of the drawn ones is the fish
-# without a box in the first picture above.) Two such boxes among hundreds or thousands, is that
-# worth a thought? Let us leave one in and take one step of training.
+# A box without area: somebody clicked and did not drag. (One is the fish without a box in the first
+# picture.) Two such boxes among hundreds: is that worth a thought? Let us leave one in and take one
+# step of training.
 #
 # ## Break · a box of no width
 #
