@@ -505,7 +505,8 @@ assert ap50["pretrained"] > ap50["fresh"] + 0.05
 # start from weights of ImageNet, a million photographs with one label each, or COCO. So does
 # `detlab train --config mobilenet`: its backbone is MobileNetV2, trained on ImageNet. Whoever
 # compares two methods must ask what each one started from.
-#
+
+# %% [markdown]
 # ## Commit · crowds
 #
 # Cells touch and overlap, and so do turtles. Lesson 08: NMS suppresses a box that overlaps a better
