@@ -630,7 +630,8 @@ assert wrong_of["whole and tiles"] > wrong_of["whole, at 128"]
 # apart, into hundreds of wrong boxes: no anchor, no level of the pyramid and no training is for
 # animals so large. Tiles beside the whole picture keep both, for more computing, and for more wrong
 # boxes than the whole picture at 128: each tile is one more chance to be wrong.
-#
+
+# %% [markdown]
 # For sizes that are there in *training*, the better way is to train at that size: `detlab train
 # --image-size 512 --crop 288` learns from squares cut out of large pictures, so that a step costs
 # no more; and at work `detlab detect --tile 256`.
