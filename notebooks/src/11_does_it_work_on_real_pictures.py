@@ -717,7 +717,7 @@ assert class_ap[smallest] == min(class_ap.values())
 # - Test pictures can be in training; ask for scenes, not for files (*Commit · a clean test*).
 # - An audit says where to look, and a missing box leaves no trace (*Play · mend or keep*).
 # - Anchors belong to a data set (*Play · anchors for these boxes*).
-# - After few steps trained weights are ahead of fresh ones (*Commit · a detector that has seen
+# - Trained weights are ahead of fresh ones (*Commit · a detector that has seen
 #   something else*).
 # - A number needs blind detectors, a spread and each class beside it (*An honest report*).
 
