@@ -89,8 +89,8 @@ class TrainingView(Lab):
     def watch(self, steps: Iterable[dict[str, float]]) -> Iterator[dict[str, float]]:
         """Pass the steps of a training through, and show them now and then.
 
-        A look waits until what it will take, judged by the last one, is under SHARE of the time
-        that has passed; so a slow network is looked at more seldom.
+        A look waits until what it and the one at the end will take, judged by the last one, is
+        under SHARE of the time that has passed; so a slow network is looked at more seldom.
         """
         began = time.perf_counter()
         last_draw = 0.0
@@ -99,7 +99,7 @@ class TrainingView(Lab):
             self.history.append(step)
             now = time.perf_counter() - began
             if now - last_draw >= DRAW_EVERY:
-                if self.looking + cost <= SHARE * now:
+                if self.looking + 2 * cost <= SHARE * now:
                     before = time.perf_counter()
                     self.look()
                     cost = time.perf_counter() - before

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from detlab.widgets import TrainingView
+from detlab.widgets import TrainingView, training
 from detlab.widgets.roles import STATE
 
 from .scenes import NAMES, crowd, raw_boxes
@@ -92,17 +92,39 @@ def test_listening_passes_the_same_steps_and_lets_others_work_between_them():
     assert 1 < len(seen) < 200
 
 
-def test_a_slow_network_is_looked_at_seldom():
-    looks = []
+class Clock:
+    """A clock that stands still until it is told how long something took."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def perf_counter(self):
+        return self.now
+
+
+@pytest.mark.parametrize(
+    ("takes", "seconds", "looks"),
+    [
+        (0.2, 3, 2),  # the second would wait until 15 s, since 0.2 + 2 · 0.2 = 0.04 · 15
+        (0.06, 4, 2),
+        (0.06, 6, 3),  # 0.06 + 2 · 0.06 = 0.04 · 4.5
+        (0.0, 4, 7 + 1),  # every half second, and at the end
+    ],
+)
+def test_a_slow_network_is_looked_at_seldom_the_last_look_counted(
+    takes, seconds, looks, monkeypatch
+):
+    clock, looked = Clock(), []
+    monkeypatch.setattr(training, "time", clock)
 
     def slow(images):
-        looks.append(time.perf_counter())
-        time.sleep(0.2)
+        looked.append(clock.now)
+        clock.now += takes
         return [raw_boxes(crowd())] * len(images)
 
-    shown = view(slow)
-    list(shown.watch(steps(60, pause=0.05)))  # three seconds: one look, and one at the end
-    assert len(looks) == 2
+    for _ in view(slow).watch(steps(16 * seconds)):
+        clock.now += 1 / 16
+    assert len(looked) == looks
 
 
 def test_a_picture_without_target_is_refused():
