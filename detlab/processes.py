@@ -44,9 +44,10 @@ def mean_over_processes(number: Float[Tensor, ""]) -> Float[Tensor, ""]:
     >>> mean_over_processes(torch.tensor(3.0))
     tensor(3.)
     """
+    total = number.clone()
     if num_processes() > 1:
-        dist.all_reduce(number)
-    return number / num_processes()
+        dist.all_reduce(total)
+    return total / num_processes()
 
 
 def first_process_says(number: float, device: torch.device) -> float:

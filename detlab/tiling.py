@@ -19,8 +19,8 @@ from detlab.types import Detection, Predictions
 
 OVERLAP = 0.25
 """Share of a tile that the next one sees, too: an object so large is whole in one of them."""
-OF_A_BATCH = ("max_candidates", "candidates")
-"""Options of `select_detections` that `suppress` has no use for."""
+IN_EACH_PART = ("max_candidates", "candidates", "soft_sigma")
+"""Options that have done their work before parts are joined: Soft-NMS would lower scores twice."""
 
 
 def tile_starts(length: int, tile: int, overlap: float = OVERLAP) -> list[int]:
@@ -112,5 +112,5 @@ def detect_in_tiles(
     boxes, labels, scores = (
         torch.cat([part[key] for part in parts]) for key in ("boxes", "labels", "scores")
     )
-    of_one_image = {name: options[name] for name in options if name not in OF_A_BATCH}
-    return suppress(Detection(boxes=boxes, labels=labels, scores=scores), **of_one_image)
+    joining = {name: options[name] for name in options if name not in IN_EACH_PART}
+    return suppress(Detection(boxes=boxes, labels=labels, scores=scores), **joining)

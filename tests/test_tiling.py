@@ -116,6 +116,30 @@ def test_options_hold_where_the_parts_are_joined_too():
     assert len(detect_in_tiles(two_names_for_each, image, None, tile=64, **mine)["boxes"]) == 0
 
 
+def another_name_on_the_right(images):
+    """The same boxes, of class 1 in the left half of what is seen and of class 2 in the right."""
+    seen = finds_bright_pixels(images)
+    right = seen.anchors[:, 0] > images.shape[3] / 2
+    logits = torch.full((1, len(right), 3), -9.0)
+    logits[0, torch.arange(len(right)), 1 + right.long()] = 4.0
+    return seen._replace(logits=logits)
+
+
+def test_classes_of_two_tiles_suppress_each_other_where_that_is_wanted():
+    image = starry((53, 20))  # on the right of the first tile and on the left of the second
+    both = detect_in_tiles(another_name_on_the_right, image, None, tile=64)
+    one = detect_in_tiles(another_name_on_the_right, image, None, tile=64, per_class=False)
+    assert (sorted(both["labels"].tolist()), len(one["labels"])) == ([1, 2], 1)
+
+
+def test_soft_nms_lowers_a_score_once():
+    image = starry((10, 20), (12, 20))  # boxes of 4 × 4 that share half: IoU 1/3
+    found = detect_in_tiles(finds_bright_pixels, image, None, tile=64, soft_sigma=0.5)
+    sure = torch.tensor(4.0).sigmoid()
+    lowered = sure * torch.exp(torch.tensor(-((1 / 3) ** 2) / 0.5))
+    assert_close(found["scores"], torch.stack([sure, lowered]))
+
+
 def test_at_most_so_many_stay_the_best_first():
     places = [(x, 20) for x in range(8, 140, 12)]
     found = detect_in_tiles(finds_bright_pixels, starry(*places), None, tile=64, max_detections=4)
