@@ -1,4 +1,5 @@
-// The drawing surface of every lab, and the headline above it. No build step, nothing fetched.
+// The drawing surface of every lab, the headline above it and the numbers about it. No build step,
+// nothing fetched.
 //
 // Three layers lie over each other, all in screen pixels: the picture (img), thousands of
 // read-only boxes (canvas, one byte of state per box), and the few things that can be touched
@@ -17,7 +18,7 @@ const MANY = 600; // from here on without dashes too, which cost time
 
 export default {
   render({ model, el }) {
-    return model.get("_part") === "header" ? header(model, el) : canvas(model, el);
+    return { header, canvas, numbers }[model.get("_part")](model, el);
   },
 };
 
@@ -90,6 +91,17 @@ function header(model, el) {
   const unfollow = follow(model, [[["title", "task", "reached", "note"], show]]);
   show();
   return () => (stop.abort(), unfollow());
+}
+
+// --- the numbers about a picture: they come in the picture's own message -------------------------
+
+async function numbers(model, el) {
+  const picture = await model.widget_manager.get_model(model.get("canvas").replace("IPY_MODEL_", ""));
+  const place = model.get("place");
+  const content = make("div", "dl-numbers", {}, el);
+  const show = () => (content.innerHTML = picture.get(place));
+  show();
+  return follow(picture, [[[place], show]]);
 }
 
 // --- the canvas ------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from typing import Any
 import anywidget
 import torch
 import traitlets
+from ipywidgets import widget_serialization
 from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
@@ -57,6 +58,8 @@ class BoxCanvas(anywidget.AnyWidget):
     alt = traitlets.Unicode().tag(sync=True)
     roles = traitlets.List(role_table()).tag(sync=True)
     result = traitlets.Unicode(help="the line under the picture, read aloud").tag(sync=True)
+    beside = traitlets.Unicode(help="HTML that `Numbers` show").tag(sync=True)
+    below = traitlets.Unicode(help="the same, under the result").tag(sync=True)
 
     _boxes = traitlets.Bytes().tag(sync=True)
     _states = traitlets.Bytes().tag(sync=True)
@@ -135,6 +138,17 @@ class BoxCanvas(anywidget.AnyWidget):
         return (
             f"<BoxCanvas {width} x {height} pixels: {count} {plural}, {len(self.edited)} to drag>"
         )
+
+
+class Numbers(anywidget.AnyWidget):
+    """What is known about a picture. The text is the canvas's own, for each message costs time."""
+
+    _esm = HERE / "canvas.js"
+    _css = HERE / "canvas.css"
+    _part = traitlets.Unicode("numbers").tag(sync=True)
+
+    canvas = traitlets.Instance(BoxCanvas).tag(sync=True, **widget_serialization)
+    place = traitlets.Enum(["beside", "below"]).tag(sync=True)
 
 
 def check_image(image: Any) -> Tensor:

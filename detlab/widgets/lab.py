@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import ipywidgets as widgets
 import traitlets
 
-from detlab.widgets.canvas import FROM_HAND, BoxCanvas, Header
+from detlab.widgets.canvas import FROM_HAND, BoxCanvas, Header, Numbers
 from detlab.widgets.picture import lab_picture
 from detlab.widgets.readout import Item, to_html
 
@@ -69,16 +69,15 @@ class Lab(widgets.VBox):
         self._goal = check_goal(task, goal)
         self._start = {name: getattr(self, name) for name in self.inputs}
         self._header = Header(title=title, task=task)
-        self.panel, self.below = widgets.HTML(), widgets.HTML()
         self.buttons = {
             **{name: self._button(name, values) for name, values in presets.items()},
             "reset": self._button("reset", self._start),
         }
-        left = widgets.VBox([canvas, self.below])
+        left = widgets.VBox([canvas, Numbers(canvas=canvas, place="below")])
         side: list[widgets.Widget] = [buttons_row(list(self.buttons.values()))]
         if controls:
             side.append(classed(widgets.VBox(list(controls)), "dl-controls"))
-        right = widgets.VBox([*side, self.panel])
+        right = widgets.VBox([*side, Numbers(canvas=canvas, place="beside")])
         body = widgets.Box([classed(left, "dl-left"), classed(right, "dl-right")])
         super().__init__([self._header, classed(body, "dl-body")])
         self.add_class("detlab-lab")
@@ -95,12 +94,13 @@ class Lab(widgets.VBox):
 
     def refresh(self, _: Any = None) -> None:
         """Draw, write the numbers, and tick the task when it is reached."""
-        with self.canvas.hold_sync():  # one message for the picture: each brings 0.6 kB of heading
+        canvas = self.canvas
+        with canvas.hold_sync():  # one message for all: each costs milliseconds and 0.6 kB
             self.result, beside = self.draw()
-            self.canvas.result = self.result
-        below = self.explain()
+            below = self.explain()
+            canvas.result = self.result
+            canvas.beside, canvas.below = to_html(beside), to_html(below)
         self.items = [*beside, *below]
-        self.panel.value, self.below.value = to_html(beside), to_html(below)
         if self._goal and not self.reached and self._goal(self):
             self._header.reached = True
 

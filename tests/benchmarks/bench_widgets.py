@@ -47,7 +47,7 @@ Marks = dict[str, Any]
 CANVAS = {"selector": ".dl-stage", "attribute": "data-painted"}
 BOX = {"selector": ".dl-box:nth-of-type(2) > rect", "attribute": "x", "early": True}
 RESULT = {"selector": ".dl-result"}
-NUMBERS = {"selector": ".dl-right .widget-html-content"}
+NUMBERS = {"selector": ".dl-right .dl-numbers"}
 ERROR = "[data-mime-type$=error]"
 PLOT = {"selector": ".widget-output", "picture": True}
 

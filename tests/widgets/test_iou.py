@@ -21,7 +21,7 @@ def test_numbers_are_those_of_the_package(picture):
     assert lab.prediction == [60, 10, 120, 140]
     assert lab.iou == pytest.approx(box_iou(a, b).item())
     assert lab.giou == pytest.approx(generalized_box_iou(a, b).item())
-    assert f"{lab.iou:.3f}" in lab.panel.value
+    assert f"{lab.iou:.3f}" in lab.canvas.beside
     assert repr(lab) == f"<IoU lab: IoU = {lab.iou:.3f}>"
 
 

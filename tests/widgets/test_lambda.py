@@ -44,8 +44,8 @@ def test_too_few_runs_and_missing_boxes_are_refused():
 def test_every_run_has_its_dot_and_the_one_that_is_shown_a_larger_one():
     scene = crowd()
     lab = LambdaLab([scene.image] * 2, [scene.target] * 2, runs(), NAMES)
-    assert lab.panel.value.count("dl-point") == 2
-    assert lab.panel.value.count("dl-dot") == 1
+    assert lab.canvas.beside.count("dl-point") == 2
+    assert lab.canvas.beside.count("dl-dot") == 1
     axes = Figure().add_subplot()
     draw_chart(axes, next(item for item in lab.items if isinstance(item, Chart)))
     sizes = [line.get_markersize() for line in axes.lines if line.get_marker() == "o"]
@@ -56,7 +56,7 @@ def test_every_run_has_its_dot_and_the_one_that_is_shown_a_larger_one():
 def test_the_names_of_neighbours_stand_above_and_below():
     scene = crowd()
     lab = LambdaLab([scene.image] * 2, [scene.target] * 2, runs(), NAMES)
-    heights = [float(y) for y in re.findall(r'y="([\d.]+)">λ', lab.panel.value)]
-    dots = [float(y) for y in re.findall(r'dl-point" cx="[\d.]+" cy="([\d.]+)"', lab.panel.value)]
+    heights = [float(y) for y in re.findall(r'y="([\d.]+)">λ', lab.canvas.beside)]
+    dots = [float(y) for y in re.findall(r'dl-point" cx="[\d.]+" cy="([\d.]+)"', lab.canvas.beside)]
     assert heights[0] < dots[0]
     assert heights[1] > dots[1]

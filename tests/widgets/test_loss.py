@@ -13,12 +13,12 @@ def test_apart_the_iou_loss_is_silent_and_giou_pulls(picture):
     lab = LossLab(picture, TRUTH, [10, 10, 50, 30], loss="IoU")
     assert not lab.gradients["IoU"].any()
     assert lab.canvas.arrows[0]["from"] == lab.canvas.arrows[0]["to"]
-    assert "does not say where to go" in lab.panel.value
+    assert "does not say where to go" in lab.canvas.beside
     lab.loss = "GIoU"
     _, _, x2, y2 = lab.gradients["GIoU"].tolist()
     assert x2 < 0
     assert y2 < 0
-    assert "does not say" not in lab.panel.value
+    assert "does not say" not in lab.canvas.beside
 
 
 def test_values_and_gradients_are_torchvisions(picture):
@@ -65,7 +65,7 @@ def test_steps_that_lead_nowhere_count_too_and_a_reset_forgets_them(picture):
     lab = LossLab(picture, TRUTH, [10, 10, 50, 30], loss="IoU")
     lab.take_step()
     assert (lab.prediction, lab.steps) == ([10, 10, 50, 30], 1)
-    assert "<span>1</span>" in lab.panel.value
+    assert "<span>1</span>" in lab.canvas.beside
     lab.preset("reset")
     assert lab.steps == 0
 

@@ -60,7 +60,7 @@ def test_forward_and_back_walk_one_decision_at_a_time(lab):
     assert all(states[row] == STATE["suppressed"] for row in victims)
     waiting = set(lab.candidates.tolist()) - {first, *victims}
     assert all(states[row] == STATE["ignored"] for row in waiting)
-    assert f"Decision 1 of {lab.num_kept}" in lab.below.value
+    assert f"Decision 1 of {lab.num_kept}" in lab.canvas.below
     lab.forward()
     lab.back()
     assert torch.equal(lab.canvas.states, states)
@@ -116,10 +116,10 @@ def test_a_click_says_why_a_box_is_gone(lab):
     row, by = next(iter(lab.suppressor.items()))
     lab.canvas.selected = row
     iou = box_iou(lab.boxes[[row]], lab.boxes[[by]]).item()
-    assert f"IoU {iou:.2f} &gt; 0.50" in lab.below.value
+    assert f"IoU {iou:.2f} &gt; 0.50" in lab.canvas.below
     lab.preset("reset")
     assert lab.canvas.selected == -1
-    assert "Clicked" not in lab.below.value
+    assert "Clicked" not in lab.canvas.below
 
 
 def test_missed_and_doubled_objects_are_counted():
@@ -158,10 +158,10 @@ def test_soft_nms_names_who_lowered_a_score_too_far(picture):
     number, step = next((n, d) for n, d in enumerate(lab.decisions, 1) if d.suppressed)
     lab.step = number
     victim = step.suppressed[0]
-    assert f"→ {step.scores[victim]:.2f}" in lab.below.value
+    assert f"→ {step.scores[victim]:.2f}" in lab.canvas.below
     assert lab.canvas.states[victim] == STATE["suppressed"]
     lab.canvas.selected = victim
-    assert "lowered its score below 0.30" in lab.below.value
+    assert "lowered its score below 0.30" in lab.canvas.below
 
 
 def test_no_candidate_is_fine(picture):

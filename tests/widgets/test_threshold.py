@@ -57,9 +57,9 @@ def test_a_missed_object_may_have_its_price():
         lab.score_threshold = threshold
         alarms, missed = lab.false_positives, lab.false_negatives
         assert lab.cost == alarms + 50 * missed
-        assert f"cost = {alarms} + 50 · {missed}" in lab.panel.value
+        assert f"cost = {alarms} + 50 · {missed}" in lab.canvas.beside
         assert lab.result.endswith(f"cost {lab.cost:,}")
 
 
 def test_without_a_price_no_cost_is_shown(lab):
-    assert "cost" not in lab.panel.value + lab.result
+    assert "cost" not in lab.canvas.beside + lab.result

@@ -31,7 +31,7 @@ def test_every_step_comes_through_and_the_last_is_shown():
     assert [step["step"] for step in shown.watch(steps(30))] == list(range(1, 31))
     assert repr(shown) == "<training lab: step 30: loss 0.100>"
     assert shown.ap_history[-1] == (30, 0.25)
-    assert "AP so far" in shown.panel.value
+    assert "AP so far" in shown.canvas.beside
 
 
 def test_the_boxes_of_the_moment_are_drawn_over_the_truth():
@@ -53,7 +53,7 @@ def test_the_stop_button_ends_the_loop_after_the_step_in_hand():
         if step["step"] == 7:
             shown.stop_button.click()
     assert seen[-1] == 7
-    assert "stopped" in shown.panel.value
+    assert "stopped" in shown.canvas.beside
 
 
 def test_a_stopped_training_is_closed_before_the_last_look():
