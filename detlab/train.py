@@ -33,7 +33,7 @@ from detlab.types import Predictions, Target
 DEFAULT_SECONDS = 300.0
 """Five minutes of training bring the course's detector to its goal on two processor cores."""
 SHARES = (
-    *("warmup", "weight_decay", "average_decay", "vertical_flip"),
+    *("body_rate", "warmup", "weight_decay", "average_decay", "vertical_flip"),
     *("positive_iou", "negative_iou"),
 )
 """Settings from 0 to 1."""
@@ -55,6 +55,8 @@ class TrainConfig:
     """Pictures a step, on each process."""
     learning_rate: float = 3e-3
     """At its highest, after the warm-up."""
+    body_rate: float = 1.0
+    """Share of that rate for the body: less than 1 where it has learned on ImageNet already."""
     warmup: float = 0.05
     """Share of the run in which the learning rate grows from 0."""
     weight_decay: float = 0.05
@@ -145,10 +147,22 @@ def start_run(detector: Detector, config: TrainConfig) -> Run:
         detector, multi_avg_fn=partial(move_average, config.average_decay), use_buffers=True
     )
     optimizer = torch.optim.AdamW(
-        detector.parameters(), config.learning_rate, weight_decay=config.weight_decay
+        parameter_groups(detector, config), config.learning_rate, weight_decay=config.weight_decay
     )
     half = choose_dtype(config.precision, device) == torch.float16
     return Run(detector, average, optimizer, torch.amp.GradScaler(device.type, enabled=half))
+
+
+def parameter_groups(detector: nn.Module, config: TrainConfig) -> list[dict[str, Any]]:
+    """The body's weights, then all others: the body may learn more slowly.
+
+    A rate for each part of a network is from Howard and Ruder, "Universal Language Model
+    Fine-tuning for Text Classification", ACL 2018.
+    """
+    body, others = [], []
+    for name, parameter in detector.named_parameters():
+        (body if name.startswith("backbone.body.") else others).append(parameter)
+    return [{"params": body, "lr": config.learning_rate * config.body_rate}, {"params": others}]
 
 
 def move_average(decay: float, average: Weights, current: Weights, count: Tensor | int) -> None:
@@ -211,7 +225,7 @@ def fit(
                 "step": run.step,
                 "seconds": run.seconds,
                 "progress": progress,
-                "learning_rate": run.optimizer.param_groups[0]["lr"],
+                "learning_rate": run.optimizer.param_groups[-1]["lr"],
                 "images_per_second": images_a_step / seconds,
                 **{f"loss_{name}": value for name, value in losses.items()},
             }
@@ -255,13 +269,16 @@ def configured_loss(config: TrainConfig) -> Loss:
 def set_learning_rate(
     optimizer: torch.optim.Optimizer, config: TrainConfig, progress: float
 ) -> None:
-    """Up from 0 during the warm-up, then down along half a cosine to 0 at the end."""
+    """Up from 0 during the warm-up, then down along half a cosine to 0 at the end.
+
+    The first call takes the rates that the optimizer was made with for the highest.
+    """
     if progress < config.warmup:
         share = progress / config.warmup
     else:
         share = (1 + math.cos(math.pi * (progress - config.warmup) / (1 - config.warmup))) / 2
     for group in optimizer.param_groups:
-        group["lr"] = config.learning_rate * share
+        group["lr"] = group.setdefault("initial_lr", group["lr"]) * share
 
 
 def distribute(detector: Detector, config: TrainConfig) -> nn.Module:
@@ -334,7 +351,7 @@ def load_run(path: Path, detector: Detector, config: TrainConfig) -> Run:
         run.detector.load_state_dict(part("detector."))
         run.average.load_state_dict(part("average."))
         state = run.optimizer.state_dict()
-        rows = range(len(state["param_groups"][0]["params"]))
+        rows = range(sum(len(group["params"]) for group in state["param_groups"]))
         state["state"] = {row: part(f"optimizer.{row}.") for row in rows}
         run.optimizer.load_state_dict(state)
         run.scaler.load_state_dict(progress["scaler"])

@@ -1,5 +1,6 @@
 """Training: it learns, repeats itself and resumes exactly, and several processes act as one."""
 
+import copy
 import math
 import os
 import socket
@@ -153,23 +154,24 @@ def test_the_same_seed_gives_the_same_result_and_another_another():
 
 @pytest.mark.parametrize("stop", [0, 1, 4])
 def test_an_interrupted_run_ends_bit_equal_to_an_uninterrupted_one(stop, tmp_path):
+    config = replace(SHORT, body_rate=0.5)
     dataset, path = Rectangles(flip=True), tmp_path / "run"
     whole = small_detector()
-    expected = list(fit(whole, dataset, SHORT))
+    expected = list(fit(whole, dataset, config))
 
     detector = small_detector()
-    run = start_run(detector, SHORT)
+    run = start_run(detector, config)
     if stop == 0:
         save_run(path, run)
-    for step in fit(detector, dataset, SHORT, run):
+    for step in fit(detector, dataset, config, run):
         if step["step"] == stop:
             save_run(path, run)
         if step["step"] > stop:  # the process is killed a step later
             break
 
     resumed = small_detector(seed=99)
-    run = load_run(path, resumed, SHORT)
-    rest = list(fit(resumed, dataset, SHORT, run))
+    run = load_run(path, resumed, config)
+    rest = list(fit(resumed, dataset, config, run))
     assert [step["step"] for step in rest] == list(range(stop + 1, 7))
     for there, here in zip(expected[stop:], rest, strict=True):
         assert there["loss_total"] == here["loss_total"]
@@ -298,8 +300,9 @@ def test_auto_takes_what_the_processor_has(monkeypatch):
     [(0.0, 0.0), (0.05, 0.5), (0.1, 1.0), (0.55, 0.5), (1.0, 0.0)],
 )
 def test_the_learning_rate_warms_up_and_falls_along_a_cosine(progress, share):
-    config = TrainConfig(epochs=1.0, learning_rate=0.5, warmup=0.1)
-    optimizer = torch.optim.AdamW([nn.Parameter(torch.ones(1))])
+    config = TrainConfig(epochs=1.0, warmup=0.1)
+    optimizer = torch.optim.AdamW([nn.Parameter(torch.ones(1))], lr=0.5)
+    set_learning_rate(optimizer, config, 0.05)  # whatever came before
     set_learning_rate(optimizer, config, progress)
     assert optimizer.param_groups[0]["lr"] == pytest.approx(0.5 * share, abs=1e-12)
 
@@ -313,9 +316,39 @@ def test_the_learning_rate_of_a_run_never_rises_after_the_warm_up():
     assert rates[peak:] == sorted(rates[peak:], reverse=True)
 
 
+@pytest.mark.parametrize("backbone", ["tiny", "mobilenet_v2"])
+def test_the_body_learns_at_its_share_of_the_rate(backbone):
+    config = replace(SHORT, warmup=0.0, weight_decay=0.0, body_rate=0.25)
+    detector = small_detector(backbone=backbone)
+    before = copy.deepcopy(detector)
+    run = start_run(detector, config)
+    set_learning_rate(run.optimizer, config, progress=0.0)
+    train_step(run, detector.train(), *batch(), config, configured_loss(config))
+
+    def moved(part: str) -> float:
+        pairs = zip(detector.named_parameters(), before.parameters(), strict=True)
+        return max(
+            float((new.detach() - old.detach()).abs().max())
+            for (name, new), old in pairs
+            if name.startswith(part)
+        )
+
+    # Adam's first step is as long as the rate, wherever there is a gradient
+    assert moved("backbone.body.") == pytest.approx(0.25 * config.learning_rate, rel=0.02)
+    for part in ("backbone.pyramid.", "head."):
+        assert moved(part) == pytest.approx(config.learning_rate, rel=0.02)
+
+
+def test_a_body_of_rate_0_stays_as_it_is():
+    detector = small_detector()
+    before = [part.clone() for part in detector.backbone.body.parameters()]
+    list(fit(detector, Rectangles(4), replace(SHORT, body_rate=0.0)))
+    assert_close(list(detector.backbone.body.parameters()), before, rtol=0, atol=0)
+
+
 def test_no_warm_up_begins_at_the_top():
-    config = TrainConfig(epochs=1.0, learning_rate=0.5, warmup=0.0)
-    optimizer = torch.optim.AdamW([nn.Parameter(torch.ones(1))])
+    config = TrainConfig(epochs=1.0, warmup=0.0)
+    optimizer = torch.optim.AdamW([nn.Parameter(torch.ones(1))], lr=0.5)
     set_learning_rate(optimizer, config, 0.0)
     assert optimizer.param_groups[0]["lr"] == 0.5
 
