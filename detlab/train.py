@@ -159,7 +159,8 @@ def parameter_groups(detector: nn.Module, config: TrainConfig) -> list[dict[str,
     A rate for each part of a network is from Howard and Ruder, "Universal Language Model
     Fine-tuning for Text Classification", ACL 2018.
     """
-    body, others = [], []
+    body: list[Tensor] = []
+    others: list[Tensor] = []
     for name, parameter in detector.named_parameters():
         (body if name.startswith("backbone.body.") else others).append(parameter)
     return [{"params": body, "lr": config.learning_rate * config.body_rate}, {"params": others}]

@@ -219,7 +219,7 @@ def test_the_peers_retinanet_stands_on_our_own_backbone(monkeypatch):
     model, _ = photo_peers.build_retinanet(4)
     torch.manual_seed(0)
     ours = build_detector(without_weights("mobilenet", 4)).backbone
-    assert_close(model.backbone.backbone.state_dict(), ours.state_dict())
+    assert_close(model.backbone.state_dict(), ours.state_dict())
 
 
 def test_the_race_is_told_and_drawn():

@@ -31,7 +31,13 @@ from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
 from detlab.batches import Batches, load_batches
 from detlab.coco import evaluate
-from detlab.train import DEFAULT_SECONDS, TrainConfig, choose_dtype, set_learning_rate
+from detlab.train import (
+    DEFAULT_SECONDS,
+    TrainConfig,
+    choose_dtype,
+    parameter_groups,
+    set_learning_rate,
+)
 from detlab.types import Detection
 
 SSDLITE, RETINANET = "SSDlite", "RetinaNet-R18"
@@ -109,7 +115,7 @@ def train_peer(model: nn.Module, dataset: Any, config: TrainConfig) -> tuple[int
     model.to(memory_format=torch.channels_last).train()
     use_half_in_training(model, choose_dtype(config.precision, device), device)
     optimizer = torch.optim.AdamW(
-        model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        parameter_groups(model, config), config.learning_rate, weight_decay=config.weight_decay
     )
     batches = Batches(dataset, config.batch_size, config.seed)
     loader = load_batches(batches, 0, device, config.workers)

@@ -19,7 +19,6 @@ import resource
 import subprocess
 import sys
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -198,11 +197,11 @@ class SamePyramid(nn.Module):
 
     def __init__(self, backbone: PyramidBackbone, out_channels: int) -> None:
         super().__init__()
-        self.backbone, self.out_channels = backbone, out_channels
+        self.body, self.pyramid, self.out_channels = backbone.body, backbone.pyramid, out_channels
 
-    def forward(self, images: Tensor) -> "OrderedDict[str, Tensor]":
+    def forward(self, images: Tensor) -> Any:
         """One map per level, finest first."""
-        return OrderedDict((str(level), one) for level, one in enumerate(self.backbone(images)))
+        return self.pyramid(self.body(images))
 
 
 def build_retinanet(num_classes: int) -> tuple[nn.Module, str]:
