@@ -32,6 +32,7 @@ from detlab.run_folder import CHECKPOINT, CURVES, PREDICTIONS, SETTINGS, RunErro
 from detlab.train import NonFiniteLoss, TrainConfig, choose_device
 
 START = Path(__file__).parents[1] / "notebooks" / "00_start_here.ipynb"
+PROMPT = "--ServerApp.kernel_websocket_connection_class=detlab.server.PromptConnection"
 SMALLEST = 32
 """Pixels: less than a cell of the coarsest level shows a detector nothing."""
 
@@ -83,7 +84,7 @@ def lab(arguments: Positional[tuple[str, ...]] = ()) -> None:
     os.environ.setdefault("PYTHONSTARTUP", advice.__file__)  # read by every notebook's kernel
     is_root = hasattr(os, "geteuid") and os.geteuid() == 0  # as everybody is in a container
     root = ["--allow-root"] if is_root else []
-    LabApp.launch_instance(["--ip=127.0.0.1", *place, *root, *arguments])
+    LabApp.launch_instance(["--ip=127.0.0.1", *place, PROMPT, *root, *arguments])
 
 
 @command

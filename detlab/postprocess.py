@@ -66,7 +66,10 @@ def nms(
 
 
 def suppressed_by(
-    boxes: Float[Tensor, "N 4"], scores: Float[Tensor, " N"], iou_threshold: float
+    boxes: Float[Tensor, "N 4"],
+    scores: Float[Tensor, " N"],
+    iou_threshold: float,
+    nms: Nms = torchvision.ops.nms,
 ) -> Int64[Tensor, " N"]:
     """Whom NMS blames: of each box the row that suppressed it, of a kept box its own row.
 

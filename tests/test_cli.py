@@ -269,7 +269,7 @@ def test_lab_hands_its_words_to_jupyter(detlab, monkeypatch, tmp_path, words, us
     assert detlab("lab", *words)[0] == 0
     wanted = [word for word in words if word != "--"]
     assert given[0] == "--ip=127.0.0.1"
-    assert given[3:] == root + wanted
+    assert given[3:] == [cli.PROMPT, *root, *wanted]
 
 
 def test_lab_without_the_notebook_says_so(detlab, monkeypatch, tmp_path):

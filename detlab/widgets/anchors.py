@@ -11,7 +11,7 @@ from detlab.anchors import anchor_grid, anchor_shapes, encode_boxes, grid_centre
 from detlab.boxes import box_iou, clip_boxes, xyxy_to_xywh
 from detlab.widgets.canvas import BoxCanvas, check_image
 from detlab.widgets.checks import check_truth, names_of
-from detlab.widgets.lab import Goal, Lab, choice, slider
+from detlab.widgets.lab import Goal, Lab, choice, one_thread, slider
 from detlab.widgets.readout import Bar, Item, Row, Table
 from detlab.widgets.roles import STATE
 
@@ -108,6 +108,7 @@ class AnchorLab(Lab):
         title = "Choose the guesses: does every animal get an anchor that fits?"
         super().__init__(title, canvas, controls, presets, task, goal)
 
+    @one_thread()
     def draw(self) -> tuple[str, list[Item]]:
         """Lay the grid, and measure it with the package's IoU."""
         grids = [self._grid(level) for level in range(self.levels)]

@@ -203,14 +203,18 @@ function canvas(model, el) {
     pen.globalAlpha = 1;
   }
 
-  /** All as one path: ten thousand strokes take twice as long. */
+  /** Few one by one: dashes take half the time. Many as one path on whole pixels: so do those. */
   function outline(pen, members) {
+    const many = members.length > MANY;
+    const at = many ? (k) => Math.round(boxes[k] * scale) + 0.5 : (k) => boxes[k] * scale;
     pen.beginPath();
     for (const i of members) {
-      const [x1, y1, x2, y2] = boxes.subarray(4 * i, 4 * i + 4);
-      pen.rect(x1 * scale, y1 * scale, (x2 - x1) * scale, (y2 - y1) * scale);
+      const [x, y] = [at(4 * i), at(4 * i + 1)];
+      const [w, h] = [at(4 * i + 2) - x, at(4 * i + 3) - y];
+      if (many) pen.rect(x, y, w, h);
+      else pen.strokeRect(x, y, w, h);
     }
-    pen.stroke();
+    if (many) pen.stroke();
   }
 
   /** Texts on the boxes, if they are few: none over another; who finds no room shows on hover. */

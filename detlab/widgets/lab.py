@@ -11,10 +11,12 @@ Text on screen never repeats what a function of the package does not compute.
 # mypy: disable-error-code="no-untyped-call"
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import ipywidgets as widgets
+import torch
 import traitlets
 
 from detlab.widgets.canvas import FROM_HAND, BoxCanvas, Header, Numbers
@@ -171,6 +173,17 @@ def classed(widget: widgets.DOMWidget, name: str) -> widgets.DOMWidget:
 def buttons_row(buttons: Sequence[widgets.Widget]) -> widgets.Widget:
     """Buttons side by side, wrapping."""
     return classed(widgets.Box(list(buttons)), "dl-buttons")
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute without helpers: while the browser draws, each waits for a core that is busy."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 class QuietInt(widgets.IntSlider):

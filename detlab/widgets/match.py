@@ -12,7 +12,7 @@ from detlab.matching import IGNORED, NEGATIVE, match_anchors
 from detlab.types import check_boxes
 from detlab.widgets.canvas import BoxCanvas, check_image
 from detlab.widgets.checks import check_truth, names_of
-from detlab.widgets.lab import Goal, Lab, Share, slider, switch
+from detlab.widgets.lab import Goal, Lab, Share, one_thread, slider, switch
 from detlab.widgets.readout import Item, Row, Table, Words
 from detlab.widgets.roles import STATE
 
@@ -84,6 +84,7 @@ class MatchLab(Lab):
             other = "negative_iou" if change["name"] == "positive_iou" else "positive_iou"
             setattr(self, other, change["new"])
 
+    @one_thread()
     def draw(self) -> tuple[str, list[Item]]:
         """Match with the package's function, colour, count."""
         if self.negative_iou > self.positive_iou:

@@ -183,7 +183,11 @@ class NMSLab(Lab):
             decisions = greedy_decisions(boxes, scores, self.iou_threshold)
         rows = self.candidates.tolist()
         self.decisions = [
-            Decision(rows[taken], [rows[row] for row in suppressed], self._all_scores(after))
+            Decision(
+                rows[taken],
+                [rows[row] for row in suppressed],
+                self.scores if after is scores else self._all_scores(after),
+            )
             for taken, suppressed, after in decisions
         ]
         self.kept = torch.tensor([each.taken for each in self.decisions], dtype=torch.int64)
@@ -199,10 +203,11 @@ class NMSLab(Lab):
         stepping = made < len(self.decisions)
         states = torch.zeros(len(self.boxes), dtype=torch.uint8)
         states[self.candidates] = STATE["ignored" if stepping else "suppressed"]
-        for place, each in enumerate(self.decisions[:made]):
-            states[each.taken] = STATE["prediction"]
-            past = stepping and place < made - 1
-            states[each.suppressed] = STATE["hidden" if past else "suppressed"]
+        if stepping and made:
+            past = [row for each in self.decisions[: made - 1] for row in each.suppressed]
+            states[past] = STATE["hidden"]
+            states[self.decisions[made - 1].suppressed] = STATE["suppressed"]
+        states[self.kept[:made]] = STATE["prediction"]
         self._against_truth()
         told = self.missed & (not stepping)  # only the end says who is missed
         self.canvas.show_states(torch.cat([states, told.to(torch.uint8) * STATE["missed"]]))

@@ -22,6 +22,8 @@ import nbformat
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from detlab.cli import PROMPT
+
 FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -137,6 +139,7 @@ def open_jupyter() -> Iterator[Lab]:
             *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
             *("--expose-app-in-browser", "--ip=127.0.0.1", f"--port={port}"),
             *(
+                PROMPT,  # as `detlab lab` starts it
                 "--ServerApp.port_retries=0",
                 "--IdentityProvider.token=",
                 f"--notebook-dir={notebooks}",

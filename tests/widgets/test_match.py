@@ -5,7 +5,7 @@ import torch
 
 from detlab.anchors import pyramid_anchors
 from detlab.matching import IGNORED, match_anchors
-from detlab.widgets import MatchLab
+from detlab.widgets import MatchLab, match
 from detlab.widgets.roles import STATE
 
 from .scenes import NAMES, crowd
@@ -59,3 +59,24 @@ def test_wrong_thresholds_are_refused(lab, picture):
         MatchLab(lab.canvas.image, lab.target, lab.anchors, positive_iou=0.3, negative_iou=0.5)
     with pytest.raises(ValueError, match="target: want boxes inside 200 x 150"):
         MatchLab(picture, lab.target, lab.anchors)
+
+
+def test_matching_computes_in_one_thread_and_leaves_the_others_as_they_were(lab, monkeypatch):
+    seen = []
+
+    def watched(*args):
+        seen.append(torch.get_num_threads())
+        if len(seen) > 1:
+            raise RuntimeError("stop")
+        return match_anchors(*args)
+
+    monkeypatch.setattr(match, "match_anchors", watched)
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        lab.positive_iou = 0.6
+        with pytest.raises(RuntimeError, match="stop"):
+            lab.positive_iou = 0.7
+        assert (seen, torch.get_num_threads()) == ([1, 1], 3)
+    finally:
+        torch.set_num_threads(before)
