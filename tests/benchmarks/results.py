@@ -43,6 +43,10 @@ PHOTOGRAPHS = TrainConfig(
 CELLS = replace(PHOTOGRAPHS, vertical_flip=0.5, positive_iou=0.6, negative_iou=0.5)
 """Cells touch each other, so an anchor must fit its own well: on bccd's val split thresholds of
 .5 and .4 gave AP .55 where .4 and .3 gave .53, after four minutes; .6 and .5 gave more AP50."""
+ANIMALS = replace(PHOTOGRAPHS, body_rate=0.3, seconds=1200.0)
+"""ImageNet knows animals, so little has to change in the body. AP50 on aquarium's val split after
+thirteen minutes of one core: .61 with three tenths of the rate for the body, .59 where everything
+learns at half the rate, .56 with the whole rate (and a tenth fewer steps, in a slower hour)."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +65,7 @@ RECIPES = {
     "reef": Recipe("course", TrainConfig(seconds=300.0), (0.70, 0.92), split="val"),
     "bccd": Recipe("mobilenet", replace(CELLS, seconds=900.0), (0.58, 0.88), image_size=416),
     "bccd-clean": Recipe("mobilenet", replace(CELLS, seconds=900.0), (0.60, 0.90), image_size=416),
-    "aquarium": Recipe(
-        "mobilenet", replace(PHOTOGRAPHS, seconds=1200.0), (None, 0.65), image_size=512
-    ),
+    "aquarium": Recipe("mobilenet", ANIMALS, (None, 0.65), image_size=512),
 }
 
 
