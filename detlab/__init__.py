@@ -65,6 +65,7 @@ A learner's way
     restore      a lesson as it was shipped
     rebuild      a learner's function outside its lesson
     parts        what a learner built, put into the real detector
+    server       JupyterLab's server, which sends at once
     advice       what to run when a cell fails because of others
     lesson       what notebooks need beside the package
 

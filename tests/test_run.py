@@ -216,6 +216,15 @@ def test_a_killed_run_goes_on_to_the_same_bits(whole, folder, tmp_path, save_eve
     assert_same_run(out, whole[0])
 
 
+@pytest.fixture
+def interruptible():
+    """Ctrl-C as Python starts with it: a shell switches it off for what runs in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_in_the_last_evaluation_loses_nothing(whole, folder, tmp_path, monkeypatch):
     out = tmp_path / "run"
     with monkeypatch.context() as patch:
@@ -226,6 +235,7 @@ def test_ctrl_c_in_the_last_evaluation_loses_nothing(whole, folder, tmp_path, mo
     assert_same_run(out, whole[0])
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_a_second_ctrl_c_ends_at_once(folder, tmp_path, monkeypatch):
     at_step(monkeypatch, 3, lambda: (press_ctrl_c(), press_ctrl_c()))
     with pytest.raises(KeyboardInterrupt) as seen:
