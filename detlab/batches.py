@@ -4,7 +4,7 @@ Follows data.py; feeds train.py.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, cast
 
@@ -51,12 +51,20 @@ class Batches(Dataset[tuple[Tensor, list[Target]]]):
             if self.multiscale > 1:
                 factor = self.multiscale ** torch.empty(()).uniform_(-1, 1).item()
                 images, targets = resize_batch(images, targets, factor)
-            return images, cast(list[Target], targets)
+            return images, cast(list[Target], [copied(target) for target in targets])
 
     def names(self, step: int) -> list[str]:
         """What to call the pictures of a batch when something is wrong with them."""
         names: Sequence[str] | None = getattr(self.dataset, "names", None)
         return [names[row] if names else f"picture {row}" for row in self.pictures(step)]
+
+
+def copied(target: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The target anew, for the data set keeps its own.
+
+    What a worker hands over is an open file for as long as the worker keeps it, too.
+    """
+    return {key: part.clone() for key, part in target.items()}
 
 
 @lru_cache(maxsize=2)

@@ -8,6 +8,7 @@ network and at 512 for the eye. Follows creatures.py and seascape.py; feeds trai
 
 import json
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -306,10 +307,16 @@ class Reef(Dataset[tuple[Tensor, dict[str, Tensor]]]):
         return self.length
 
     def draw(self, workers: int) -> None:
-        """Draw all pictures now, with so many processes, instead of each at its first visit."""
-        for index, (image, target) in enumerate(
-            DataLoader(self, batch_size=None, num_workers=workers)
-        ):
+        """Draw all pictures now, with so many processes, instead of each at its first visit.
+
+        Nobody keeps what went from process to process: every such tensor is an open file.
+        """
+        draw_one: Any = self._draw_one
+        rows: Any = range(self.length)
+        scenes: Iterable[tuple[Tensor, Target]] = DataLoader(
+            rows, batch_size=None, num_workers=workers, collate_fn=draw_one
+        )
+        for index, (image, target) in enumerate(scenes):
             boxes, labels = target["boxes"].clone(), target["labels"].clone()
             self._drawn[index] = image.clone(), {"boxes": boxes, "labels": labels}
 
@@ -318,14 +325,17 @@ class Reef(Dataset[tuple[Tensor, dict[str, Tensor]]]):
         if not 0 <= index < self.length:
             raise IndexError(f"this reef has pictures 0 to {self.length - 1}, not {index}")
         if index not in self._drawn:
-            scene = draw_scene(self.seed, index, self.config)
-            self._drawn[index] = scene.image, scene.target
+            self._drawn[index] = self._draw_one(index)
         image, target = self._drawn[index]
         return image, {
             "boxes": target["boxes"],
             "labels": target["labels"],
             "image_id": torch.tensor(index),
         }
+
+    def _draw_one(self, index: int) -> tuple[Tensor, Target]:
+        scene = draw_scene(self.seed, index, self.config)
+        return scene.image, scene.target
 
 
 # The frozen evaluation set --------------------------------------------------------------------

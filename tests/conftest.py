@@ -31,6 +31,17 @@ def progress_path(monkeypatch, tmp_path):
     return path
 
 
+@pytest.fixture
+def few_files():
+    """No more than a hundred open files beyond those that are open already."""
+    resource = pytest.importorskip("resource")
+    now = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with tempfile.TemporaryFile() as newest:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (newest.fileno() + 100, now[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, now)
+
+
 @pytest.fixture(params=["cpu", "cuda"])
 def device(request):
     """The CPU, and a GPU where there is one."""

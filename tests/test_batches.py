@@ -126,6 +126,28 @@ def test_any_number_of_workers_loads_the_same():
     assert_close(alone[0], batches[2][0])
 
 
+class Kept(Dataset):
+    """Pictures that are kept, as the reef keeps its own."""
+
+    def __init__(self, length):
+        self.kept = [
+            (torch.zeros(3, 4, 6), {"boxes": torch.zeros(1, 4), "labels": torch.ones(1).long()})
+            for _ in range(length)
+        ]
+
+    def __len__(self):
+        return len(self.kept)
+
+    def __getitem__(self, index):
+        return self.kept[index]
+
+
+@pytest.mark.usefixtures("few_files")
+def test_a_worker_leaves_no_files_open():
+    loader = load_batches(Batches(Kept(160), 4, seed=0), 0, CPU, workers=1)
+    assert sum(len(targets) for _, targets in islice(loader, 80)) == 320
+
+
 def test_a_resumed_run_goes_on_where_it_stopped():
     batches = Batches(Numbered(12), 4, seed=1)
     whole = [numbers(batch) for batch in islice(load_batches(batches, 0, CPU), 7)]

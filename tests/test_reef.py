@@ -468,6 +468,13 @@ def test_a_record_without_scenes_still_names_the_classes():
     assert len(record["categories"]) == 7
 
 
+@pytest.mark.usefixtures("few_files")
+def test_a_large_reef_is_drawn_with_few_open_files():
+    large = Reef(seed=5, length=120, config=ReefConfig(image_size=(48, 64)))
+    large.draw(workers=1)
+    assert len(large[119][0]) == 3
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_pictures_drawn_at_once_are_those_drawn_one_by_one(workers, monkeypatch):
     at_once, one_by_one = Reef(seed=5, length=4), Reef(seed=5, length=4)
