@@ -4,7 +4,7 @@ Follows data.py; feeds train.py.
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, cast
 
@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from detlab.data import collate
 from detlab.processes import num_processes, process_rank
 from detlab.transforms import resize_batch
-from detlab.types import Target
+from detlab.types import Target, copy_target
 
 FOREVER = 2**62  # steps; the trainer decides when to stop
 
@@ -51,20 +51,12 @@ class Batches(Dataset[tuple[Tensor, list[Target]]]):
             if self.multiscale > 1:
                 factor = self.multiscale ** torch.empty(()).uniform_(-1, 1).item()
                 images, targets = resize_batch(images, targets, factor)
-            return images, cast(list[Target], [copied(target) for target in targets])
+            return images, [copy_target(cast(Target, target)) for target in targets]
 
     def names(self, step: int) -> list[str]:
         """What to call the pictures of a batch when something is wrong with them."""
         names: Sequence[str] | None = getattr(self.dataset, "names", None)
         return [names[row] if names else f"picture {row}" for row in self.pictures(step)]
-
-
-def copied(target: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The target anew, for the data set keeps its own.
-
-    What a worker hands over is an open file for as long as the worker keeps it, too.
-    """
-    return {key: part.clone() for key, part in target.items()}
 
 
 @lru_cache(maxsize=2)

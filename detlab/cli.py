@@ -33,6 +33,7 @@ from detlab.train import NonFiniteLoss, TrainConfig, choose_device
 
 START = Path(__file__).parents[1] / "notebooks" / "00_start_here.ipynb"
 PROMPT = "--ServerApp.kernel_websocket_connection_class=detlab.server.PromptConnection"
+"""An option of JupyterLab, see server.py."""
 SMALLEST = 32
 """Pixels: less than a cell of the coarsest level shows a detector nothing."""
 

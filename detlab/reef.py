@@ -8,10 +8,9 @@ network and at 512 for the eye. Follows creatures.py and seascape.py; feeds trai
 
 import json
 import sys
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import PIL
@@ -25,7 +24,7 @@ from torch.utils.data import DataLoader, Dataset
 from detlab.boxes import xyxy_to_xywh
 from detlab.creatures import ANIMALS, PALETTES, POSES, SEE_THROUGH, TILT, blend, pose, turn
 from detlab.seascape import Cutout, Sea, Stamp, paint_figure, paint_sea, plan_sea
-from detlab.types import Target
+from detlab.types import Target, copy_target
 
 CLASS_NAMES = ("background", *ANIMALS)
 TRAIN_SEED = 1
@@ -309,16 +308,14 @@ class Reef(Dataset[tuple[Tensor, dict[str, Tensor]]]):
     def draw(self, workers: int) -> None:
         """Draw all pictures now, with so many processes, instead of each at its first visit.
 
-        Nobody keeps what went from process to process: every such tensor is an open file.
+        The processes keep nothing, and what they hand over is copied, see `types.copy_target`.
         """
-        draw_one: Any = self._draw_one
-        rows: Any = range(self.length)
-        scenes: Iterable[tuple[Tensor, Target]] = DataLoader(
+        rows, draw_one = cast(Any, range(self.length)), cast(Any, self._draw_one)
+        scenes: DataLoader[Any] = DataLoader(
             rows, batch_size=None, num_workers=workers, collate_fn=draw_one
         )
         for index, (image, target) in enumerate(scenes):
-            boxes, labels = target["boxes"].clone(), target["labels"].clone()
-            self._drawn[index] = image.clone(), {"boxes": boxes, "labels": labels}
+            self._drawn[index] = image.clone(), copy_target(target)
 
     def __getitem__(self, index: int) -> tuple[Tensor, dict[str, Tensor]]:
         """The picture as uint8 [3, H, W] and its boxes, labels and image_id."""

@@ -26,11 +26,16 @@ FROM_HAND = {"sync": True, "echo_update": False}
 """For what a hand moves in the browser: the kernel does not send it back where it came from."""
 
 
-class Header(anywidget.AnyWidget):
-    """What to do, the task, and its tick."""
+class Part(anywidget.AnyWidget):
+    """What canvas.js draws; `_part` says which of its functions does."""
 
     _esm = HERE / "canvas.js"
     _css = HERE / "canvas.css"
+
+
+class Header(Part):
+    """What to do, the task, and its tick."""
+
     _part = traitlets.Unicode("header").tag(sync=True)
 
     title = traitlets.Unicode().tag(sync=True)
@@ -39,7 +44,7 @@ class Header(anywidget.AnyWidget):
     note = traitlets.Unicode().tag(sync=True)
 
 
-class BoxCanvas(anywidget.AnyWidget):
+class BoxCanvas(Part):
     """A picture under boxes. All coordinates are pixels of the picture, x1 y1 x2 y2.
 
     >>> canvas = BoxCanvas(torch.zeros(3, 60, 80, dtype=torch.uint8), alt="dark")
@@ -48,8 +53,6 @@ class BoxCanvas(anywidget.AnyWidget):
     <BoxCanvas 80 x 60 pixels: 1 box, 0 to drag>
     """
 
-    _esm = HERE / "canvas.js"
-    _css = HERE / "canvas.css"
     _part = traitlets.Unicode("canvas").tag(sync=True)
 
     _picture = traitlets.Bytes().tag(sync=True)
@@ -140,11 +143,9 @@ class BoxCanvas(anywidget.AnyWidget):
         )
 
 
-class Numbers(anywidget.AnyWidget):
+class Numbers(Part):
     """What is known about a picture. The text is the canvas's own, for each message costs time."""
 
-    _esm = HERE / "canvas.js"
-    _css = HERE / "canvas.css"
     _part = traitlets.Unicode("numbers").tag(sync=True)
 
     canvas = traitlets.Instance(BoxCanvas).tag(sync=True, **widget_serialization)
