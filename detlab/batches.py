@@ -9,13 +9,14 @@ from functools import lru_cache
 from typing import Any, cast
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from detlab.data import collate
 from detlab.processes import num_processes, process_rank
 from detlab.transforms import resize_batch
-from detlab.types import Target, copy_target
+from detlab.types import Target
 
 FOREVER = 2**62  # steps; the trainer decides when to stop
 
@@ -51,7 +52,7 @@ class Batches(Dataset[tuple[Tensor, list[Target]]]):
             if self.multiscale > 1:
                 factor = self.multiscale ** torch.empty(()).uniform_(-1, 1).item()
                 images, targets = resize_batch(images, targets, factor)
-            return images, [copy_target(cast(Target, target)) for target in targets]
+            return images, cast(list[Target], targets)
 
     def names(self, step: int) -> list[str]:
         """What to call the pictures of a batch when something is wrong with them."""
@@ -90,10 +91,22 @@ def load_batches(
         sampler=range(first_step, FOREVER),
         num_workers=workers,
         pin_memory=device.type == "cuda",
+        collate_fn=cast(Any, with_arrays),
     )
     for images, targets in loader:
         moved = [
-            {key: part.to(device, non_blocking=True) for key, part in target.items()}
+            {key: torch.from_numpy(part).to(device) for key, part in target.items()}
             for target in targets
         ]
         yield images.to(device, non_blocking=True), cast(list[Target], moved)
+
+
+def with_arrays(
+    batch: tuple[Tensor, list[dict[str, Tensor]]],
+) -> tuple[Tensor, list[dict[str, NDArray[Any]]]]:
+    """The targets as NumPy arrays, to go from process to process.
+
+    A tensor would be an open file until both have let go of it, and a batch has many.
+    """
+    images, targets = batch
+    return images, [{key: part.numpy() for key, part in target.items()} for target in targets]

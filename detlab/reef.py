@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader, Dataset
 from detlab.boxes import xyxy_to_xywh
 from detlab.creatures import ANIMALS, PALETTES, POSES, SEE_THROUGH, TILT, blend, pose, turn
 from detlab.seascape import Cutout, Sea, Stamp, paint_figure, paint_sea, plan_sea
-from detlab.types import Target, copy_target
+from detlab.types import Target
 
 CLASS_NAMES = ("background", *ANIMALS)
 TRAIN_SEED = 1
@@ -308,14 +308,15 @@ class Reef(Dataset[tuple[Tensor, dict[str, Tensor]]]):
     def draw(self, workers: int) -> None:
         """Draw all pictures now, with so many processes, instead of each at its first visit.
 
-        The processes keep nothing, and what they hand over is copied, see `types.copy_target`.
+        A tensor that came from another process is an open file, so copies are kept.
         """
         rows, draw_one = cast(Any, range(self.length)), cast(Any, self._draw_one)
         scenes: DataLoader[Any] = DataLoader(
             rows, batch_size=None, num_workers=workers, collate_fn=draw_one
         )
         for index, (image, target) in enumerate(scenes):
-            self._drawn[index] = image.clone(), copy_target(target)
+            boxes, labels = target["boxes"].clone(), target["labels"].clone()
+            self._drawn[index] = image.clone(), Target(boxes=boxes, labels=labels)
 
     def __getitem__(self, index: int) -> tuple[Tensor, dict[str, Tensor]]:
         """The picture as uint8 [3, H, W] and its boxes, labels and image_id."""

@@ -3,7 +3,7 @@
 The lists of dicts are torchvision's: one dict per image, labels from 1, 0 is background.
 """
 
-from typing import Literal, NamedTuple, TypedDict, cast
+from typing import Literal, NamedTuple, TypedDict
 
 import torch
 from jaxtyping import Float, Int64
@@ -19,14 +19,6 @@ class Target(TypedDict):
     """x1 y1 x2 y2 in pixels of the image, continuous, see `boxes`."""
     labels: Int64[Tensor, " M"]
     """1 to K − 1; 0 is background."""
-
-
-def copy_target(target: Target) -> Target:
-    """The target anew, when somebody else keeps the first.
-
-    Between processes a tensor is an open file for as long as either of them keeps it.
-    """
-    return cast(Target, {key: cast(Tensor, part).clone() for key, part in target.items()})
 
 
 class Detection(TypedDict):

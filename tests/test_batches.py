@@ -2,6 +2,7 @@
 
 from itertools import islice
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -10,7 +11,7 @@ from torch.testing import assert_close
 from torch.utils.data import Dataset
 
 from detlab import batches as module
-from detlab.batches import Batches, load_batches, shuffled
+from detlab.batches import Batches, load_batches, shuffled, with_arrays
 
 CPU = torch.device("cpu")
 
@@ -141,8 +142,15 @@ class Kept(Dataset):
 
 @pytest.mark.usefixtures("few_files")
 def test_a_worker_leaves_no_files_open():
-    loader = load_batches(Batches(Kept(160), 4, seed=0), 0, CPU, workers=1)
-    assert sum(len(targets) for _, targets in islice(loader, 80)) == 320
+    loader = load_batches(Batches(Kept(160), 8, seed=0), 0, CPU, workers=1)
+    assert sum(len(targets) for _, targets in islice(loader, 40)) == 320
+
+
+def test_between_processes_a_batch_of_any_size_is_one_open_file():
+    images, targets = with_arrays(Batches(Kept(9), 9, seed=0)[0])
+    assert isinstance(images, torch.Tensor)
+    assert len(targets) == 9
+    assert all(isinstance(part, np.ndarray) for target in targets for part in target.values())
 
 
 def test_a_resumed_run_goes_on_where_it_stopped():

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from detlab.types import Predictions, check_boxes, check_target, copy_target
+from detlab.types import Predictions, check_boxes, check_target
 
 SOUND = [[0.0, 0.0, 10.0, 5.0], [1.0, 2.0, 3.0, 4.0]]
 
@@ -17,13 +17,6 @@ def test_a_sound_target_passes_unchanged():
     checked = target()
     check_target(checked)
     torch.testing.assert_close(checked["boxes"], torch.tensor(SOUND))
-
-
-def test_a_copy_is_equal_and_shares_nothing():
-    first = {**target(), "image_id": torch.tensor(7)}
-    copy = copy_target(first)
-    torch.testing.assert_close(copy, first)
-    assert all(copy[key].data_ptr() != first[key].data_ptr() for key in first)
 
 
 def test_an_image_without_objects_is_fine():
