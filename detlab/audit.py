@@ -7,6 +7,7 @@ Kinds of finding: a box drawn twice, a box whose size does not fit its class, a 
 any object, and the same scene in two pictures, worst of all in two splits.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,9 @@ from detlab.twins import find_twins
 DOUBLE = 0.9
 """IoU from which two boxes of one class are one object, drawn twice."""
 OUTLIER = 6.0
-"""Robust standard deviations from which a size is odd for its class."""
+"""Robust standard deviations from which a size is odd for its class …"""
+FACTOR = 1.5
+"""… if it also is so many times larger or smaller: where most are equal, all others deviate."""
 FEWEST = 20
 """Boxes of a class from which one can say what size is usual."""
 MOST_PICTURES = 1000
@@ -32,12 +35,17 @@ MOST_PICTURES = 1000
 
 
 class Finding(NamedTuple):
-    """Something to look at; `boxes` are rows of the pictures' boxes, drawn in a contact sheet."""
+    """Something to look at; `boxes` are rows of the first record's boxes."""
 
     kind: str
-    pictures: tuple[Path, ...]
+    records: tuple[Record, ...]
     boxes: tuple[int, ...]
     what: str
+
+    @property
+    def pictures(self) -> tuple[Path, ...]:
+        """The picture of each record."""
+        return tuple(record.image for record in self.records)
 
 
 @dataclass(frozen=True)
@@ -66,26 +74,26 @@ def audit(splits: Mapping[str, Sequence[Record]], class_names: Sequence[str]) ->
     labels = torch.cat([record.labels for record in records])
     areas = torch.cat([box_area(record.boxes) for record in records])
     return Audit(
-        (
+        findings=(
             *twins_of(splits),
             *size_outliers(records, class_names),
             *(found for record in records for found in double_boxes(record, class_names)),
             *(empty(record) for record in records if len(record.boxes) == 0),
         ),
-        {name: int((labels == row).sum()) for row, name in enumerate(class_names) if row},
-        {
+        counts={name: int((labels == row).sum()) for row, name in enumerate(class_names) if row},
+        sizes={
             "small": int((areas < 32**2).sum()),
             "medium": int(((areas >= 32**2) & (areas < 96**2)).sum()),
             "large": int((areas >= 96**2).sum()),
         },
-        {limit: crowded_share(records, limit) for limit in (0.3, 0.5)},
-        {limit: lost_to_nms(records, limit) for limit in (0.3, 0.5)},
+        crowded={limit: crowded_share(records, limit) for limit in (0.3, 0.5)},
+        lost={limit: lost_to_nms(records, limit) for limit in (0.3, 0.5)},
     )
 
 
 def empty(record: Record) -> Finding:
     """A picture without objects teaches background, if that is what it shows."""
-    return Finding("no object", (record.image,), (), "no object in this picture")
+    return Finding("no object", (record,), (), "no object in this picture")
 
 
 def iou_in_class(record: Record) -> Float[Tensor, "M M"]:
@@ -101,7 +109,7 @@ def double_boxes(
     return [
         Finding(
             "double box",
-            (record.image,),
+            (record,),
             (first, second),
             f"{record.objects[first]} and {record.objects[second]}, both "
             f"{class_names[int(record.labels[first])]}, have IoU {float(iou[first, second]):.2f}",
@@ -120,15 +128,19 @@ def size_outliers(
     found = []
     for label in labels.unique().tolist():
         (rows,) = (labels == label).nonzero(as_tuple=True)
-        oddness = robust_scores(sizes[rows].log())
-        for row, odd in zip(rows.tolist(), oddness.tolist(), strict=True):
-            if len(rows) >= FEWEST and abs(odd) >= least:
-                found.append((abs(odd), label, *places[row], float(sizes[row])))
+        if len(rows) < FEWEST:
+            continue
+        logs = sizes[rows].log()
+        oddness = robust_scores(logs).abs()
+        far = (logs - logs.median()).abs() >= math.log(FACTOR)
+        for row, odd in zip(rows[far].tolist(), oddness[far].tolist(), strict=True):
+            if odd >= least:
+                found.append((odd, label, *places[row], float(sizes[row])))
     found.sort(key=lambda entry: -entry[0])
     return [
         Finding(
             "odd size",
-            (record.image,),
+            (record,),
             (row,),
             f"{record.objects[row]}, {class_names[label]}, is {size:.0f} px across:"
             f" {odd:.0f} deviations from what is usual",
@@ -152,14 +164,16 @@ def robust_scores(values: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
 
 def twins_of(splits: Mapping[str, Sequence[Record]]) -> list[Finding]:
     """Pictures of the same scene; those in two splits first, for they spoil a test."""
-    of_split = {record.image: name for name, split in splits.items() for record in split}
-    paths = sorted(of_split)
+    places = [(record, name) for name, split in splits.items() for record in split]
+    places.sort(key=lambda place: place[0].image)
+    if not 1 < len(places) <= MOST_PICTURES:
+        return []
     found = []
-    for first, second, likeness in find_twins(paths) if 1 < len(paths) <= MOST_PICTURES else ():
-        one, other = paths[first], paths[second]
-        across = of_split[one] != of_split[other]
-        where = f"{of_split[one]} and {of_split[other]}" if across else of_split[one]
-        kind = "twins across splits" if across else "twins"
+    for first, second, likeness in find_twins([record.image for record, _ in places]):
+        (one, here), (other, there) = places[first], places[second]
+        kind, where = "twins", here
+        if here != there:
+            kind, where = "twins across splits", f"{here} and {there}"
         found.append(Finding(kind, (one, other), (), f"the same scene, {likeness:.2f}, in {where}"))
     return sorted(found, key=lambda finding: finding.kind != "twins across splits")
 

@@ -24,22 +24,19 @@ AROUND = 6.0
 """How much wider, or higher, than its boxes a part of a picture is."""
 
 
-def draw_findings(
-    findings: Sequence[Finding], records: Sequence[Record], class_names: Sequence[str]
-) -> Figure:
+def draw_findings(findings: Sequence[Finding], class_names: Sequence[str]) -> Figure:
     """The first findings of each kind: twins side by side, boxes with what lies around them.
 
     Raises:
         ValueError: there is nothing to draw.
     """
-    by_image = {record.image: record for record in records}
     kinds = dict.fromkeys(finding.kind for finding in findings)
     chosen = [
         finding
         for kind in kinds
         for finding in islice((each for each in findings if each.kind == kind), MOST)
     ]
-    pictures = [look_at(by_image[path], finding) for finding in chosen for path in finding.pictures]
+    pictures = [look_at(record, finding) for finding in chosen for record in finding.records]
     return draw_grid(pictures, class_names, columns=4, title="Worth a second look")
 
 
@@ -78,7 +75,7 @@ def surroundings(
     corner, far = boxes[:, :2].amin(dim=0), boxes[:, 2:].amax(dim=0)
     taken = float(((far - corner) / torch.tensor([width, height])).max())
     share = min(1.0, max(least, around * taken))
-    wide, high = round(share * width), round(share * height)
+    wide, high = (max(1, round(share * side)) for side in (width, height))
     x, y = ((corner + far) / 2).tolist()
     x1 = min(max(0, round(x - wide / 2)), width - wide)
     y1 = min(max(0, round(y - high / 2)), height - high)

@@ -14,6 +14,7 @@ import shlex
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any, Literal, ParamSpec, TypeVar, cast
 
@@ -24,7 +25,7 @@ from tyro.extras import SubcommandApp
 from detlab.checkpoint import CheckpointError, load_checkpoint
 from detlab.coco import Metrics
 from detlab.files import finite
-from detlab.model import ConfigName
+from detlab.model import ConfigName, named_config
 from detlab.processes import process_group
 from detlab.records import Annotations, DataError
 from detlab.run import load_split, train_run
@@ -113,6 +114,7 @@ def train(
     """
     check_pixels("--image-size", image_size)
     check_pixels("--crop", settings.crop)
+    check_batch(image_size or named_config(config, num_classes=2).image_size, settings)
     folder = out or Path("runs") / f"{Path(data).resolve().name}-{config}"
     place = device_named(device)
     try:
@@ -224,6 +226,8 @@ def data(
     from detlab.data import find_data, read_splits
     from detlab.download import SETS, list_sets
 
+    if out is not None and out.suffix.lower() != ".png":
+        raise UsageError(f"--out is a picture whose name ends in .png, got {out}")
     if action == "list":
         print_table(list_sets())
         print("\nbccd-clean is bccd with its mistakes mended and no slide field in two splits")
@@ -283,8 +287,7 @@ def print_audit(annotations: Mapping[str, Annotations], out: Path | None) -> Non
         from detlab.audit_sheet import draw_findings
         from detlab.draw import save_figure
 
-        records = [record for split in splits.values() for record in split]
-        save_figure(draw_findings(found.findings, records, class_names), out)
+        save_figure(draw_findings(found.findings, class_names), out)
         print(f"drawn in {out}")
 
 
@@ -306,9 +309,9 @@ def doctor() -> None:
     from detlab.doctor import examine
 
     healthy = True
-    for finding in examine():
-        print(finding, flush=True)
-        healthy &= finding.remedy is None
+    for check in examine():
+        print(check, flush=True)
+        healthy &= check.remedy is None
     raise SystemExit(0 if healthy else 1)
 
 
@@ -360,6 +363,17 @@ def check_pixels(option: str, value: int | None) -> None:
     """
     if value is not None and value < SMALLEST:
         raise UsageError(f"{option} is {SMALLEST} pixels or more, got {value}")
+
+
+def check_batch(image_size: int, settings: TrainConfig) -> None:
+    """Refuse a batch whose coarsest feature map is a single cell: it has no spread to learn from.
+
+    Raises:
+        UsageError: one picture a step, and that one small.
+    """
+    smallest = min(image_size, settings.crop or image_size) / settings.multiscale
+    if settings.batch_size == 1 and smallest < 2 * SMALLEST:
+        raise UsageError(f"pictures below {2 * SMALLEST} pixels want --batch-size 2 or more")
 
 
 def command_to_resume() -> str:
@@ -427,6 +441,8 @@ def read_words() -> Callable[[], Any]:
 
 def main() -> None:
     """Run a command; a user's mistake becomes one or two lines."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names that no alphabet here can print
     try:
         read_words()()
     except KeyboardInterrupt as stop:

@@ -167,11 +167,20 @@ def read_named(name_or_path: str, split: str) -> Annotations:
 
 
 def read_splits(name_or_path: str) -> dict[str, Annotations]:
-    """Every split of a set by name or of a folder, as its files have it."""
+    """Every split of a set by name or of a folder, as its files have it.
+
+    Raises:
+        DataError: the splits differ in their classes, so a label would mean two things.
+    """
     folder = find_data(name_or_path)
     if name_or_path in CORRECTED:
         return corrected_splits(name_or_path, folder)
-    return {split: read_split(folder, split) for split in list_splits(folder)}
+    splits = {split: read_split(folder, split) for split in list_splits(folder)}
+    classes = {split: found.class_names[1:] for split, found in splits.items()}
+    if len(set(classes.values())) > 1:
+        said = ", ".join(f"{split} has {' '.join(names)}" for split, names in classes.items())
+        raise DataError(f"{folder}: want the same classes in every split, but {said}")
+    return splits
 
 
 def from_torchvision_voc(reader: VOCDetection) -> Annotations:

@@ -22,7 +22,7 @@ TRIAL_STEPS = 6
 
 
 @dataclass(frozen=True)
-class Finding:
+class Check:
     """One line of the report."""
 
     name: str
@@ -37,18 +37,18 @@ class Finding:
         return f"{mark} {self.name:<18} {self.value}{advice}"
 
 
-def examine() -> Iterator[Finding]:
-    """All findings, one after the other; what needs a package is asked only where it is there."""
+def examine() -> Iterator[Check]:
+    """All checks, one after the other; what needs a package is asked only where it is there."""
     yield check_python(sys.version_info[:2])
     packages = list(check_packages())
     yield from packages
-    if all(finding.remedy is None for finding in packages):
+    if all(check.remedy is None for check in packages):
         yield from check_devices()
         yield check_memory()
         yield expect_training()
 
 
-def check_python(version: tuple[int, ...]) -> Finding:
+def check_python(version: tuple[int, ...]) -> Check:
     """The interpreter.
 
     >>> print(check_python((3, 9)).remedy)
@@ -56,22 +56,22 @@ def check_python(version: tuple[int, ...]) -> Finding:
     """
     old = version < OLDEST_PYTHON
     remedy = "install Python 3.11 or newer, then `make lab` again" if old else None
-    return Finding("Python", ".".join(map(str, version)), remedy)
+    return Check("Python", ".".join(map(str, version)), remedy)
 
 
-def check_packages() -> Iterator[Finding]:
+def check_packages() -> Iterator[Check]:
     """All that pyproject.toml asks for, as it was when detlab was installed."""
     try:
         requirements = importlib.metadata.requires("detlab") or []
     except importlib.metadata.PackageNotFoundError:
-        yield Finding("detlab", "not installed", f"{INSTALL} --editable .")
+        yield Check("detlab", "not installed", f"{INSTALL} --editable .")
         return
     for requirement in requirements:
         if "extra ==" not in requirement:
             yield check_package(requirement)
 
 
-def check_package(requirement: str) -> Finding:
+def check_package(requirement: str) -> Check:
     """One package, there and new enough or not.
 
     >>> print(check_package("no-such-package>=2"))
@@ -82,8 +82,8 @@ def check_package(requirement: str) -> Finding:
     try:
         version = importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-        return Finding(name, "missing", remedy)
-    return Finding(name, version, None if is_new_enough(version, requirement) else remedy)
+        return Check(name, "missing", remedy)
+    return Check(name, version, None if is_new_enough(version, requirement) else remedy)
 
 
 def is_new_enough(version: str, requirement: str) -> bool:
@@ -95,31 +95,31 @@ def is_new_enough(version: str, requirement: str) -> bool:
     return Requirement(requirement).specifier.contains(version, prereleases=True)
 
 
-def check_devices() -> Iterator[Finding]:
+def check_devices() -> Iterator[Check]:
     """Processor and GPUs, and what the network would compute with."""
     import torch
 
     from detlab.train import choose_device, choose_dtype
 
-    yield Finding("processor", f"{platform.machine()}, {torch.get_num_threads()} threads")
+    yield Check("processor", f"{platform.machine()}, {torch.get_num_threads()} threads")
     for row in range(torch.cuda.device_count()):
         memory = torch.cuda.get_device_properties(row).total_memory / 1e9
-        yield Finding(f"GPU {row}", f"{torch.cuda.get_device_name(row)}, {memory:.0f} GB")
+        yield Check(f"GPU {row}", f"{torch.cuda.get_device_name(row)}, {memory:.0f} GB")
     device = choose_device()
     dtype = str(choose_dtype("auto", device)).removeprefix("torch.")
-    yield Finding("trains on", f"{device.type} in {dtype}")
+    yield Check("trains on", f"{device.type} in {dtype}")
 
 
-def check_memory() -> Finding:
+def check_memory() -> Check:
     """Memory that nobody uses at the moment."""
     import psutil
 
     free = psutil.virtual_memory().available / 1e9
     remedy = None if free >= WANTED_MEMORY else f"close programs: training wants {WANTED_MEMORY} GB"
-    return Finding("free memory", f"{free:.1f} GB", remedy)
+    return Check("free memory", f"{free:.1f} GB", remedy)
 
 
-def expect_training() -> Finding:
+def expect_training() -> Check:
     """Time a few steps of the default training and say what it will be like."""
     from detlab.train import DEFAULT_SECONDS
 
@@ -127,7 +127,7 @@ def expect_training() -> Finding:
     speed = training_speed()
     pictures = round(speed * DEFAULT_SECONDS, -3)
     minutes = DEFAULT_SECONDS / 60
-    return Finding(
+    return Check(
         "default training",
         f"{minutes:.0f} minutes, then about one more to judge and draw; {speed:.0f} pictures/s, "
         f"so {pictures:.0f} pictures in all (measured in {time.perf_counter() - started:.0f} s)",

@@ -132,8 +132,8 @@ def find(public: PublicSet, root: Path | None = None) -> Path | None:
 def get(name: str, root: Path | None = None) -> Path:
     """The folder of a public set, downloaded first where it is not here yet.
 
-    A download that is cut short goes on where it stopped when it is asked for again. The set
-    appears in one piece, after all checks.
+    A download that is cut short goes on where it stopped when it is asked for again; torchvision's,
+    of voc2007, begins anew. The set appears in one piece, after all checks.
 
     Args:
         name: one of SETS.

@@ -187,7 +187,7 @@ def draw_picture(
     image, target, detection, title = picture
     draw_image(ax, image)
     if title:
-        ax.set_title(title, size=11 * scale)
+        ax.set_title(title, size=11 * scale, parse_math=False)  # a file's name may hold $
     if target is not None:
         captions = box_captions(target, class_names) if detection is None else ()
         draw_boxes(ax, target["boxes"], "truth", captions, scale)

@@ -3,18 +3,21 @@
 Follows formats.py; feeds data.py and defects.py.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from detlab.formats import read_coco, read_voc, read_yolo
-from detlab.records import Annotations, DataError
+from detlab.records import Annotations, DataError, Defect
 
 SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-"""Names that folders use for a split, and ours."""
+"""Names that folders use for a split, maybe with a year behind (train2017), and ours."""
 
 UNSPLIT = "all"
 """The name of the only split of a folder that has none."""
+
+Place = TypeVar("Place", str, Path)
 
 VAL_EVERY = 5
 """Where a folder has no val split, every fifth picture of its train split stands for it."""
@@ -45,24 +48,49 @@ def recognise_format(folder: Path) -> Literal["coco", "voc", "yolo"]:
 def coco_files(folder: Path) -> dict[str, Path]:
     """The COCO file of each split: instances_SPLIT.json or SPLIT/_annotations.coco.json.
 
-    A year after the split (train2017) is dropped. A lone instances.json is not split.
+    A lone instances.json is not split.
+
+    Raises:
+        DataError: two of one split, as instances_train2014.json and instances_train2017.json.
     """
-    found = {}
-    for path in sorted(
-        [*folder.glob("instances_*.json"), *folder.glob("annotations/instances_*.json")]
-    ):
-        split = path.stem.removeprefix("instances_").rstrip("0123456789")
-        found[SPLITS.get(split, split)] = path
-    for path in sorted(folder.glob("*/_annotations.coco.json")):
-        found[SPLITS.get(path.parent.name, path.parent.name)] = path
+    paths = [*folder.glob("instances_*.json"), *folder.glob("annotations/instances_*.json")]
+    named = [(path.stem.removeprefix("instances_"), path) for path in sorted(paths)]
+    named += [(path.parent.name, path) for path in sorted(folder.glob("*/_annotations.coco.json"))]
+    found = one_of_each((our_split(word) or word, path) for word, path in named)
     for path in (folder / "instances.json", folder / "annotations" / "instances.json"):
         if path.is_file():
             found.setdefault(UNSPLIT, path)
     return found
 
 
+def one_of_each(named: Iterable[tuple[str, Place]]) -> dict[str, Place]:
+    """What each split is read from.
+
+    Raises:
+        DataError: two of one split.
+    """
+    found: dict[str, Place] = {}
+    for split, place in named:
+        if found.setdefault(split, place) != place:
+            raise DataError(f"{found[split]} and {place}: want one of them as the {split} split")
+    return found
+
+
+def our_split(word: str) -> str | None:
+    """Our name for a folder's word for a split.
+
+    >>> our_split("valid"), our_split("train2017"), our_split("fold1")
+    ('val', 'train', None)
+    """
+    return SPLITS.get(word.rstrip("0123456789"))
+
+
 def list_splits(folder: Path) -> dict[str, str | None]:
-    """The splits of a folder, each with the folder's own word for it (None: it has no splits)."""
+    """The splits of a folder, each with the folder's own word for it (None: it has no splits).
+
+    Raises:
+        DataError: two of one split.
+    """
     kind = recognise_format(folder)
     if kind == "coco":
         return {split: split for split in coco_files(folder)}
@@ -71,19 +99,24 @@ def list_splits(folder: Path) -> dict[str, str | None]:
     else:
         words = [path.name for path in sorted((folder / "labels").glob("*")) if path.is_dir()]
         words += [path.parent.name for path in sorted(folder.glob("*/labels"))]
-    return {SPLITS[word]: word for word in words if word in SPLITS} or {UNSPLIT: None}
+    splits = [(split, word) for word in words if (split := our_split(word))]
+    return dict(one_of_each(splits)) or {UNSPLIT: None}
 
 
 def read_split(folder: Path, split: str) -> Annotations:
-    """Read one of `list_splits`."""
+    """Read one of `list_splits`; that it has no picture is a defect."""
     kind = recognise_format(folder)
     word = list_splits(folder)[split]
     if kind == "voc":
-        return read_voc(folder, word)
-    if kind == "yolo":
-        return read_yolo(folder, word)
-    annotation_file = coco_files(folder)[split]
-    return read_coco(annotation_file, *coco_places(annotation_file, folder, split))
+        annotations = read_voc(folder, word)
+    elif kind == "yolo":
+        annotations = read_yolo(folder, word)
+    else:
+        annotation_file = coco_files(folder)[split]
+        annotations = read_coco(annotation_file, *coco_places(annotation_file, folder, split))
+    if annotations.records or annotations.defects:
+        return annotations
+    return replace(annotations, defects=(Defect(folder, split, "no picture in this split"),))
 
 
 def coco_places(annotation_file: Path, folder: Path, split: str) -> list[Path]:

@@ -41,8 +41,8 @@ def read_coco(annotation_file: Path, *images_dirs: Path) -> Annotations:
         content = json.loads(text)
     except ValueError as error:
         raise DataError(f"{annotation_file}: not JSON: {error}") from error
-    named = content.get("images") if isinstance(content, dict) else None
-    names = [str(entry["file_name"]) for entry in named or [] if "file_name" in entry][:100]
+    images = coco_lists(content, annotation_file)[0]
+    names = [str(entry.get("file_name")) for _, entry in images[:100]]
     holding = (place for place in images_dirs if any((place / name).is_file() for name in names))
     return coco_annotations(content, next(holding, images_dirs[0]), annotation_file)
 
@@ -55,6 +55,8 @@ def coco_annotations(content: Any, images_dir: Path, source: Path) -> Annotation
     objects, not one object, so a detector must not learn it as a box.
     """
     images, categories, annotations, defects = coco_lists(content, source)
+    if nameless := [name for name, entry in categories if "name" not in entry]:
+        raise DataError(f"{source}: {nameless[0]}: lacks 'name'")
     names = dict(sorted((entry["id"], str(entry["name"])) for _, entry in categories))
     objects: dict[Any, list[Object]] = {entry["id"]: [] for _, entry in images}
 
@@ -108,33 +110,18 @@ def coco_lists(content: Any, source: Path) -> tuple[Any, Any, Any, list[Defect]]
 # Pascal VOC: an XML file for each picture
 
 
-def read_voc(
-    folder: Path,
-    split: str | None = None,
-    class_names: tuple[str, ...] | None = None,
-    first_pixel: int = 0,
-) -> Annotations:
+def read_voc(folder: Path, split: str | None = None) -> Annotations:
     """Read a folder with Annotations/, JPEGImages/ and, for a split, ImageSets/Main/SPLIT.txt.
 
-    VOC's own files count pixels from 1 and include the last one, so `first_pixel=1` moves
-    xmin and ymin by one to our continuous frame, where pixel 0 spans 0 to 1. Nearly every other
-    VOC folder comes from a tool like LabelImg, which writes corners from 0 (with 0 raised to 1);
-    those are taken as they stand, as torchvision does. "difficult" objects are kept.
-
-    Args:
-        folder: what holds the three folders.
-        split: None reads every annotation.
-        class_names: "background" first; None collects the classes of *all* annotations, sorted,
-            so that every split of the folder agrees.
-        first_pixel: what the files call the first pixel.
+    Its classes are those of *all* annotations, sorted, so that every split agrees. "difficult"
+    objects are kept.
     """
     defects: list[Defect] = []
-    stems = sorted(path.stem for path in (folder / "Annotations").glob("*.xml"))
-    if class_names is None:
-        class_names = ("background", *voc_classes(folder, stems))
+    stems = sorted(path.stem for path in (folder / "Annotations").glob("[!.]*.xml"))
+    class_names = ("background", *voc_classes(folder, stems))
     if split is not None:
         listing = folder / "ImageSets" / "Main" / f"{split}.txt"
-        words = [line.split()[0] for line in read_text(listing).splitlines() if line.strip()]
+        words = [line.strip() for line in read_text(listing).splitlines() if line.strip()]
         named, defects = named_once(((word, word) for word in words), listing)
         stems = [stem for stem, _ in named]
 
@@ -146,14 +133,20 @@ def read_voc(
         )
         for stem in stems
     ]
-    read = voc_annotations(pairs, class_names, first_pixel)
+    read = voc_annotations(pairs, class_names, first_pixel=0)
     return replace(read, defects=(*defects, *read.defects))
 
 
 def voc_annotations(
     pairs: list[tuple[Path, Path]], class_names: tuple[str, ...], first_pixel: int
 ) -> Annotations:
-    """Read annotation after annotation, each with its picture."""
+    """Read annotation after annotation, each with its picture.
+
+    VOC's own files count pixels from 1 and include the last one, so `first_pixel` 1 moves xmin and
+    ymin by one to our continuous frame, where pixel 0 spans 0 to 1. Nearly every other VOC folder
+    comes from a tool like LabelImg, which writes corners from 0 (with 0 raised to 1); those are
+    taken as they stand, as torchvision does.
+    """
     records, defects = [], []
     for source, image in pairs:
         try:
@@ -227,7 +220,8 @@ def read_yolo(folder: Path, split: str | None = None) -> Annotations:
 
     A line is `class cx cy width height`; the class counts from 0 and becomes label class + 1,
     the rest are shares of the picture's width and height. A picture without a text file has no
-    objects. Class names stand in a .yaml file (`names:`) or line by line in classes.txt.
+    objects. Class names stand in a .yaml file (`names:`, a list, or a mapping from 0, 1, 2 …) or
+    line by line in classes.txt.
     """
     images, labels = yolo_folders(folder, split)
     class_names = yolo_classes(folder)
@@ -235,7 +229,7 @@ def read_yolo(folder: Path, split: str | None = None) -> Annotations:
     stems = dict(pictures)
     defects += [
         Defect(source, "", f"no picture {source.stem} in {images}")
-        for source in sorted(labels.glob("*.txt"))
+        for source in sorted(labels.glob("[!.]*.txt"))
         if source.stem not in stems and source.name != "classes.txt"
     ]
     records = []
@@ -291,7 +285,10 @@ def yolo_classes(folder: Path) -> tuple[str, ...]:
             raise DataError(f"{path}: not YAML: {error}".replace("\n", " ")) from error
         names = content.get("names") if isinstance(content, dict) else None
         if isinstance(names, dict):
-            names = [name for _, name in sorted(names.items())]
+            if set(names) != set(range(len(names))):
+                want = f"0 to {len(names) - 1}"
+                raise DataError(f"{path}: want a name for each of {want}, got {list(names)}")
+            names = [names[row] for row in range(len(names))]
         if isinstance(names, list) and names:
             return ("background", *map(str, names))
     if (folder / "classes.txt").is_file():

@@ -45,7 +45,7 @@ def find_pictures(place: Path) -> list[Path]:
         return [place]
     if not place.is_dir():
         raise DataError(f"{place}: no such file or folder")
-    found = [path for path in list_pictures(place) if path.is_file()]
+    found = list_pictures(place)
     if not found:
         raise DataError(f"{place}: no picture in it; want names ending in {', '.join(SUFFIXES)}")
     return found
@@ -94,13 +94,16 @@ def detect_files(
 def output_names(paths: Sequence[Path]) -> list[str]:
     """NAME.png for each picture of a folder; where two share a name, all keep their endings.
 
+    Large and small letters are one, as in the file systems of Windows and macOS.
+
     >>> output_names([Path("a.jpg"), Path("b.webp")])
     ['a.png', 'b.png']
-    >>> output_names([Path("a.jpg"), Path("b.jpg"), Path("b.png")])
-    ['a.jpg.png', 'b.jpg.png', 'b.png.png']
+    >>> output_names([Path("a.jpg"), Path("b.jpg"), Path("B.png")])
+    ['a.jpg.png', 'b.jpg.png', 'B.png.png']
     """
     stems = [path.stem for path in paths]
-    names = stems if len(set(stems)) == len(stems) else [path.name for path in paths]
+    differ = len({stem.lower() for stem in stems}) == len(stems)
+    names = stems if differ else [path.name for path in paths]
     return [f"{name}.png" for name in names]
 
 

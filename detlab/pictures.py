@@ -29,8 +29,9 @@ def open_picture(path: Path) -> Image.Image:
     """Open a picture and read its header: format and size, no pixels yet.
 
     Raises:
-        DataError: missing, no picture, another format than its name says, or so many pixels
-            that decoding it would fill the memory (a "decompression bomb").
+        DataError: missing, no picture, another format than its name says, more than 8 bits a
+            channel, or so many pixels that decoding it would fill the memory (a "decompression
+            bomb").
     """
     try:
         with warnings.catch_warnings():
@@ -51,6 +52,9 @@ def open_picture(path: Path) -> Image.Image:
     if named is not None and named != held:
         picture.close()
         raise DataError(f"{path}: the name says {named}, the file holds {held}; rename it")
+    if picture.mode.startswith(("I", "F")):  # converted to RGB, all above 255 would be white
+        picture.close()
+        raise DataError(f"{path}: grey of more than 8 bits ({picture.mode}); save it with 8")
     return picture
 
 
@@ -77,6 +81,10 @@ def read_picture(path: Path, long_side: int | None = None) -> UInt8[Tensor, "3 H
 
 
 def list_pictures(folder: Path) -> list[Path]:
-    """All files of a folder with a picture's name, in order; none where there is no folder."""
+    """All files of a folder with a picture's name, in order; none where there is no folder.
+
+    Hidden ones are left out: a Mac writes `._photo.jpg`, which is no picture, beside `photo.jpg`.
+    """
     paths = sorted(folder.iterdir()) if folder.is_dir() else []
-    return [path for path in paths if path.suffix.lower() in SUFFIXES]
+    named = (path for path in paths if path.suffix.lower() in SUFFIXES)
+    return [path for path in named if path.is_file() and not path.name.startswith(".")]

@@ -23,6 +23,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from detlab.boxes import xyxy_to_xywh
 from detlab.creatures import ANIMALS, PALETTES, POSES, SEE_THROUGH, TILT, blend, pose, turn
+from detlab.files import write_atomically
 from detlab.seascape import Cutout, Sea, Stamp, paint_figure, paint_sea, plan_sea
 from detlab.types import Target
 
@@ -354,8 +355,9 @@ def write_frozen_set(folder: Path, length: int = FROZEN_LENGTH) -> None:
     for index, scene in enumerate(scenes):
         picture = Image.fromarray(scene.image.permute(1, 2, 0).numpy())
         picture.save(folder / "images" / _file_name(index), optimize=True)
-    (folder / "instances_val.json").write_text(json.dumps(coco_record(scenes)) + "\n")
-    (folder / "README.md").write_text(_card(scenes))
+    annotations = json.dumps(coco_record(scenes)) + "\n"
+    write_atomically(folder / "instances_val.json", annotations.encode())
+    write_atomically(folder / "README.md", _card(scenes).encode())
 
 
 def coco_record(scenes: list[Scene]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from detlab.audit import Finding
 from detlab.boxes import xyxy_to_xywh
-from detlab.records import Record
+from detlab.files import write_atomically
 from detlab.reef import (
     CLASS_NAMES,
     Plan,
@@ -113,20 +113,16 @@ def write_spoiled_reef(folder: Path, seed: int = 0) -> tuple[Fault, ...]:
     return (*twins, *planted)
 
 
-def known_faults(
-    faults: Sequence[Fault], findings: Sequence[Finding], records: Sequence[Record]
-) -> dict[Fault, int]:
+def known_faults(faults: Sequence[Fault], findings: Sequence[Finding]) -> dict[Fault, int]:
     """Which of an audit's findings is which fault: fault to index; one that is missed is not there.
 
     Args:
         faults: what was planted.
         findings: what an audit found.
-        records: the sound records that it looked at.
     """
-    objects = {record.image: record.objects for record in records}
     places = {}
     for index, finding in enumerate(findings):
-        about = [objects[finding.pictures[0]][row] for row in finding.boxes]
+        about = [finding.records[0].objects[row] for row in finding.boxes]
         pictures = sorted(path.name for path in finding.pictures)
         places[finding.kind, tuple(pictures), tuple(about)] = index
     keys = {fault: (fault.kind, tuple(sorted(fault.pictures)), fault.objects) for fault in faults}
@@ -270,7 +266,7 @@ def write_split(folder: Path, split: str, views: Sequence[View]) -> None:
     for view in views:
         picture = Image.fromarray(view.image.permute(1, 2, 0).numpy())
         picture.save(folder / "images" / view.name, quality=92)
-    (folder / f"instances_{split}.json").write_text(json.dumps(coco_content(views)))
+    write_atomically(folder / f"instances_{split}.json", json.dumps(coco_content(views)).encode())
 
 
 def coco_content(views: Sequence[View]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What deserves a second look is found, and nothing else."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,12 @@ def test_a_size_that_fits_another_class_is_odd_and_the_oddest_comes_first():
     assert "object 1, speck, is 65 px across" in found[0].what
 
 
+def test_where_most_sizes_are_equal_the_others_are_not_odd_for_that():
+    equal = record([[0, 0, 40, 40]] * 60 + [[0, 0, 38, 38]] * 40 + [[0, 0, 20, 20]], [1] * 101)
+    (finding,) = size_outliers([equal], NAMES)
+    assert finding.boxes == (100,)
+
+
 def test_of_a_class_with_few_boxes_no_size_is_odd():
     assert size_outliers([record([[0, 0, 5, 5]] * 5 + [[0, 0, 80, 50]], [1] * 6)], NAMES) == []
 
@@ -112,3 +119,21 @@ def test_all_splits_are_looked_at_together(splits):
     assert "in train and val" in found.findings[0].what
     assert found.counts == {"cell": 2, "speck": 1}
     assert found.sizes == {"small": 3, "medium": 0, "large": 0}
+
+
+def test_sizes_are_those_of_coco(splits):
+    sides = [(31, 33), (32, 32), (95, 97), (96, 96)]
+    boxes = [[0.0, 0.0, float(w), float(h)] for w, h in sides]
+    found = audit({"train": [record(boxes, [1] * 4, splits["val"][1].image)]}, NAMES)
+    assert found.sizes == {"small": 1, "medium": 2, "large": 1}
+
+
+def test_one_file_in_two_splits_is_a_twin_of_itself(splits):
+    shared = splits["train"][0]
+    doubled = replace(shared, boxes=shared.boxes.repeat(2, 1), labels=shared.labels.repeat(2))
+    doubled = replace(doubled, objects=("object 0", "object 1"))
+    found = audit({"train": [doubled], "test": [shared]}, NAMES).findings
+    assert [finding.kind for finding in found] == ["twins across splits", "double box"]
+    assert found[0].records == (doubled, shared)
+    assert "1.00, in train and test" in found[0].what
+    assert found[1].records == (doubled,)

@@ -1,5 +1,7 @@
 """What an audit found can be seen."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given
@@ -7,7 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from detlab.audit import Finding
-from detlab.audit_sheet import MOST, draw_findings, surroundings
+from detlab.audit_sheet import MOST, draw_findings, look_at, surroundings
+from detlab.draw import save_figure
 from detlab.records import make_record
 
 NAMES = ("background", "cell")
@@ -25,26 +28,26 @@ def records(tmp_path):
 
 
 def test_the_sheet_shows_every_picture_of_a_finding(records):
-    one, other, third = (record.image for record in records[:3])
+    one, other, third = records[:3]
     findings = [
         Finding("twins", (one, other), (), "the same"),
         Finding("odd size", (third,), (0,), "too large"),
     ]
-    figure = draw_findings(findings, records, NAMES)
+    figure = draw_findings(findings, NAMES)
     titles = [ax.get_title() for ax in figure.axes[:3]]
     assert titles == ["twins: 0", "twins: 1", "odd size: 2"]
 
 
 def test_of_each_kind_the_first_are_drawn(records):
-    odd = [Finding("odd size", (record.image,), (0,), "") for record in records]
-    empty = [Finding("no object", (records[9].image,), (), "")]
-    titles = [ax.get_title() for ax in draw_findings(odd + empty, records, NAMES).axes]
+    odd = [Finding("odd size", (record,), (0,), "") for record in records]
+    empty = [Finding("no object", (records[9],), (), "")]
+    titles = [ax.get_title() for ax in draw_findings(odd + empty, NAMES).axes]
     assert titles[: MOST + 1] == [*(f"odd size: {row}" for row in range(MOST)), "no object: 9"]
 
 
-def test_nothing_found_draws_nothing(records):
+def test_nothing_found_draws_nothing():
     with pytest.raises(ValueError, match="at least one picture"):
-        draw_findings([], records, NAMES)
+        draw_findings([], NAMES)
 
 
 @given(
@@ -71,3 +74,26 @@ def test_surroundings_can_be_closer_and_have_a_least_size():
     assert surroundings(box, (60, 90), around=2.0) == (35, 16, 55, 29)
     assert surroundings(box, (60, 90), around=2.0, least=0.5) == (22, 7, 67, 37)
     assert surroundings(box, (60, 90), around=99.0) == (0, 0, 90, 60)
+
+
+def test_a_small_box_is_shown_with_its_surroundings_where_it_lies_in_them(records):
+    small = replace(records[0], boxes=torch.tensor([[50.0, 20.0, 54.0, 22.0]]))
+    pixels = torch.arange(60 * 90, dtype=torch.int32).view(60, 90)
+    image = torch.stack([pixels % 256, pixels // 256, pixels * 0]).byte()
+    Image.fromarray(image.permute(1, 2, 0).numpy()).save(small.image)
+    seen = look_at(small, Finding("odd size", (small,), (0,), ""))
+    assert torch.equal(seen.image, image[:, 13:29, 40:64])
+    assert seen.target["boxes"].tolist() == [[10, 7, 14, 9]]
+
+
+def test_a_box_of_a_tenth_of_a_pixel_has_surroundings():
+    x1, y1, x2, y2 = surroundings(torch.tensor([[20.0, 30.0, 20.05, 30.04]]), (60, 90))
+    assert (x2 - x1, y2 - y1) == (1, 1)
+
+
+def test_a_name_may_hold_what_is_mathematics_elsewhere(records, tmp_path):
+    path = tmp_path / "a$_$b.png"
+    records[0].image.rename(path)
+    odd = Finding("no object", (replace(records[0], image=path),), (), "")
+    save_figure(draw_findings([odd], NAMES), tmp_path / "sheet.png")
+    assert (tmp_path / "sheet.png").is_file()

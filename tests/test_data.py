@@ -147,6 +147,15 @@ def test_a_folder_or_a_set_by_name_is_checked(tmp_path, monkeypatch):
     assert faults("reef") == []
 
 
+def test_splits_that_differ_in_their_classes_are_refused(tmp_path):
+    folder = coco_folder(tmp_path)
+    content = coco_content()
+    content["categories"].append({"id": 9, "name": "cow"})
+    coco_folder(folder, "val", content)
+    with pytest.raises(DataError, match="but train has cat dog, val has cat dog cow"):
+        read_splits(str(folder))
+
+
 # Batches
 
 

@@ -12,7 +12,7 @@ import torch
 
 from detlab import doctor
 from detlab.doctor import (
-    Finding,
+    Check,
     check_devices,
     check_memory,
     check_package,
@@ -38,11 +38,11 @@ def _one_thread():
 
 def test_a_whole_machine_is_told_from_python_to_pictures_per_second(monkeypatch):
     monkeypatch.setattr(doctor, "training_speed", lambda: 100.0)
-    findings = list(examine())
-    names = [finding.name for finding in findings]
+    checks = list(examine())
+    names = [check.name for check in checks]
     assert (names[0], names[-2:]) == ("Python", ["free memory", "default training"])
     assert {"torch", "torchvision", "jupyterlab", "processor", "trains on"} <= set(names)
-    versions = {finding.name: finding.value for finding in findings}
+    versions = {check.name: check.value for check in checks}
     assert torch.__version__.startswith(versions["torch"])
 
 
@@ -50,9 +50,9 @@ def test_every_dependency_is_looked_at_and_no_other(monkeypatch):
     listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
     for_developers = 'no-such-tool>=2; extra == "dev"'
     monkeypatch.setattr(importlib.metadata, "requires", lambda _: [*listed, for_developers])
-    findings = list(check_packages())
-    assert len(findings) == len(listed)
-    assert all(finding.remedy is None for finding in findings)
+    checks = list(check_packages())
+    assert len(checks) == len(listed)
+    assert all(check.remedy is None for check in checks)
 
 
 def test_nothing_more_is_asked_where_a_package_is_missing(monkeypatch):
@@ -67,9 +67,7 @@ def test_a_clone_that_is_not_installed_is_told(monkeypatch):
         raise importlib.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(importlib.metadata, "requires", unknown)
-    assert [finding.remedy for finding in check_packages()] == [
-        "python -m pip install --editable ."
-    ]
+    assert [check.remedy for check in check_packages()] == ["python -m pip install --editable ."]
 
 
 @pytest.mark.parametrize(("version", "good"), [((3, 10), False), ((3, 11), True), ((4, 0), True)])
@@ -82,9 +80,9 @@ def test_python_is_new_enough_or_not(version, good):
     [("numpy>=1", True), ("numpy", True), ("numpy>=999", False), ("numpy<1,>=0.1", False)],
 )
 def test_a_package_is_new_enough_or_not(requirement, good):
-    finding = check_package(requirement)
-    assert (finding.name, finding.value) == ("numpy", importlib.metadata.version("numpy"))
-    assert finding.remedy == (None if good else f'python -m pip install "{requirement}"')
+    check = check_package(requirement)
+    assert (check.name, check.value) == ("numpy", importlib.metadata.version("numpy"))
+    assert check.remedy == (None if good else f'python -m pip install "{requirement}"')
 
 
 def test_a_version_before_a_release_counts(monkeypatch):
@@ -102,18 +100,18 @@ def test_memory_is_enough_or_not(monkeypatch, free, good):
 
 
 def test_devices_are_those_of_torch():
-    findings = list(check_devices())
-    assert f"{torch.get_num_threads()} threads" in findings[0].value
-    assert len(findings) == 2 + torch.cuda.device_count()
-    assert findings[-1].value.startswith("cuda" if torch.cuda.is_available() else ("cpu", "mps"))
+    checks = list(check_devices())
+    assert f"{torch.get_num_threads()} threads" in checks[0].value
+    assert len(checks) == 2 + torch.cuda.device_count()
+    assert checks[-1].value.startswith("cuda" if torch.cuda.is_available() else ("cpu", "mps"))
 
 
 def test_the_expected_training_is_minutes_and_pictures(monkeypatch):
     monkeypatch.setattr(doctor, "training_speed", lambda: 100.0)
-    finding = expect_training()
-    assert finding.value.startswith("5 minutes, ")
-    assert "100 pictures/s, so 30000 pictures" in finding.value
-    assert finding.remedy is None
+    check = expect_training()
+    assert check.value.startswith("5 minutes, ")
+    assert "100 pictures/s, so 30000 pictures" in check.value
+    assert check.remedy is None
 
 
 def test_the_speed_is_measured_on_the_default_training():
@@ -121,7 +119,7 @@ def test_the_speed_is_measured_on_the_default_training():
 
 
 def test_what_is_wrong_stands_out():
-    assert str(Finding("torch", "2.5")) == "ok   torch              2.5"
-    assert str(Finding("torch", "missing", "get it")) == (
+    assert str(Check("torch", "2.5")) == "ok   torch              2.5"
+    assert str(Check("torch", "missing", "get it")) == (
         "MEND torch              missing   → get it"
     )

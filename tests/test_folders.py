@@ -105,3 +105,40 @@ def test_a_missing_empty_or_foreign_folder_is_named(tmp_path):
         recognise_format(tmp_path)
     with pytest.raises(DataError, match=r"a\.png: no such folder"):
         recognise_format(Path(tmp_path / "a.png"))
+
+
+def test_two_coco_files_of_one_split_are_refused(tmp_path):
+    for year in ("2014", "2017"):
+        coco_folder(tmp_path, f"train{year}")
+    with pytest.raises(DataError, match=r"2014\.json and .*2017\.json: want one of them"):
+        list_splits(tmp_path)
+
+
+def test_two_lists_or_folders_of_one_split_are_refused(tmp_path):
+    voc = voc_folder(tmp_path / "voc", {"train": ["a"], "train2007": ["b"]})
+    yolo = yolo_folder(yolo_folder(tmp_path / "yolo", "train1"), "train2")
+    for folder in (voc, yolo):
+        with pytest.raises(DataError, match="want one of them as the train split"):
+            list_splits(folder)
+
+
+def test_folds_are_not_thrown_together(tmp_path):
+    for fold in (1, 2):
+        coco_folder(tmp_path, f"fold{fold}")
+    assert list(list_splits(tmp_path)) == ["fold1", "fold2"]
+
+
+def test_a_year_stands_behind_the_split_of_a_yolo_folder_too(tmp_path):
+    yolo_folder(tmp_path, "train2017")
+    assert list_splits(tmp_path) == {"train": "train2017"}
+    assert stems(read_split(tmp_path, "train")) == ["a", "b", "c"]
+
+
+def test_a_split_without_pictures_is_a_defect(tmp_path):
+    yolo_folder(tmp_path)
+    for path in (tmp_path / "images").iterdir():
+        path.unlink()
+    for path in (tmp_path / "labels").iterdir():
+        path.unlink()
+    (defect,) = read_split(tmp_path, "all").defects
+    assert str(defect) == f"{tmp_path}: all: no picture in this split"

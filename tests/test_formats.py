@@ -181,6 +181,21 @@ def test_json_that_is_no_coco_is_refused(tmp_path, content):
         read_coco(path, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (coco_content() | {"images": [None]}, "want a whole number as the id"),
+        (coco_content() | {"images": 3}, "want a COCO file with a list 'images'"),
+        (spoil("categories", 0, name=None), "category 7: lacks 'name'"),
+    ],
+)
+def test_a_coco_file_that_cannot_be_gone_through_is_refused(tmp_path, content, what):
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(DataError, match=rf"a\.json: {what}"):
+        read_coco(path, tmp_path)
+
+
 @pytest.mark.parametrize("entry", [None, 5, {"name": "x"}, {"id": "one"}, {"id": [1]}])
 def test_an_entry_without_a_number_as_its_id_is_refused(entry):
     content = coco_content() | {"categories": [entry]}
@@ -220,7 +235,8 @@ def test_voc_agrees_with_torchvision(tmp_path):
 
 def test_files_that_count_from_1_are_moved_by_a_pixel(tmp_path):
     folder = voc_folder(tmp_path / "voc", scenes={"a": [("cat", 1, 1, 60, 40)]})
-    (record,) = read_voc(folder, first_pixel=1).records
+    pair = folder / "Annotations" / "a.xml", folder / "JPEGImages" / "a.png"
+    (record,) = voc_annotations([pair], ("background", "cat"), first_pixel=1).records
     assert record.boxes.tolist() == [[0, 0, 60, 40]]  # the whole picture
 
 
@@ -238,7 +254,8 @@ def test_difficult_objects_are_kept(tmp_path):
 
 def test_a_class_that_was_not_asked_for_is_a_defect(tmp_path):
     folder = voc_folder(tmp_path / "voc")
-    (defect,) = read_voc(folder, class_names=("background", "cat")).defects
+    pair = folder / "Annotations" / "a.xml", folder / "JPEGImages" / "a.png"
+    (defect,) = voc_annotations([pair], ("background", "cat"), first_pixel=0).defects
     assert str(defect).endswith("a.xml: object 1: unknown class 'dog'; want one of cat")
 
 
@@ -287,6 +304,14 @@ def test_a_voc_file_need_not_say_the_picture_size(tmp_path):
     for xml in ("<annotation/>", voc_xml([], size=(0, 0))):
         path.write_text(xml)
         assert read_voc(folder).records[0].image_size is None
+
+
+def test_the_names_of_a_voc_list_may_hold_spaces(tmp_path):
+    scenes = {"cell 01": [("cat", 1, 1, 9, 9)], "cell 02": []}
+    folder = voc_folder(tmp_path / "voc", {"train": list(scenes)}, scenes)
+    annotations = read_voc(folder, "train")
+    assert [record.image.stem for record in annotations.records] == list(scenes)
+    assert annotations.defects == ()
 
 
 def test_a_picture_listed_twice_or_without_annotation_is_a_defect(tmp_path):
@@ -385,6 +410,16 @@ def test_a_folder_without_class_names_is_refused(tmp_path, text):
     folder = yolo_folder(tmp_path)
     (folder / "data.yaml").write_text(text)
     with pytest.raises(DataError, match="no class names; want"):
+        read_yolo(folder)
+
+
+@pytest.mark.parametrize(
+    "names", ["{1: cat, 2: dog}", "{'0': cat, '1': dog}", "{0: cat, dog: 1}", "{0: cat, 2: dog}"]
+)
+def test_names_that_do_not_count_from_0_are_refused(tmp_path, names):
+    folder = yolo_folder(tmp_path)
+    (folder / "data.yaml").write_text(f"names: {names}")
+    with pytest.raises(DataError, match=r"data\.yaml: want a name for each of 0 to 1, got \["):
         read_yolo(folder)
 
 

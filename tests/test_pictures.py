@@ -92,8 +92,16 @@ def test_a_picture_at_the_limit_is_read(tmp_path, monkeypatch):
     assert read_picture(path).shape == (3, 40, 60)
 
 
+@pytest.mark.parametrize(("mode", "name"), [("I;16", "a.png"), ("I", "a.tif"), ("F", "a.tif")])
+def test_grey_of_more_than_8_bits_is_refused_before_it_turns_white(tmp_path, mode, name):
+    Image.new(mode, (5, 4)).save(tmp_path / name)
+    with pytest.raises(DataError, match=r"grey of more than 8 bits .*save it with 8"):
+        read_picture(tmp_path / name)
+
+
 def test_only_pictures_are_listed(tmp_path):
-    for name in ("b.JPG", "a.png", "notes.txt"):
+    for name in ("b.JPG", "a.png", "._a.png", "notes.txt"):
         (tmp_path / name).touch()
+    (tmp_path / "folder.png").mkdir()
     assert [path.name for path in list_pictures(tmp_path)] == ["a.png", "b.JPG"]
     assert list_pictures(tmp_path / "nowhere") == []

@@ -91,7 +91,6 @@ class AuditLab(Lab):
     def __init__(
         self,
         findings: Sequence[Finding],
-        records: Sequence[Record],
         class_names: Sequence[str],
         faults: Collection[int] | None = None,
         task: str = "",
@@ -101,14 +100,13 @@ class AuditLab(Lab):
 
         Args:
             findings: what `audit.audit` found; at least one.
-            records: the pictures that they are about, and maybe others.
             class_names: "background" first.
             faults: indices of the findings that are known to be faults; None: nobody knows.
             task: what to reach; its number is about `num_marked`.
             goal: when it is reached.
         """
-        self.findings, self._records = check_findings(findings, records)
-        for record in self._records.values():
+        self.findings = check_findings(findings)
+        for record in (record for finding in self.findings for record in finding.records):
             names_of(record.labels, class_names)  # refuses a label without a name
         self.class_names = class_names
         count = len(self.findings)
@@ -190,7 +188,7 @@ class AuditLab(Lab):
 
     def _name_in(self, found: Finding) -> str:
         """The class of the first box in question; "" where it is about no box."""
-        labels = self._records[found.pictures[0]].labels[list(found.boxes[:1])]
+        labels = found.records[0].labels[list(found.boxes[:1])]
         return "".join(names_of(labels, self.class_names))
 
     def _show(self, found: Finding) -> None:
@@ -198,8 +196,7 @@ class AuditLab(Lab):
         if self._shown == (self.finding, self.whole):
             return
         views = [
-            view(self._records[path], found.boxes, self.class_names, self.whole)
-            for path in found.pictures
+            view(record, found.boxes, self.class_names, self.whole) for record in found.records
         ]
         sheet, places = contact_sheet([each.image for each in views], columns=2)
         boxes = on_sheet([each.boxes for each in views], places)
@@ -257,11 +254,11 @@ class AuditLab(Lab):
         rows: list[Item] = [Row(side, name) for side, name in zip(sides, names, strict=False)]
         if self._enlarged > 1:
             rows.append(Row("enlarged", f"{self._enlarged:.1f} ×"))
-        record = self._records[found.pictures[0]]
+        record = found.records[0]
         labels = names_of(record.labels, self.class_names)
         for place, row in enumerate(found.boxes):
             rows.append(Row(record.objects[row], labels[row], role_of(place), strong=True))
-        labelled = sum(len(self._records[path].boxes) for path in found.pictures)
+        labelled = sum(len(record.boxes) for record in found.records)
         if others := labelled - len(found.boxes):
             rows.append(Row("other labels" if found.boxes else "labels", str(others), "other"))
         return rows
@@ -316,10 +313,8 @@ def short_name(path: Path) -> str:
 # .. what is refused ..
 
 
-def check_findings(
-    findings: Any, records: Sequence[Record]
-) -> tuple[list[Finding], dict[Path, Record]]:
-    """The findings, and the records of their pictures.
+def check_findings(findings: Any) -> list[Finding]:
+    """The findings, with pictures that can be shown.
 
     Raises:
         ValueError: says which finding is about what is not there.
@@ -329,22 +324,17 @@ def check_findings(
         raise ValueError(f"findings: want a list of Finding, got {findings!r:.80}")
     if not findings:
         raise ValueError("findings: want one at least, got none")
-    by_image = {record.image: record for record in records}
     for index, finding in enumerate(findings):
-        unknown = [path for path in finding.pictures if path not in by_image]
-        if unknown or not finding.pictures:
-            raise ValueError(
-                f"findings[{index}]: want pictures that have a record, got {finding.pictures}"
-            )
-        fewest = min(len(by_image[path].boxes) for path in finding.pictures)
+        if not finding.records:
+            raise ValueError(f"findings[{index}]: want one picture at least, got none")
+        fewest = min(len(record.boxes) for record in finding.records)
         if any(row not in range(fewest) for row in finding.boxes):
             raise ValueError(
                 f"findings[{index}]: want rows of its picture's {fewest} boxes, got {finding.boxes}"
             )
-    paths = dict.fromkeys(path for finding in findings for path in finding.pictures)
-    for path in paths:
+    for path in dict.fromkeys(path for finding in findings for path in finding.pictures):
         open_picture(path).close()
-    return list(findings), {path: by_image[path] for path in paths}
+    return list(findings)
 
 
 def check_faults(faults: Collection[int], count: int) -> frozenset[int]:

@@ -32,7 +32,7 @@ def records(tmp_path):
 
 @pytest.fixture
 def findings(records):
-    first, second, third = (record.image for record in records)
+    first, second, third = records
     return [
         Finding("twins", (first, second), (), "the same scene, 0.91, in train"),
         Finding("odd size", (first,), (0,), "object 0, fish, is 8 px across"),
@@ -42,8 +42,8 @@ def findings(records):
 
 
 @pytest.fixture
-def lab(findings, records):
-    return AuditLab(findings, records, NAMES, faults={1, 2})
+def lab(findings):
+    return AuditLab(findings, NAMES, faults={1, 2})
 
 
 def words(lab):
@@ -103,8 +103,8 @@ def test_each_kind_asks_its_own_question_and_says_what_was_found(lab, findings):
     assert len(asked) == 4
 
 
-def test_an_unknown_kind_is_asked_about_in_general(findings, records):
-    lab = AuditLab([findings[1]._replace(kind="wrong class")], records, NAMES)
+def test_an_unknown_kind_is_asked_about_in_general(findings):
+    lab = AuditLab([findings[1]._replace(kind="wrong class")], NAMES)
     assert lab._header.title == "Is this label right? Mend, or keep"
 
 
@@ -181,8 +181,8 @@ def test_at_the_end_faults_and_changed_labels_are_counted(lab):
     assert repr(lab) == "<audit lab: 1 of 4; faults found: 1 of 2, sound ones changed: 2>"
 
 
-def test_where_nobody_knows_the_faults_nothing_is_judged(findings, records):
-    lab = AuditLab(findings, records, NAMES)
+def test_where_nobody_knows_the_faults_nothing_is_judged(findings):
+    lab = AuditLab(findings, NAMES)
     assert repr(lab) == "<audit lab: 1 of 4, twins: not marked yet>"
     lab.mend()
     assert repr(lab) == "<audit lab: 1 of 4, twins: mend>"
@@ -191,8 +191,8 @@ def test_where_nobody_knows_the_faults_nothing_is_judged(findings, records):
     assert not any("list" in label for label, _ in words(lab))
 
 
-def test_an_empty_list_of_faults_is_a_list(findings, records):
-    lab = AuditLab(findings, records, NAMES, faults=())
+def test_an_empty_list_of_faults_is_a_list(findings):
+    lab = AuditLab(findings, NAMES, faults=())
     lab.keep()
     assert ("The list of known faults agrees: no fault", "✓") in words(lab)
 
@@ -206,8 +206,8 @@ def test_presets_lead_to_the_first_of_each_kind_and_reset_forgets_the_marks(lab)
     assert (lab.finding, lab.marks) == (0, {})
 
 
-def test_a_task_is_about_the_number_of_marks(findings, records):
-    lab = AuditLab(findings, records, NAMES, task="Mark all 4 findings")
+def test_a_task_is_about_the_number_of_marks(findings):
+    lab = AuditLab(findings, NAMES, task="Mark all 4 findings")
     lab.marks = dict.fromkeys(range(3), "keep")
     assert not lab.reached
     lab.marks = dict.fromkeys(range(4), "keep")
@@ -235,39 +235,37 @@ def test_the_dict_that_marks_were_set_from_is_nobody_elses(lab):
     assert lab.marks == {0: "mend"}
 
 
-def test_arguments_that_do_not_fit_are_refused(findings, records):
+def test_arguments_that_do_not_fit_are_refused(findings):
     with pytest.raises(ValueError, match="findings: want one at least"):
-        AuditLab([], records, NAMES)
-    with pytest.raises(ValueError, match=r"findings\[0\]: want pictures that have a record"):
-        AuditLab(findings, records[1:], NAMES)
-    with pytest.raises(ValueError, match=r"findings\[0\]: want pictures"):
-        AuditLab([Finding("twins", (), (), "")], records, NAMES)
+        AuditLab([], NAMES)
+    with pytest.raises(ValueError, match=r"findings\[0\]: want one picture at least"):
+        AuditLab([Finding("twins", (), (), "")], NAMES)
     with pytest.raises(ValueError, match=r"findings\[1\]: want rows of its picture's 3 boxes, got"):
-        AuditLab([findings[0], findings[1]._replace(boxes=(3,))], records, NAMES)
+        AuditLab([findings[0], findings[1]._replace(boxes=(3,))], NAMES)
     with pytest.raises(ValueError, match=r"faults: want indices from 0 to 3, got \[7\]"):
-        AuditLab(findings, records, NAMES, faults=[0, 7])
+        AuditLab(findings, NAMES, faults=[0, 7])
     with pytest.raises(ValueError, match="class_names: want a name for label 2, got 2"):
-        AuditLab(findings[::-1], records, NAMES[:2])  # said before such a label is shown
+        AuditLab(findings[::-1], NAMES[:2])  # said before such a label is shown
 
 
 @pytest.mark.usefixtures("no_shape_checks")
-def test_an_audit_is_no_list_of_findings(findings, records):
+def test_an_audit_is_no_list_of_findings(findings):
     whole = Audit(tuple(findings), {}, {}, {}, {})
     with pytest.raises(ValueError, match="findings: want a list of Finding, got Audit"):
-        AuditLab(whole, records, NAMES)
-    assert AuditLab(whole.findings, records, NAMES).finding == 0
+        AuditLab(whole, NAMES)
+    assert AuditLab(whole.findings, NAMES).finding == 0
 
 
 def test_a_picture_that_cannot_be_read_is_refused_before_anything_is_shown(findings, records):
     records[2].image.write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"reef_2\.png: not a picture"):
-        AuditLab(findings, records, NAMES)
+        AuditLab(findings, NAMES)
 
 
 def test_a_box_without_area_is_shown_with_what_is_around_it(records, findings):
     record = records[0]
     record.boxes[0] = torch.tensor([199.0, 75.0, 199.0, 75.0])
-    lab = AuditLab(findings[1:2], records, NAMES)
+    lab = AuditLab(findings[1:2], NAMES)
     assert lab.canvas.image_size == (38, 50)
     x1, y1, x2, y2 = lab.canvas.boxes[0].tolist()
     assert x1 == x2 == 49
@@ -326,8 +324,8 @@ for number in range(3):
     path = folder / f"{number}.png"
     Image.new("RGB", (200, 150), (60 * number, 90, 120)).save(path)
     records.append(make_record(path, (150, 200), [("object 0", 1, [20, 30, 60, 80])], path))
-findings = [Finding("odd size", (each.image,), (0,), "object 0 is odd") for each in records]
-lab = AuditLab(findings, records, ("background", "fish"), faults={0})
+findings = [Finding("odd size", (each,), (0,), "object 0 is odd") for each in records]
+lab = AuditLab(findings, ("background", "fish"), faults={0})
 lab
 """
 
