@@ -4,6 +4,8 @@ Follows data.py; feeds train.py.
 """
 
 import os
+import signal
+import sys
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, cast
@@ -92,13 +94,20 @@ def load_batches(
         num_workers=workers,
         pin_memory=device.type == "cuda",
         collate_fn=cast(Any, with_arrays),
-    )
+        worker_init_fn=leave_interrupts,
+        multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
+    )  # a forked worker shares the pictures; to others each is sent, and is an open file again
     for images, targets in loader:
         moved = [
             {key: torch.from_numpy(part).to(device) for key, part in target.items()}
             for target in targets
         ]
         yield images.to(device, non_blocking=True), cast(list[Target], moved)
+
+
+def leave_interrupts(_: int) -> None:
+    """Ctrl-C reaches workers, too; they go on until the trainer, which saves first, ends them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def with_arrays(

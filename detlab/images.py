@@ -20,7 +20,7 @@ def image_size(image: Tensor) -> tuple[int, int]:
     >>> image_size(torch.zeros(3, 480, 640))
     (480, 640)
     """
-    if image.ndim != 3:
+    if image.ndim != 3 or image.shape[0] != 3:
         raise ValueError(
             f"want a picture [3, H, W], got {list(image.shape)}; pictures come as a list of them"
         )

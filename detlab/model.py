@@ -73,8 +73,15 @@ class DetectorConfig:
 ConfigName = Literal["course", "mobilenet", "resnet18", "resnet50"]
 
 
-def named_config(name: ConfigName, num_classes: int) -> DetectorConfig:
+def named_config(
+    name: ConfigName, num_classes: int, image_size: int | None = None
+) -> DetectorConfig:
     """One of the four detectors that the course speaks of.
+
+    Args:
+        name: which one.
+        num_classes: "background" included.
+        image_size: another longest side, in pixels, than its own; its anchors grow along.
 
     Raises:
         ValueError: no such name.
@@ -104,7 +111,19 @@ def named_config(name: ConfigName, num_classes: int) -> DetectorConfig:
     }
     if name not in configs:
         raise ValueError(f"no config {name!r}; want one of {sorted(configs)}")
-    return configs[name]
+    config = configs[name]
+    return config if image_size is None else scaled(config, image_size)
+
+
+def scaled(config: DetectorConfig, image_size: int) -> DetectorConfig:
+    """The same detector for pictures of another longest side (pixels): its anchors grow along.
+
+    >>> scaled(DetectorConfig(num_classes=2), image_size=256).anchor_sizes[0]
+    (32.0, 48.0)
+    """
+    factor = image_size / config.image_size
+    sizes = tuple(tuple(size * factor for size in level) for level in config.anchor_sizes)
+    return replace(config, image_size=image_size, anchor_sizes=sizes)
 
 
 class Branch(nn.Module):
@@ -195,7 +214,7 @@ class Normalise(nn.Module):
             raise ValueError(f"want images [B, 3, H, W], got {list(images.shape)}")
         if images.dtype == torch.uint8:
             images = images / 255
-        return (images - self.mean) / self.std
+        return ((images - self.mean) / self.std).to(self.mean.dtype)  # as the weights have it
 
 
 def build_detector(config: DetectorConfig, grid: Grid = anchor_grid) -> Detector:

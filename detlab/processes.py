@@ -16,7 +16,7 @@ from torch import Tensor
 @contextmanager
 def process_group(device: torch.device) -> Iterator[None]:
     """Join the other processes if torchrun started this one, and leave them at the end."""
-    if "WORLD_SIZE" not in os.environ or not dist.is_available():
+    if not under_torchrun() or not dist.is_available():
         yield
         return
     if device.type == "cuda":
@@ -26,6 +26,11 @@ def process_group(device: torch.device) -> Iterator[None]:
         yield
     finally:
         dist.destroy_process_group()
+
+
+def under_torchrun() -> bool:
+    """Whether torchrun started this process."""
+    return "WORLD_SIZE" in os.environ
 
 
 def process_rank() -> int:

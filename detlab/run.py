@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Any, cast
@@ -90,14 +90,14 @@ def train_run(
     """
     check_folder_is_ready(folder, resume)
     transforms = augmentation(data, training)
-    image_size = image_size or named_config(config_name, num_classes=2).image_size
+    image_size = named_config(config_name, num_classes=2, image_size=image_size).image_size
     with one_after_the_other():
         train_set = load_split(data, "train", skip_bad, image_size=image_size, cache=True)
         val_set = load_split(data, "val", skip_bad)
         class_names = shared_classes(data, train_set, val_set)
         if data != "reef" and data not in SETS:
             look_at_all(train_set, val_set)
-        config = replace(named_config(config_name, len(class_names)), image_size=image_size)
+        config = named_config(config_name, len(class_names), image_size)
         if isinstance(train_set, FolderDataset):
             config = fit_anchors(config, box_shapes(train_set.records, image_size))
         settings = RunSettings(
@@ -197,7 +197,8 @@ def learn(
             if writing:
                 append_line(folder / METRICS, to_json(numbers))
                 show(bar, numbers)
-                if judged < (judged := evaluations_due(numbers["progress"])):
+                if evaluations_due(numbers["progress"]) > judged:
+                    judged = evaluations_due(numbers["progress"])
                     record_evaluation(folder, run, evaluate_average(run, val_set, settings))
             stopping = any_process(interrupted(), next(run.detector.parameters()).device)
             if stopping or run.seconds - saved > SAVE_EVERY:

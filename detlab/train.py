@@ -27,7 +27,7 @@ from detlab.checkpoint import CheckpointError, read_tensors, write_tensors
 from detlab.losses import detection_loss
 from detlab.matching import match_anchors
 from detlab.model import Detector
-from detlab.processes import first_process_says, num_processes
+from detlab.processes import first_process_says, num_processes, under_torchrun
 from detlab.types import Predictions, Target
 
 DEFAULT_SECONDS = 300.0
@@ -295,22 +295,29 @@ def distribute(detector: Detector, config: TrainConfig) -> nn.Module:
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """The device to learn on; auto takes a GPU where there is one.
+    """The device to learn on; auto takes a GPU where there is one, each process its own.
+
+    Processes that learn together cannot exchange what lies on an Apple GPU, so they leave it.
 
     Raises:
-        ValueError: the named device is not in this machine.
+        ValueError: the named device is not in this machine, or not for so many processes.
     """
     present = {
         "cpu": True,
         "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
+        "mps": torch.backends.mps.is_available() and not under_torchrun(),
     }
     if name == "auto":
         name = next(kind for kind in ("cuda", "mps", "cpu") if present[kind])
     if not present.get(name, False):
         there = [kind for kind, is_there in present.items() if is_there]
         raise ValueError(f"device {name!r} is not in this machine; here are {there}")
-    return torch.device(f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if name == "cuda" else name)
+    if name != "cuda":
+        return torch.device(name)
+    row, count = int(os.environ.get("LOCAL_RANK", 0)), torch.cuda.device_count()
+    if row >= count:
+        raise ValueError(f"process {row} wants its own GPU, here are {count}; try --device cpu")
+    return torch.device("cuda", row)
 
 
 def choose_dtype(precision: Precision, device: torch.device) -> torch.dtype:
@@ -355,7 +362,8 @@ def load_run(path: Path, detector: Detector, config: TrainConfig) -> Run:
         rows = range(sum(len(group["params"]) for group in state["param_groups"]))
         state["state"] = {row: part(f"optimizer.{row}.") for row in rows}
         run.optimizer.load_state_dict(state)
-        run.scaler.load_state_dict(progress["scaler"])
+        if progress["scaler"]:  # empty where the run has not been in float16
+            run.scaler.load_state_dict(progress["scaler"])
         run.step, run.seconds = progress["step"], progress["seconds"]
     except (KeyError, RuntimeError, ValueError) as error:
         raise CheckpointError(f"{path}: does not fit this detector: {error}") from error

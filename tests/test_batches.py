@@ -1,5 +1,8 @@
 """The order of pictures: every picture once an epoch, whoever loads it and wherever a run began."""
 
+import os
+import signal
+import sys
 from itertools import islice
 
 import numpy as np
@@ -151,6 +154,23 @@ def test_between_processes_a_batch_of_any_size_is_one_open_file():
     assert isinstance(images, torch.Tensor)
     assert len(targets) == 9
     assert all(isinstance(part, np.ndarray) for target in targets for part in target.values())
+
+
+class Signed(Numbered):
+    """Each picture says which process loaded it."""
+
+    def __getitem__(self, index):
+        image, target = super().__getitem__(index)
+        return image, {**target, "process": torch.tensor(os.getpid())}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere SIGINT cannot be sent like this")
+def test_an_interrupt_does_not_end_a_worker():
+    loader = load_batches(Batches(Signed(12), 4, seed=0), 0, CPU, workers=1)
+    process = int(next(loader)[1][0]["process"])
+    assert process != os.getpid()
+    os.kill(process, signal.SIGINT)
+    assert {int(targets[0]["process"]) for _, targets in islice(loader, 8)} == {process}
 
 
 def test_a_resumed_run_goes_on_where_it_stopped():

@@ -95,6 +95,8 @@ def test_bytes_beside_shares_of_one_are_refused():
 def test_a_batch_where_one_picture_is_wanted_is_refused():
     with pytest.raises(ValueError, match=r"want a picture \[3, H, W\], got \[2, 3, 8, 8\]"):
         image_size(torch.rand(2, 3, 8, 8))
+    with pytest.raises(ValueError, match=r"want a picture \[3, H, W\], got \[48, 64, 3\]"):
+        image_size(torch.rand(48, 64, 3))
 
 
 @given(lengths, lengths)

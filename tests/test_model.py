@@ -280,3 +280,18 @@ def test_a_detector_is_what_detect_takes():
         limit = torch.tensor([picture.shape[2], picture.shape[1]] * 2)
         assert 0 < len(detections["boxes"]) <= 100
         assert (detections["boxes"] <= limit).all()
+
+
+def test_the_anchors_of_a_config_grow_with_its_pictures():
+    for name in ("course", "resnet50"):
+        own = named_config(name, 5)
+        assert named_config(name, 5, own.image_size) == own
+        twice = named_config(name, 5, 2 * own.image_size)
+        assert twice.image_size == 2 * own.image_size
+        assert_close(torch.tensor(twice.anchor_sizes), 2 * torch.tensor(own.anchor_sizes))
+
+
+def test_a_detector_looks_in_the_dtype_of_its_weights():
+    detector = build_detector(named_config("course", 3)).bfloat16().eval()
+    seen = detector(torch.zeros(1, 3, 32, 64, dtype=torch.uint8))
+    assert seen.logits.dtype == torch.bfloat16

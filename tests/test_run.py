@@ -76,7 +76,7 @@ def at_step(monkeypatch, step, act):
 
 
 def press_ctrl_c():
-    os.kill(os.getpid(), signal.SIGINT)
+    signal.raise_signal(signal.SIGINT)
 
 
 def assert_same_run(one: Path, other: Path):

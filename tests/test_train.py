@@ -4,8 +4,10 @@ import copy
 import math
 import os
 import socket
+import time
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,11 +17,17 @@ from torch.testing import assert_close
 from torch.utils.data import Dataset
 
 from detlab import train
+from detlab.batches import load_batches
 from detlab.checkpoint import CheckpointError, CheckpointInfo, save_checkpoint
 from detlab.losses import detection_loss, l1_box_loss
 from detlab.model import DetectorConfig, build_detector
 from detlab.postprocess import detect
-from detlab.processes import any_process, mean_over_processes, process_group
+from detlab.processes import (
+    any_process,
+    mean_over_processes,
+    one_after_the_other,
+    process_group,
+)
 from detlab.train import (
     NonFiniteLoss,
     TrainConfig,
@@ -113,6 +121,26 @@ def test_a_trained_detector_finds_a_rectangle():
     assert_close(found["boxes"][0], target["boxes"][0], atol=4.0, rtol=0)
 
 
+def test_a_run_learns_by_its_settings(monkeypatch):
+    run = start_run(small_detector(), replace(SHORT, weight_decay=0.3))
+    assert {group["weight_decay"] for group in run.optimizer.param_groups} == {0.3}
+    anchors, workers = set(), []
+
+    def loss(predictions, targets):
+        anchors.add(len(predictions.anchors))
+        return detection_loss(predictions, targets)
+
+    def load(batches, first_step, device, number):
+        workers.append(number)
+        return load_batches(batches, first_step, device, 0)
+
+    monkeypatch.setattr(train, "load_batches", load)
+    config = replace(SHORT, epochs=10.0, multiscale=2.0, workers=3)
+    list(fit(small_detector(), Rectangles(), config, loss=loss))
+    assert len(anchors) > 1
+    assert workers == [3]
+
+
 def test_a_run_is_as_long_as_its_epochs():
     steps = list(fit(small_detector(), Rectangles(8), replace(SHORT, epochs=1.5)))
     assert [step["step"] for step in steps] == [1, 2, 3]
@@ -186,6 +214,12 @@ def test_a_run_in_half_precision_resumes_with_its_loss_scale(tmp_path):
     save_run(tmp_path / "run", run)
     resumed = load_run(tmp_path / "run", small_detector(), config)
     assert resumed.scaler.get_scale() == 128.0
+
+
+def test_a_run_goes_on_where_half_precision_is_chosen_only_now(tmp_path):
+    before, now = replace(SHORT, precision="float32"), replace(SHORT, precision="float16")
+    save_run(tmp_path / "run", start_run(small_detector(), before))
+    assert load_run(tmp_path / "run", small_detector(), now).scaler.get_scale() > 1
 
 
 def test_a_run_of_another_detector_is_refused(tmp_path):
@@ -399,8 +433,20 @@ def test_a_device_that_is_not_here_is_refused_with_those_that_are(monkeypatch):
 
 def test_auto_takes_the_gpu_of_this_process(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
     monkeypatch.setenv("LOCAL_RANK", "2")
     assert choose_device() == choose_device("cuda") == torch.device("cuda:2")
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    with pytest.raises(ValueError, match="process 3 wants its own GPU, here are 3"):
+        choose_device()
+
+
+def test_processes_that_train_together_leave_an_apple_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert choose_device() == torch.device("mps")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert choose_device() == torch.device("cpu")
 
 
 def gradients_of_one_step(activation, dataset, batch_size):
@@ -421,6 +467,11 @@ def one_of_two(rank, port, folder):
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2"}
     with process_group(torch.device("cpu")):
         seen = {}
+        with one_after_the_other():
+            if rank == 0:
+                time.sleep(0.5)
+                Path(folder, "fetched").touch()
+            seen["fetched"] = torch.tensor(Path(folder, "fetched").exists())
         for case in CASES:
             seen[" ".join(case)] = gradients_of_one_step(case[0], DATASETS[case[1]], batch_size=2)
         run = start_run(small_detector(), SHORT)
@@ -464,3 +515,7 @@ def test_all_processes_learn_what_the_others_have(two_processes):
 
 def test_all_processes_go_by_the_clock_of_the_first(two_processes):
     assert [seen["progress"].item() for seen in two_processes] == pytest.approx([0.1, 0.1])
+
+
+def test_the_first_process_fetches_before_the_others_look(two_processes):
+    assert all(seen["fetched"] for seen in two_processes)
