@@ -11,7 +11,7 @@ from typing import Any
 from IPython.core.getipython import get_ipython
 
 MISSING_NAME = (
-    "The name {name!r} does not exist yet: a cell above was not run, or the kernel was restarted.\n"
+    "There is no {name!r}: it is misspelt, or a cell above was not run since the kernel started.\n"
     "In the menu: Run → Run All Above Selected Cell. Then run this cell again."
 )
 MISSING_PACKAGE = (
@@ -24,12 +24,12 @@ def advice(error: BaseException) -> str:
     """What to do about an error; "" where there is nothing more to say.
 
     >>> print(advice(NameError("name 'scene' is not defined", name="scene")))
-    The name 'scene' does not exist yet: a cell above was not run, or the kernel was restarted.
+    There is no 'scene': it is misspelt, or a cell above was not run since the kernel started.
     In the menu: Run → Run All Above Selected Cell. Then run this cell again.
     """
     if isinstance(error, ModuleNotFoundError):
         return MISSING_PACKAGE.format(name=error.name)
-    if isinstance(error, NameError):
+    if isinstance(error, NameError) and not isinstance(error, UnboundLocalError):
         return MISSING_NAME.format(name=error.name)
     return ""
 
@@ -43,7 +43,8 @@ def show_error(
 ) -> None:
     """The usual traceback, and the advice after it."""
     shell.showtraceback((kind, error, trace), tb_offset=tb_offset)
-    print(advice(error), file=sys.stderr)
+    if words := advice(error):
+        print(words, file=sys.stderr)
 
 
 def give_advice() -> None:

@@ -29,21 +29,32 @@ def progress_file() -> Path:
 
 
 def read_progress() -> dict[str, dict[str, Any]]:
-    """All that is remembered; nothing where there is no file, or one that says nothing.
-
-    A damaged file is kept beside its place under another name, and said to be damaged.
-    """
+    """All that is remembered; nothing where there is no file, or one that says nothing."""
     path = progress_file()
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return {kind: {**found.get(kind, {}), **UNSAVED[kind]} for kind in KINDS}
-    except FileNotFoundError:
-        pass
+        found = read_file(path)
     except OSError as error:
         warnings.warn(f"{path} cannot be read ({error.strerror}): starting anew", stacklevel=2)
+        found = {kind: {} for kind in KINDS}
+    return {kind: {**found[kind], **UNSAVED[kind]} for kind in KINDS}
+
+
+def read_file(path: Path) -> dict[str, dict[str, Any]]:
+    """All that stands in the file, whatever a later version has added to it.
+
+    A damaged file is kept beside its place under another name, and said to be damaged.
+
+    Raises:
+        OSError: it is there, and cannot be read.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return {**found, **{kind: {**found.get(kind, {})} for kind in KINDS}}
+    except FileNotFoundError:
+        pass
     except (ValueError, TypeError, AttributeError):
-        warnings.warn(f"{path} is damaged: {set_aside(path)}", stacklevel=2)
-    return {kind: dict(UNSAVED[kind]) for kind in KINDS}
+        warnings.warn(f"{path} is damaged: {set_aside(path)}", stacklevel=3)
+    return {kind: {} for kind in KINDS}
 
 
 def set_aside(path: Path) -> str:
@@ -57,18 +68,21 @@ def set_aside(path: Path) -> str:
 
 
 def remember(kind: Kind, key: str, value: Any) -> None:
-    """Write one thing down; the file is whole before and after."""
-    progress = read_progress()
-    progress[kind][key] = value
+    """Write one thing down, and what has waited for that; the file is whole before and after."""
+    UNSAVED[kind][key] = value
     path = progress_file()
     try:
-        write_atomically(path, to_json(progress, indent=1).encode())
+        found = read_file(path)
+        found |= {kind: {**found[kind], **UNSAVED[kind]} for kind in KINDS}
+        write_atomically(path, to_json(found, indent=1).encode())
     except OSError as error:
-        UNSAVED[kind][key] = value
         warnings.warn(
             f"{path} cannot be written ({error.strerror}): {key} counts while the kernel lives",
             stacklevel=2,
         )
+        return
+    for waiting in UNSAVED.values():
+        waiting.clear()
 
 
 def today() -> str:

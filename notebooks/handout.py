@@ -5,6 +5,7 @@
 
 import argparse
 import re
+from html import escape
 from pathlib import Path
 
 import nbformat
@@ -35,6 +36,8 @@ def handout(path: Path) -> str:
     """
     notebook = nbformat.read(path, 4)
     for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            describe_picture(output)
         if cell.metadata.get("jupyter", {}).get("source_hidden"):
             cell.metadata["transient"] = {"remove_source": True}
     text, _ = exporter().from_notebook_node(
@@ -46,6 +49,15 @@ def handout(path: Path) -> str:
     if fetched:
         raise ValueError(f"{path.name}: would be fetched from elsewhere: {fetched}")
     return text
+
+
+def describe_picture(output: nbformat.NotebookNode) -> None:
+    """Put a picture's words into its HTML, in place; of itself nbconvert leaves them out."""
+    data = output.get("data", {})
+    if "image/png" in data and "text/html" not in data:
+        alt = output.metadata.get("image/png", {}).get("alt") or data.get("text/plain", "")
+        source = f"data:image/png;base64,{data['image/png'].strip()}"
+        data["text/html"] = f'<img alt="{escape(alt)}" src="{source}">'
 
 
 def main() -> None:

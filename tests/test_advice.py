@@ -43,6 +43,7 @@ def test_any_other_kernel_gives_it_after_a_lesson_was_imported():
 
 def test_other_errors_get_no_advice():
     assert advice.advice(ValueError("no")) == ""
+    assert advice.advice(UnboundLocalError("cannot access local variable 'total'")) == ""
 
 
 def test_it_loads_without_torch():

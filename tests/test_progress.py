@@ -54,6 +54,48 @@ def test_what_is_unknown_in_the_file_stays_out(progress_path):
     assert read_progress() == {**NOTHING, "commits": {"a": "b"}}
 
 
+def test_what_a_later_version_wrote_stays_in_the_file(progress_path):
+    progress_path.parent.mkdir()
+    progress_path.write_text(json.dumps({"commits": {"a": "b"}, "future": {"c": 1}}))
+    remember("commits", "d", "e")
+    kept = json.loads(progress_path.read_text())
+    assert kept == {**NOTHING, "commits": {"a": "b", "d": "e"}, "future": {"c": 1}}
+
+
+def test_a_file_that_cannot_be_read_is_not_written_over(progress_path, monkeypatch):
+    remember("commits", "a", "b")
+    before = progress_path.read_bytes()
+    read_text = Path.read_text
+
+    def locked(path, **options):
+        if path == progress_path:
+            raise PermissionError(13, "Permission denied")
+        return read_text(path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_text", locked)
+        with pytest.warns(UserWarning, match="c counts while the kernel lives"):
+            remember("commits", "c", "d")
+    assert progress_path.read_bytes() == before
+    remember("commits", "e", "f")  # writes what has waited, too
+    assert json.loads(progress_path.read_text())["commits"] == {"a": "b", "c": "d", "e": "f"}
+
+
+def test_the_last_word_counts_after_one_that_could_not_be_written(progress_path, monkeypatch):
+    from detlab import progress
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(progress, "write_atomically", full)
+        with pytest.warns(UserWarning, match="No space left"):
+            remember("commits", "a", "old")
+    remember("commits", "a", "new")
+    assert read_progress()["commits"] == {"a": "new"}
+    assert not any(progress.UNSAVED.values())
+
+
 @pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write anywhere")
 def test_no_permission_to_write_is_said(progress_path):
     progress_path.parent.mkdir()

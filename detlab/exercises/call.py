@@ -55,7 +55,7 @@ def call(function: Callable[..., Any], arguments: Sequence[Any]) -> Outcome:
                 answer = function(*copies)
         except TooLong:
             stopped = True
-        except (Exception, RecursionError) as raised:
+        except Exception as raised:
             error = raised
     pairs = zip(arguments, copies, strict=True)
     changed = tuple(place for place, (before, after) in enumerate(pairs) if not same(after, before))
@@ -168,7 +168,8 @@ def first_line(error: BaseException) -> str:
 
 
 def failing_line(error: BaseException) -> list[str]:
-    """The learner's own line that raised: the last one outside of installed packages."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames[1:] if "site-packages" not in frame.filename]
+    """The learner's own line that raised: the last one in the cell of their function."""
+    frames = traceback.extract_tb(error.__traceback__)[1:]  # without the call in this file
+    outside = [frame for frame in frames if "site-packages" not in frame.filename]
+    own = [frame for frame in outside if frame.filename == outside[0].filename]
     return [f"  in line {own[-1].lineno} of its cell: {own[-1].line}"] if own else []

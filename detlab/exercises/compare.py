@@ -72,7 +72,12 @@ def tensor_difference(got: Tensor, wanted: Tensor, where: str) -> str:
         return f"{the} answer holds NaN{place}; want {show(wanted)}."
     if torch.allclose(got.double(), wanted.double(), RTOL, ATOL, equal_nan=True):
         return ""
-    return f"{where}got  {show(got)}\n{where}want {show(wanted)}"
+    if show(got) != show(wanted):
+        return f"{where}got  {show(got)}\n{where}want {show(wanted)}"
+    close = torch.isclose(got.double(), wanted.double(), RTOL, ATOL, equal_nan=True)
+    spot = tuple((~close).nonzero()[0].tolist())
+    numbers = f"got {got[spot].item():.6g}, want {wanted[spot].item():.6g}"
+    return f"{where}at {list(spot)}: {numbers}" if spot else f"{where}{numbers}"
 
 
 def same(got: Any, wanted: Any) -> bool:

@@ -24,6 +24,12 @@ def seeded_boxes(number: int, seed: int) -> Tensor:
     return torch.cat([corner, corner + size], dim=1)
 
 
+def seeded_sides(number: int, seed: int) -> Tensor:
+    """Widths and heights of many boxes."""
+    boxes = seeded_boxes(number, seed)
+    return boxes[:, 2:] - boxes[:, :2]
+
+
 def draw_pair(axes: Axes, case: Case, got: object, wanted: object) -> None:
     """Both lists of boxes, and both answers below."""
     first, second = case

@@ -44,7 +44,7 @@ class Verdict:
     """What a check found. Shows itself in a notebook: text, and the failing case drawn."""
 
     status: str
-    """"right", "wrong" or "not written"."""
+    """"right", "wrong", "not written", or what else was asked for: "hint", "solution"."""
     text: str
     mistake: str = ""
     """The known mistake that gives the same answers, "" if none does."""
@@ -115,16 +115,20 @@ class Exercise:
             if found[case].stopped:  # one case without an end is enough
                 break
         if all(map(not_written, found.values())):
-            return Verdict(
-                "not written",
-                f"{self.name}: not written yet. Write it, run this cell again;"
-                f" exercises.{self.name}.hint() helps.",
-            )
+            return Verdict("not written", f"{self.name}: {self._what_is_missing(mine)}")
         wanted = {case: self.right_outcome(case) for case in found}
         wrong = [case for case in found if not same_outcome(found[case], wanted[case])]
         if not wrong:
             return Verdict("right", f"{self.name}: right in all {len(self.cases)} cases.")
         return self._describe(found, wanted, wrong[0])
+
+    def _what_is_missing(self, mine: Function) -> str:
+        code = getattr(mine, "__code__", None)
+        if code is not None and code.co_nlocals > code.co_argcount:  # it has worked something out
+            return "it returns nothing. Is a return missing?"
+        return (
+            f"not written yet. Write it, run this cell again; exercises.{self.name}.hint() helps."
+        )
 
     def right_outcome(self, case: str) -> Outcome:
         """What the package's function does with a case.

@@ -64,6 +64,11 @@ def boxes_cut_off(raw: Tensor) -> Tensor:
     return cxcywh_to_xyxy(raw.clamp(0, 1))
 
 
+def boxes_inside(raw: Tensor) -> Tensor:
+    """Right boxes, cut off at the picture's edge."""
+    return cxcywh_to_xyxy(raw.sigmoid()).clamp(0, 1)
+
+
 def draw_shares(axes: Axes, case: Case, got: object, wanted: Tensor) -> None:
     """The picture as a unit square: right boxes solid, the learner's dashed."""
     axes.set(xlim=(-0.6, 1.6), ylim=(1.6, -0.6), aspect="equal")
@@ -96,6 +101,10 @@ raw_to_boxes = Exercise(
             boxes_cut_off,
             "clamp makes one box of many numbers, and there the gradient is 0. A sigmoid tells them"
             " apart: raw.sigmoid().",
+        ),
+        "the corners were cut off at the picture's edge": (
+            boxes_inside,
+            "Leave a corner that lies beyond the picture: cut off, it has no gradient.",
         ),
         "the four numbers were taken for corners": (
             boxes_of_four_corners,

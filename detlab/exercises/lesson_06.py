@@ -11,7 +11,7 @@ from detlab.anchors import MAX_STRETCH, grid_centres, shape_iou
 from detlab.boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
 from detlab.draw import draw_boxes
 from detlab.exercises.compare import show
-from detlab.exercises.examples import draw_answers, seeded_boxes, table
+from detlab.exercises.examples import draw_answers, seeded_boxes, seeded_sides, table
 from detlab.exercises.exercise import Case, Exercise
 
 ONES = (1.0, 1.0, 1.0, 1.0)
@@ -494,11 +494,6 @@ def refit_to_the_median(box_shapes: Tensor, shapes: Tensor) -> Tensor:
 def sides(*rows: Sequence[int | float]) -> Tensor:
     """Widths and heights, one pair a row."""
     return torch.tensor(rows, dtype=torch.float32).reshape(-1, 2)
-
-
-def seeded_sides(number: int, seed: int) -> Tensor:
-    """Widths and heights of many boxes."""
-    return xyxy_to_cxcywh(seeded_boxes(number, seed))[:, 2:].contiguous()
 
 
 refit_shapes = Exercise(

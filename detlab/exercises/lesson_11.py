@@ -9,7 +9,7 @@ from torch import Tensor
 from detlab import audit, fitting, tiling
 from detlab.anchors import shape_iou
 from detlab.exercises.compare import show
-from detlab.exercises.examples import seeded_boxes
+from detlab.exercises.examples import seeded_boxes, seeded_sides
 from detlab.exercises.exercise import Case, Exercise
 
 # ---------------------------------------------------------------- robust_scores
@@ -254,12 +254,6 @@ def fit_of_the_median(shapes: Tensor, anchor_shapes: Tensor) -> Tensor:
 def fit_at_worst(shapes: Tensor, anchor_shapes: Tensor) -> Tensor:
     """What the worst anchor gives."""
     return shape_iou(shapes, anchor_shapes).amin(dim=1).mean()
-
-
-def seeded_sides(number: int, seed: int) -> Tensor:
-    """Widths and heights of many boxes."""
-    boxes = seeded_boxes(number, seed)
-    return boxes[:, 2:] - boxes[:, :2]
 
 
 mean_best_iou = Exercise(

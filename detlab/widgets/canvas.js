@@ -5,7 +5,8 @@
 // read-only boxes (canvas, one byte of state per box), and the few things that can be touched
 // (svg). All arithmetic about detection happens in Python; here is only drawing and dragging.
 //
-// A trait is set here only by a hand: a pointer or a key. Never because Python set one.
+// A trait is set here only by a hand: a pointer or a key. Never because Python set one. Either way
+// what shows it is painted by `follow`.
 
 const SVG = "http://www.w3.org/2000/svg";
 const KEYS_STAY = "data-lm-suppress-shortcuts"; // on the focused element itself: Jupyter's keys do not fire
@@ -430,7 +431,6 @@ function canvas(model, el) {
 
   function change(i, box) {
     save("edited", model.get("edited").map((old, k) => (k === i ? box : old)));
-    paintEditable();
   }
 
   function grabbed(event, i) {
@@ -451,8 +451,9 @@ function canvas(model, el) {
     if (box.some((value, k) => value !== model.get("edited")[drag.i][k])) change(drag.i, box);
   }
 
-  function released() {
-    if (drag) groups[drag.i]?.classList.remove("dl-dragged");
+  function released(event) {
+    if (drag?.pointer !== event.pointerId) return; // another finger
+    groups[drag.i]?.classList.remove("dl-dragged");
     drag = null;
   }
 
@@ -487,10 +488,15 @@ function canvas(model, el) {
     tip.style.top = `${y > 40 ? y - 32 : y + 18}px`;
   }
 
+  function unhover() {
+    hover = -1;
+    tip.hidden = true;
+    paintMark();
+  }
+
   function putCursor(x, y) {
     const [height, width] = size();
     save("cursor", [within(x, 0, width - 1e-3), within(y, 0, height - 1e-3)]);
-    paintCursor();
   }
 
   function clicked(event) {
@@ -499,10 +505,7 @@ function canvas(model, el) {
       putCursor(...point(event));
       cursor.focus({ preventScroll: true });
     }
-    if (model.get("selectable")) {
-      save("selected", boxAt(...point(event)));
-      paintMark();
-    }
+    if (model.get("selectable")) save("selected", boxAt(...point(event)));
   }
 
   /** Arrow keys move the cursor, or walk through the boxes that are drawn. */
@@ -519,7 +522,6 @@ function canvas(model, el) {
       const way = ARROWS[event.key][0] + ARROWS[event.key][1];
       const at = drawn.indexOf(model.get("selected"));
       if (drawn.length) save("selected", drawn[at < 0 ? 0 : (at + way + drawn.length) % drawn.length]);
-      paintMark();
     }
   }
 
@@ -545,17 +547,24 @@ function canvas(model, el) {
   on(stage, "pointerup", released);
   on(stage, "pointercancel", released);
   on(stage, "lostpointercapture", released);
-  on(stage, "pointerleave", () => ((hover = -1), (tip.hidden = true), paintMark()));
+  on(stage, "pointerleave", unhover);
   on(stage, "click", clicked);
   on(stage, "keydown", stageKey);
   document.addEventListener("keydown", shortcut, { signal: stop.signal, capture: true });
   on(surface, "contextrestored", () => later(paintBoxes)); // a browser short of memory drops drawings
 
+  /** A page may be zoomed, or moved to a sharper screen; the question is about one sharpness. */
+  function watchSharpness() {
+    const now = matchMedia(`(resolution: ${window.devicePixelRatio}dppx)`);
+    const changed = () => (fit(), watchSharpness());
+    now.addEventListener("change", changed, { once: true, signal: stop.signal });
+  }
+
   const unfollow = follow(model, [
     [["_picture"], () => showPicture(picture, "_picture")],
     [["_overlay"], () => showPicture(overlay, "_overlay")],
     [["image_size", "alt"], fit],
-    [["_boxes"], () => ((boxes = floats(model, "_boxes")), later(paintBoxes), paintMark())],
+    [["_boxes"], () => ((boxes = floats(model, "_boxes")), later(paintBoxes), unhover())],
     [["_states"], () => ((states = bytes(model, "_states")), later(paintBoxes), paintMark())],
     [["_points", "_point_states", "texts", "tags"], () => later(paintBoxes)],
     [["regions"], paintRegions],
@@ -573,8 +582,7 @@ function canvas(model, el) {
   offer();
   const watch = new ResizeObserver(fit);
   watch.observe(stage);
-  const sharper = matchMedia(`(resolution: ${window.devicePixelRatio}dppx)`);
-  sharper.addEventListener("change", fit, { signal: stop.signal });
+  watchSharpness();
   fit();
 
   return () => {

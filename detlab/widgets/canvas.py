@@ -87,6 +87,7 @@ class BoxCanvas(Part):
     def __init__(self, image: Tensor, alt: str, **traits: Any) -> None:
         """Show `image`, uint8 [3, H, W]; `alt` says in words what it shows."""
         super().__init__(alt=alt, **traits)
+        self.boxes, self.points = torch.zeros(0, 4), torch.zeros(0, 2)
         self.show_image(image)
 
     def show_image(self, image: Tensor) -> None:
@@ -124,6 +125,7 @@ class BoxCanvas(Part):
 
     def show_points(self, points: Float[Tensor, "P 2"], states: UInt8[Tensor, " P"]) -> None:
         """Draw small dots at x y, coloured as boxes are."""
+        self.points = points
         with self.hold_sync():
             self._points = to_bytes(points.float())
             self._point_states = to_bytes(check_states(states, len(points)))
@@ -132,6 +134,11 @@ class BoxCanvas(Part):
     def states(self) -> UInt8[Tensor, " N"]:
         """The state that each box is drawn in."""
         return torch.tensor(list(self._states), dtype=torch.uint8)
+
+    @property
+    def point_states(self) -> UInt8[Tensor, " P"]:
+        """The state that each dot is drawn in."""
+        return torch.tensor(list(self._point_states), dtype=torch.uint8)
 
     def __repr__(self) -> str:
         """Say what is drawn, without an address."""

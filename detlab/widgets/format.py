@@ -111,6 +111,7 @@ class FormatLab(Lab):
 
     def _typed(self, name: str, change: Any) -> None:
         written = ", ".join(f"{number:.4g}" for number in self.values[name])
+        self._header.note = ""
         if change["new"] == written:
             return
         try:

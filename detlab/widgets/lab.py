@@ -83,6 +83,7 @@ class Lab(widgets.VBox):
         body = widgets.Box([classed(left, "dl-left"), classed(right, "dl-right")])
         super().__init__([self._header, classed(body, "dl-body")])
         self.add_class("detlab-lab")
+        self._drawn: list[Any] = []
         self.observe(self.refresh, names=list(self.inputs))
         self.refresh()
 
@@ -94,8 +95,15 @@ class Lab(widgets.VBox):
         """Say more about what is looked at, below the picture; called after `draw`."""
         return []
 
-    def refresh(self, _: Any = None) -> None:
-        """Draw, write the numbers, and tick the task when it is reached."""
+    def refresh(self, change: Any = None) -> None:
+        """Draw, write the numbers, and tick the task when it is reached.
+
+        A preset sets several traits, and each calls here: what is drawn already is left.
+        """
+        state = [getattr(self, name) for name in self.inputs]
+        if change and change["owner"] is self and state == self._drawn:
+            return
+        self._drawn = state
         canvas = self.canvas
         with canvas.hold_sync():  # one message for all: each costs milliseconds and 0.6 kB
             self.result, beside = self.draw()

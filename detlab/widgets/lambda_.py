@@ -55,7 +55,8 @@ class LambdaLab(Lab):
         if len(runs) < 2:
             raise ValueError(f"runs: want two at least, got {len(runs)}")
         for each in runs:
-            if len(each.boxes) != len(images) or not 0 <= min(each.accuracy, each.mean_iou) <= 1:
+            low, high = sorted([each.accuracy, each.mean_iou])
+            if len(each.boxes) != len(images) or not 0 <= low <= high <= 1:
                 raise ValueError(
                     f"runs: want a box per picture ({len(images)}), shares 0 to 1: {each}"
                 )
@@ -70,8 +71,6 @@ class LambdaLab(Lab):
         ]
         self.truth = torch.cat([truth["boxes"][:1] for truth in truths])
         canvas = BoxCanvas(sheet, "sample pictures under true and predicted boxes", tags=12)
-        canvas.show_boxes(on_sheet(list(self.truth[:, None]), self._places), "truth")
-        canvas.editable, canvas.edited = [], []
         controls = [slider(self, "run", "run", 0, len(self.runs) - 1, 1)]
         presets = {
             "smallest lambda": {"run": 0},

@@ -83,7 +83,7 @@ class NMSLab(Lab):
         canvas = BoxCanvas(image, "a picture under raw detections", selectable=True, tags=12)
         self._show_candidates(canvas, class_names)
         canvas.observe(self.refresh, names="selected")
-        self._position = widgets.FloatSlider(1, min=0, max=1, readout=False)  # share of them
+        self._position = widgets.FloatSlider(1, min=0, max=1, step=0.01, readout=False)  # share
         self._position.description = "decisions"
         self._position.observe(self._moved, names="value")
         self._play = widgets.Play(interval=900, min=0, max=10**6, show_repeat=False)

@@ -151,13 +151,11 @@ def draw_canvas(axes: Axes, canvas: BoxCanvas) -> None:
 
 def draw_states(axes: Axes, canvas: BoxCanvas) -> None:
     """Points, then boxes as canvas.js draws them: the dark edges of all roles before all lines."""
-    looks = list(ROLES.values())
-    points = torch.frombuffer(bytearray(canvas._points or b"\0" * 8), dtype=torch.float32)
-    for (x, y), state in zip(points.view(-1, 2).tolist(), canvas._point_states, strict=False):
-        if state:
-            axes.plot(x, y, ".", color=looks[state].colour, markersize=3)
-    members = {name: canvas.boxes[canvas.states == STATE[name]] for name in ROLES if canvas._states}
-    members.pop("hidden", None)
+    shown = [name for name in ROLES if name != "hidden"]
+    for name in shown:
+        x, y = canvas.points[canvas.point_states == STATE[name]].T.tolist()
+        axes.plot(x, y, ".", color=ROLES[name].colour, markersize=3)
+    members = {name: canvas.boxes[canvas.states == STATE[name]] for name in shown}
     for name, boxes in members.items():
         if len(boxes) <= (SOME / 5 if name in QUIET else SOME):
             outline(axes, boxes, EDGE, ROLES[name].width * POINT + 1.4)

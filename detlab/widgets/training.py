@@ -84,14 +84,17 @@ class TrainingView(Lab):
 
     def stop(self) -> None:
         """End the loop after the step in hand."""
-        self.stopped = True
+        self.stopped = self.stopped or not self.ended
 
     def watch(self, steps: Iterable[dict[str, float]]) -> Iterator[dict[str, float]]:
         """Pass the steps of a training through, and show them now and then.
 
         A look waits until what it and the one at the end will take, judged by the last one, is
         under SHARE of the time that has passed; so a slow network is looked at more seldom.
+        What was shown of a training before this one is forgotten.
         """
+        self.history, self.ap_history = [], []
+        self.stopped, self.ended, self.looking = False, False, 0.0
         began = time.perf_counter()
         last_draw = 0.0
         cost = 0.0

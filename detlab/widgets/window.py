@@ -54,7 +54,7 @@ class WindowLab(Lab):
             raise ValueError(f"want 1 <= size <= {shorter} and stride >= 1, got {size}, {stride}")
         self.image, self.score = image, score
         self.size, self.stride = size, stride
-        canvas = BoxCanvas(image, "a picture under a score map", selectable=True)
+        canvas = BoxCanvas(image, "a picture under a score map")
         low = max(1, shorter // 12)
         controls = [
             slider(self, "size", "window, px", min(low, size), shorter, 1),
@@ -87,8 +87,6 @@ class WindowLab(Lab):
         self.num_windows = len(crops)
         height, width = self.canvas.image_size
         self.boxes = window_boxes((height, width), (self.size, self.size), self.stride)
-        texts = [f"score {value:.2f}" for value in self.scores.tolist()]
-        self.canvas.show_boxes(self.boxes, torch.zeros(len(self.boxes), dtype=torch.uint8), texts)
         best = int(self.scores.argmax())
         self.canvas.regions = [
             {"box": self.boxes[0].tolist(), "role": "ignored"},

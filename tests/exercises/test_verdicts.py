@@ -87,6 +87,41 @@ def test_a_stub_is_not_written_yet_and_no_failure(stub):
     assert "exercises.halve.hint()" in found.text
 
 
+def returns_nothing(values):
+    half = values / 2
+    print(half)
+
+
+def test_a_forgotten_return_is_not_called_unwritten():
+    assert verdict(returns_nothing).text == "halve: it returns nothing. Is a return missing?"
+
+
+def asks_the_package(values):
+    from detlab.boxes import box_area
+
+    return box_area(values)
+
+
+def test_the_line_of_an_error_is_the_learners_and_not_the_packages():
+    text = verdict(asks_the_package).text
+    assert "return box_area(values)" in text
+    assert "boxes[:, 2]" not in text
+
+
+def off_at_the_end(values):
+    answer = values / 2
+    answer[-1] += 1
+    return answer
+
+
+def test_what_differs_far_behind_is_shown_by_its_place():
+    cases = {"many": (torch.arange(200.0),), "tiny": (torch.tensor([1e-3, 2e-4]),)}
+    exercise = Exercise(halve, cases, {}, [])
+    assert "at [199]: got 100.5, want 99.5" in exercise.judge(off_at_the_end).text
+    text = exercise.judge(lambda values: values / 2 + 3e-5 * (values < 1) * (values > 0)).text
+    assert "at [0]: got 0.00053, want 0.0005" in text
+
+
 @pytest.mark.parametrize("thing", [None, ..., 3])
 def test_what_is_no_function_is_said(thing):
     assert "want a function" in verdict(thing).text

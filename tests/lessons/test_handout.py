@@ -24,6 +24,9 @@ def test_nothing_is_fetched_when_a_handout_is_opened(lesson, page, tmp_path):
     pictures = page.locator("img").evaluate_all("found => found.map(one => one.naturalWidth)")
     assert pictures
     assert min(pictures) > 0
+    words = page.locator("img").evaluate_all("found => found.map(one => one.alt)")
+    assert all(words)
+    assert not any("No description" in each for each in words)
 
 
 def test_the_answer_to_a_question_is_not_printed():

@@ -31,7 +31,12 @@ window.begin = async (traits, data) => {
   const heard = {};
   window.model = {
     get: (name) => values[name],
-    set: (name, value) => { values[name] = value; window.sent.push([name, value]); },
+    set: (name, value) => {  // as Backbone does: whoever listens is told of a change at once
+      window.sent.push([name, value]);
+      if (JSON.stringify(values[name]) === JSON.stringify(value)) return;
+      values[name] = value;
+      (heard[`change:${name}`] ?? []).forEach((act) => act());
+    },
     save_changes: () => {},
     send: (content) => { window.sent.push(["message", content]); },
     on: (event, act) => (heard[event] ??= []).push(act),
@@ -68,7 +73,13 @@ class Alone:
             elif isinstance(value, bool | int | float | str | list | tuple):
                 plain[name] = value
         page.evaluate("([traits, data]) => begin(traits, data)", [plain, data])
-        page.wait_for_timeout(60)
+        self.wait_for_paint()
+
+    def wait_for_paint(self) -> None:
+        """Until the module has drawn what it was told: it draws with the browser's next frame."""
+        self.page.evaluate(
+            "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+        )
 
     @property
     def sent(self) -> list[Any]:
@@ -84,7 +95,7 @@ class Alone:
         encoded = isinstance(value, bytes)
         value = base64.b64encode(value).decode() if encoded else value
         self.page.evaluate("([n, v, e]) => model.python(n, v, e)", [name, value, encoded])
-        self.page.wait_for_timeout(40)
+        self.wait_for_paint()
 
     def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
         """Press, move, let go, in screen pixels."""

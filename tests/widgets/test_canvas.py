@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+from matplotlib.figure import Figure
 
 from detlab.widgets import BoxCanvas
 from detlab.widgets.canvas import check_image
+from detlab.widgets.picture import draw_canvas
 from detlab.widgets.roles import ROLES, STATE
 
 WIDE = 640  # the page's lab is this many pixels wide, the picture 200: 3.2 screen pixels each
@@ -55,6 +57,16 @@ def test_what_a_hand_moves_is_not_sent_back(picture, monkeypatch, trait, value):
     canvas._handle_msg({"content": {"data": update}, "buffers": []})
     assert getattr(canvas, trait) == value
     assert sent == []
+
+
+def test_the_static_picture_has_its_boxes_where_the_canvas_has_them(picture):
+    canvas = BoxCanvas(picture, "x")
+    canvas.show_boxes(torch.tensor([[20.0, 30.0, 60.0, 120.0]]), "truth")
+    axes = Figure().add_subplot()
+    draw_canvas(axes, canvas)
+    [*_, line] = [each for each in axes.collections if each.get_paths()]
+    around = line.get_paths()[0].vertices
+    assert (*around.min(axis=0), *around.max(axis=0)) == (20, 30, 60, 120)
 
 
 def test_roles_differ_without_colour():
@@ -128,6 +140,19 @@ def test_touch_drags_too(browser, picture):
     context.close()
 
 
+def test_a_second_finger_that_lifts_does_not_end_the_drag(alone, picture):
+    page = alone(editable(picture))
+    page.page.mouse.move(*on_screen(60, 60))
+    page.page.mouse.down()
+    page.page.evaluate(
+        """() => document.querySelector(".dl-stage").dispatchEvent(
+            new PointerEvent("pointerup", { pointerId: 77, bubbles: true }))"""
+    )
+    page.page.mouse.move(*on_screen(70, 60))
+    page.page.mouse.up()
+    assert page.last("edited") == [[60, 30, 110, 90]]
+
+
 def test_every_focusable_element_keeps_its_keys(alone, picture):
     canvas = editable(picture, selectable=True, cursor=[20.0, 20.0])
     page = alone(canvas)
@@ -164,6 +189,18 @@ def test_hovering_names_the_smallest_box(alone, picture):
     assert page.page.locator(".dl-tip").text_content() == "whale"
     page.page.mouse.move(*on_screen(150, 120))
     assert page.page.locator(".dl-tip").is_hidden()
+
+
+def test_what_was_hovered_over_is_forgotten_when_other_boxes_come(alone, picture):
+    canvas = BoxCanvas(picture, "x")
+    boxes = torch.tensor([[0.0, 0.0, 100.0, 100.0], [20.0, 20.0, 40.0, 40.0]])
+    canvas.show_boxes(boxes, "prediction", ["whale", "fish"])
+    page = alone(canvas)
+    page.page.mouse.move(*on_screen(30, 30))
+    assert page.page.locator(".dl-tip").is_visible()
+    page.python_sets("_boxes", boxes[:1].numpy().tobytes())
+    assert page.page.locator(".dl-tip").is_hidden()
+    assert page.page.locator("svg rect[x=NaN]").count() == 0
 
 
 def test_boxes_are_chosen_by_click_and_by_key_and_hidden_ones_are_not(alone, picture):
@@ -218,6 +255,30 @@ def test_the_canvas_is_sharp_on_a_dense_screen(browser, picture):
     page = Alone(context.new_page(), editable(picture))
     assert page.page.evaluate("document.querySelector('canvas').width") == 2 * WIDE
     context.close()
+
+
+SCREEN = """
+let ask = () => {};  // headless browsers ask nobody when a page is zoomed
+window.matchMedia = (query) => ({ addEventListener: (_, answer) => (ask = () => answer()) });
+window.zoom = (ratio) => {
+  Object.defineProperty(window, "devicePixelRatio", { value: ratio, configurable: true });
+  const asked = ask;
+  ask = () => {};  // a question is about one sharpness, and answered once
+  asked();
+};
+"""
+
+
+def test_the_canvas_stays_sharp_however_often_the_page_is_zoomed(page, picture):
+    from .alone import Alone
+
+    page.add_init_script(SCREEN)
+    page.goto("about:blank")
+    drawn = Alone(page, editable(picture))
+    for ratio in (1.5, 2.0, 3.0):
+        page.evaluate("ratio => zoom(ratio)", ratio)
+        drawn.wait_for_paint()
+        assert page.evaluate("document.querySelector('canvas').width") == ratio * WIDE
 
 
 def test_a_narrow_window_scales_everything(alone, picture):

@@ -41,6 +41,8 @@ def test_what_is_no_box_is_said_and_changes_nothing(picture, typed):
     assert lab._header.note.startswith("xyxy: want")
     with pytest.raises(ValueError, match="xyxy: want"):
         lab.write("xyxy", typed)
+    lab.fields["xyxy"].value = "10 20 110 70"  # the box that it has been all the time
+    assert lab._header.note == ""
 
 
 def test_dragging_rewrites_every_field(picture):

@@ -1,6 +1,7 @@
 """The lambda lab shows runs as they are."""
 
 import re
+from dataclasses import replace
 
 import pytest
 import torch
@@ -39,6 +40,9 @@ def test_too_few_runs_and_missing_boxes_are_refused():
         LambdaLab([scene.image] * 2, [scene.target] * 2, runs()[:1])
     with pytest.raises(ValueError, match=r"want a box per picture \(3\)"):
         LambdaLab([scene.image] * 3, [scene.target] * 3, runs())
+    percents = [replace(each, accuracy=85.0) for each in runs()]
+    with pytest.raises(ValueError, match="shares 0 to 1"):
+        LambdaLab([scene.image] * 2, [scene.target] * 2, percents)
 
 
 def test_every_run_has_its_dot_and_the_one_that_is_shown_a_larger_one():

@@ -53,7 +53,27 @@ def test_the_stop_button_ends_the_loop_after_the_step_in_hand():
         if step["step"] == 7:
             shown.stop_button.click()
     assert seen[-1] == 7
+    shown.stop_button.click()  # to be sure
+    shown.score_threshold = 0.6
     assert "stopped" in shown.canvas.beside
+
+
+def test_a_view_shows_a_second_training_as_if_it_were_the_first():
+    shown = view(measure=lambda: 0.5)
+    for _ in shown.watch(steps(50)):
+        shown.stop()
+    assert len(list(shown.watch(steps(8)))) == 8
+    assert "finished" in shown.canvas.beside
+    assert [step["step"] for step in shown.history] == list(range(1, 9))
+    assert {step for step, _ in shown.ap_history} <= set(range(9))
+
+
+def test_the_stop_button_after_the_end_stops_nothing():
+    shown = view()
+    list(shown.watch(steps(3)))
+    shown.stop_button.click()
+    shown.score_threshold = 0.6
+    assert "finished" in shown.canvas.beside
 
 
 def test_a_stopped_training_is_closed_before_the_last_look():

@@ -1,7 +1,6 @@
 """The sliding window scores every place once, and counts what it does."""
 
 import pytest
-import torch
 
 from detlab.widgets import WindowLab
 from detlab.widgets.window import DARKEST
@@ -56,4 +55,24 @@ def test_a_single_window_and_a_stride_beyond_the_picture_are_drawn(picture):
 def test_a_window_larger_than_the_picture_is_refused(picture):
     with pytest.raises(ValueError, match="want 1 <= size <= 150"):
         WindowLab(picture, brightness, size=151)
-    assert torch.is_tensor(picture)
+
+
+def test_a_preset_scores_the_windows_once(picture):
+    asked = []
+
+    def score(windows):
+        asked.append(len(windows))
+        return brightness(windows)
+
+    lab = WindowLab(picture, score, size=40, stride=20)
+    asked.clear()
+    lab.preset("fine")
+    assert sum(asked) == lab.num_windows
+    asked.clear()
+    lab.size = 40  # by hand, one trait: drawn again
+    assert sum(asked) == lab.num_windows
+
+
+def test_a_map_without_boxes_to_walk_through_takes_no_tab_stop(alone, picture):
+    page = alone(WindowLab(picture, brightness, size=40, stride=20).canvas)
+    assert page.page.locator(".dl-stage[tabindex]").count() == 0
