@@ -40,16 +40,16 @@ class Lesson(NamedTuple):
 
 COURSE = (
     Lesson("00", "Start here", "a first small function; you see where you are going", 15),
-    Lesson("01", "What is in the picture?", "softmax, cross-entropy, accuracy", 40),
-    Lesson("02", "Where is it?", "box formats, area, IoU", 45),
+    Lesson("01", "What is in the picture?", "softmax, cross-entropy, accuracy", 45),
+    Lesson("02", "Where is it?", "box formats, area, IoU", 55),
     Lesson("03", "Can a network point?", "Smooth L1 and GIoU loss", 50),
     Lesson("04", "What and where at once?", "the loss of two tasks", 45),
-    Lesson("05", "How many are there?", "dense windows, batches of lists", 45),
-    Lesson("06", "Can guesses help?", "anchors, deltas, fitted shapes", 60),
-    Lesson("07", "Who learns what?", "matching, focal loss, hard negatives", 60),
-    Lesson("08", "Why so many boxes?", "NMS, per class, Soft-NMS", 50),
+    Lesson("05", "How many are there?", "dense windows, batches of lists", 65),
+    Lesson("06", "Can guesses help?", "anchors, deltas, fitted shapes", 75),
+    Lesson("07", "Who learns what?", "matching, focal loss, hard negatives", 75),
+    Lesson("08", "Why so many boxes?", "NMS, per class, Soft-NMS", 60),
     Lesson("09", "The real thing", "the loss of the whole detector, from your own parts", 60),
-    Lesson("10", "Is it any good?", "precision, recall, average precision", 60),
+    Lesson("10", "Is it any good?", "precision, recall, average precision", 70),
     Lesson("11", "Does it work on real pictures?", "odd sizes, fit of anchors, tiles", 60),
 )
 

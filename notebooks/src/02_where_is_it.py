@@ -7,7 +7,7 @@
 #
 # **After this lesson you can** write a box in three formats, compute how well two boxes agree, and
 # spot three mistakes that spoil many detectors.
-# **Needs** lesson 01. **Runs** in 15 s on two processor cores; **takes** about 45 minutes.
+# **Needs** lesson 01. **Runs** in 15 s on two processor cores; **takes** about 55 minutes.
 
 # %%
 import torch
@@ -321,9 +321,9 @@ exercises.cxcywh_to_xyxy.check(my_cxcywh_to_xyxy)
 #
 # ## Commit · the wrong format
 #
-# COCO, the best-known collection of labelled pictures, writes its files in **xywh**. Somebody
-# loads such files, forgets to convert, and hands the four numbers to a function that expects
-# corners.
+# COCO, the best-known collection of pictures with labelled boxes, writes its files in **xywh**.
+# Somebody loads such files, forgets to convert, and hands the four numbers to a function that
+# expects corners.
 
 # %% jupyter={"source_hidden": true}
 Commit(

@@ -94,8 +94,6 @@ print(f"the box head adds {100 * more:.2f} % to the class network")
 assert more < 0.01
 
 # %% [markdown]
-# The box head, `boxes`, adds less than two weights to each thousand.
-#
 # ## Build · `raw_to_boxes`
 #
 # *Difficulty 2 of 5 · importance 3 of 5 · up to 10 minutes.* The box head puts out any numbers, say
@@ -103,7 +101,7 @@ assert more < 0.01
 #
 # Read them as **centre and size**, squeezed into 0 to 1 by a **sigmoid**, `1 / (1 + e^−x)`:
 # `raw.sigmoid()`. Then go to corners (`from detlab.boxes import cxcywh_to_xyxy`). By hand: sigmoid
-# of 0 is ½, so four zeros give `[0.25, 0.25, 0.75, 0.75]`.
+# of 0 is ½, so four zeros give `[0.25, 0.25, 0.75, 0.75]`. A corner may lie beyond the picture.
 
 
 # %%

@@ -7,7 +7,7 @@
 #
 # **After this lesson you can** find any number of objects with a window, say why that is slow, and
 # handle lists of boxes in batches.
-# **Needs** lesson 04. **Runs** in 40 s on two processor cores; **takes** about 45 minutes.
+# **Needs** lesson 04. **Runs** in 40 s on two processor cores; **takes** about 65 minutes.
 
 # %%
 import time
@@ -142,11 +142,12 @@ print(f"{len(crops)} crops, {(labels > 0).float().mean():.0%} of them show an an
 
 # %% [markdown]
 # The network is four **convolutions**. A convolution makes numbers of a small patch, 3 × 3 say,
-# then moves on and does the same *with the same weights*. That makes a new map. We add no zeros
+# then moves on and does so *with the same weights*. That makes a new map. We add no zeros
 # around the maps, so a window shrinks: 32 × 32, 15 × 15, 7 × 7, 5 × 5, 1 × 1. In that last cell
 # stand eight logits: background and all seven kinds of the reef, though only three swim here.
 #
-# (`BatchNorm2d` and `ReLU`, in between, change each number by itself.) A few seconds of training:
+# (`BatchNorm2d` and `ReLU` between them change, after training, each number by itself.) A few
+# seconds of training:
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -169,8 +170,8 @@ print(f"last loss {loss:.2f}")
 # ## Play · slide it
 #
 # A picture that it never saw, twice as large; so is the window. A window's **score** is the
-# probability that it does *not* show background. Clear water means a high score, darkness a low
-# one. Change the window's size and the stride, and watch the number of windows and the time.
+# probability that it does *not* show background. The lab darkens the picture where scores are low.
+# Change the window's size and the stride, and watch the number of windows and the time.
 #
 # For the task, a window is an animal's if their IoU is above 0.4.
 
@@ -196,18 +197,20 @@ lab
 # %% [markdown]
 # With a coarse stride an animal between two places is seen by nobody. With a fine one everything is
 # seen, and paid for. Here is the bill: one picture of 128 × 128 pixels, windows of 32 × 32, and a
-# stride that gets finer and finer.
+# stride that gets finer and finer; each time is the shortest of three.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
 picture = scenes[150].image
 seconds, number = {}, {}
 for stride in (16, 8, 4, 2):
-    cut = cut_windows(picture, (32, 32), stride)
-    began = time.perf_counter()
-    with torch.no_grad():
-        network(cut / 255 - 0.5)
-    seconds[stride], number[stride] = time.perf_counter() - began, len(cut)
+    cut, times = cut_windows(picture, (32, 32), stride), []
+    for _ in range(3):
+        began = time.perf_counter()
+        with torch.no_grad():
+            network(cut / 255 - 0.5)
+        times.append(time.perf_counter() - began)
+    seconds[stride], number[stride] = min(times), len(cut)
     print(f"stride {stride:>2}: {len(cut):>4} windows, {1000 * seconds[stride]:6.1f} ms")
 
 # %%
@@ -329,8 +332,8 @@ assert min(times["one by one"]) > 4 * min(times["at once"])
 # convolutions move on by 2, not by 1. So from cell to cell it is 2 · 2 = 4 pixels, the **stride**
 # of the map. What neighbours share is computed once.
 #
-# A third way is **region proposals**: something cheap first names a few hundred places that may
-# hold an animal, and only these are classified.
+# A third way is **region proposals**: something cheap first names hundreds of places, or thousands,
+# that may hold an animal; only these are classified.
 
 # %% [markdown]
 # What remains is the shape. Each cell answers for one square of 32 × 32. How well could it box an
@@ -513,9 +516,10 @@ exercises.collate.check(my_collate)
 #
 # ## Use · pictures of three sizes in the real detector
 #
-# The course's detector is trained and judged on such batches. Here are three pictures of three
-# sizes. Its **box loss** (how wrong its boxes are; more in lesson 07) must be the same with your
-# function, and grow with that of a classmate who pads on the left and above.
+# The course's detector gets its training batches from this function; its own pictures all have one
+# size. Here are three of three sizes. Its **box loss** (how wrong its boxes are; more in lesson 07)
+# must be the same with your function, and grow with that of a classmate who pads on the left and
+# above.
 
 # %%
 from detlab.losses import detection_loss

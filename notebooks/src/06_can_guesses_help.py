@@ -2,12 +2,12 @@
 # # 06 · Can guesses help?
 #
 # One window shape fits few animals. A better idea: let every place of the map hold a few
-# **guesses**, and let the network say how the nearest one must be moved and stretched. Most
+# **guesses**, and let the network say how the nearest one must be moved and stretched. Many
 # detectors are built on this.
 #
 # **After this lesson you can** lay a grid of anchors over any picture, turn boxes into deltas and
 # back, and fit the anchors to your own data.
-# **Needs** lesson 05. **Runs** in 50 s on two processor cores; **takes** about 60 minutes.
+# **Needs** lesson 05. **Runs** in 50 s on two processor cores; **takes** about 75 minutes.
 
 # %%
 from itertools import pairwise
@@ -494,8 +494,9 @@ assert share["on the corners"] < share["cell by cell"] - 0.2
 # %% [markdown]
 # ## Commit · nine by hand or three fitted?
 #
-# Many detectors come with sizes 32, 64, 128 in ratios 1/2, 1, 2: nine shapes. Against them stand
-# *three* shapes that are fitted to the boxes of the reef.
+# Many detectors come with sizes that double, in ratios 1/2, 1, 2, chosen for other pictures. Ours
+# by hand: 32, 64, 128, so nine shapes. Against them stand *three* shapes that are fitted to the
+# boxes of the reef.
 #
 # To judge shapes alone, put them all on the centre of the animal, and take the IoU of the one that
 # fits best. The mean over all animals is the **mean best IoU**.
@@ -635,7 +636,7 @@ lesson.show_source(anchor_grid)
 
 # %% [markdown]
 # **Myth** "Models predict absolute boxes, from nothing." In *Commit · coordinates or corrections?*
-# the network that tried was worse than its own starting guess. What most detectors say is how to
+# the network that tried was worse than its own starting guess. What many detectors say is how to
 # correct a guess.
 
 # %% [markdown]

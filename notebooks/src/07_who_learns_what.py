@@ -7,7 +7,7 @@
 #
 # **After this lesson you can** give every anchor its object, say why 99 % right may mean nothing
 # found, and write the two losses that cure it. **Needs** lesson 06.
-# **Runs** in 30 s on two processor cores; **takes** about 60 minutes.
+# **Runs** in 30 s on two processor cores; **takes** about 75 minutes.
 
 # %%
 from dataclasses import replace
@@ -289,7 +289,8 @@ assert accuracy > 0.985
 # negatives, in a detector with fresh weights, and in the trained one?
 #
 # `match_batch` gives each anchor its label, 0 for background, and says which anchors count. (The
-# detector was trained with the thresholds 0.4 and 0.3, so we match with these.)
+# detector was trained with the thresholds 0.4 and 0.3, so that more anchors learn, and sooner; we
+# match with these.)
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -520,10 +521,10 @@ lesson.show_source(match_anchors)
 # than nine tenths, and its detector found next to nothing.
 
 # %% [markdown]
-# **For experts** A sigmoid head starts with a bias that says "1 %" to everything, else its first
-# steps are lost to background. IoU thresholds favour large objects; newer rules choose by what the
-# network itself predicts (ATSS, SimOTA), or allow one anchor per object (DETR). Alpha is small
-# though a yes is rare: gamma quiets nearly every no already.
+# **For experts** A sigmoid head starts with a bias that says "1 %" to everything, else background
+# takes its first steps. IoU thresholds favour large objects; newer rules give each object its own
+# (ATSS), ask the network (SimOTA), or let one prediction answer (DETR). Alpha is small though a yes
+# is rare: gamma quiets nearly every no already.
 #
 # **Connects to** lesson 06 (the guesses) and lesson 09 (your parts train a detector).
 #

@@ -7,7 +7,7 @@
 #
 # **After this lesson you can** remove the duplicates from the raw output of a detector in three
 # ways, and say what each of their settings costs. **Needs** lesson 07.
-# **Runs** in 20 s on two processor cores; **takes** about 50 minutes.
+# **Runs** in 20 s on two processor cores; **takes** about 60 minutes.
 
 # %%
 import torch
@@ -440,8 +440,8 @@ print(f"soft        : {right} found, {duplicates} duplicates")
 assert right > counts[0.3][0]
 
 # %% [markdown]
-# More fish than greedy at 0.3. But greedy at 0.5 finds about as many, with fewer duplicates: no
-# miracle. Soft-NMS moves the choice to two other numbers, sigma and the score threshold. It does
+# More fish than greedy at 0.3. But greedy at 0.5 does no worse, with fewer duplicates: no miracle.
+# Soft-NMS moves the choice to two other numbers, sigma and the score threshold. It does
 # not make it go away.
 
 # %% [markdown]

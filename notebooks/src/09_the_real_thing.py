@@ -137,7 +137,7 @@ lesson.collect()
 # - every counted anchor learns a class; `class_loss` takes the anchors of **one** picture;
 # - positive anchors (label above 0) also learn a box, those of all pictures together;
 # - both sums are divided by the number of positives in the batch, at least 1;
-# - a network may answer in half precision, so take `.float()` of logits and deltas first (*Which
+# - a network may answer in bfloat16, so take `.float()` of logits and deltas first (*Which
 #   device? Which precision?* shows why).
 
 
@@ -239,7 +239,8 @@ Commit(
 # ## Play · boxes that snap into place
 #
 # Run this cell and the next, and watch the dashed boxes. Which is learned first, *what* or *where*:
-# which of the two losses is the first to lie near 0? **stop training** ends it early.
+# which loss is the first to fall to a twentieth of where it began? (Class begins at about 9, box
+# below 1, so box lies low from the start.) **stop training** ends it early.
 #
 # An **epoch** is one round through the pictures. Here all four are one batch, so each epoch is one
 # step. Positive from 0.4, negative below 0.4: no anchor is ignored.
@@ -265,7 +266,7 @@ view
 
 # %%
 # NBVAL_IGNORE_OUTPUT
-for _ in view.watch(fit(detector, four, overfit, loss=parts.loss(overfit))):
+async for _ in view.listen(fit(detector, four, overfit, loss=parts.loss(overfit))):
     pass
 view
 
@@ -278,7 +279,7 @@ assert view.stopped or learned > 0.3
 # %% [markdown]
 # ## Play · keep one box for each animal
 #
-# *What* came first: the class loss was near 0 while the boxes were still settling.
+# *What* came first: the class loss fell to nearly nothing, while the boxes were still settling.
 #
 # Here are the raw boxes of one of the four pictures, as `select_candidates` gives them, before any
 # suppression. Move the two thresholds, score and IoU, until one box is left on each animal.
@@ -471,7 +472,7 @@ view
 # %%
 # NBVAL_IGNORE_OUTPUT
 # The training itself; with two quiet cores it takes some fifteen seconds.
-for _ in view.watch(fit(detector, many, training, loss=parts.loss(training))):
+async for _ in view.listen(fit(detector, many, training, loss=parts.loss(training))):
     pass
 view
 
@@ -499,10 +500,10 @@ assert measured > 0.6
 # %% [markdown]
 # ## Which device? Which precision?
 #
-# This lesson's network is so small that a processor is fast enough. For large ones,
-# `detlab train --device auto` takes a GPU where there is one. Network, pictures and targets must
-# lie on the same **device**. New tensors take theirs from an argument (`torch.zeros_like(boxes)`),
-# so that a function runs anywhere.
+# From here to the recap it is about long trainings; no later lesson needs it. This lesson's network
+# is so small that a processor is fast enough. For large ones, `detlab train --device auto` takes a
+# GPU where there is one. Network, pictures and targets must lie on the same **device**. New tensors
+# take theirs from an argument (`torch.zeros_like(boxes)`), so that a function runs anywhere.
 #
 # **AMP** (automatic mixed precision) runs convolutions in bfloat16: half the memory, faster. The
 # price is digits:
@@ -562,7 +563,7 @@ print("the same losses and the same weights, to the last bit")
 # ## Commit · two processes
 #
 # With two GPUs, `torchrun --nproc-per-node 2 -m detlab train` starts two processes. Each sees half
-# of the batch, and after each step they take the mean of their gradients.
+# of the batch, and before the weights move they take the mean of their gradients.
 
 # %%
 Commit(
@@ -608,7 +609,7 @@ print(f"whole batch {whole:.3f}, mean of the halves now {sum(agreed) / 2:.3f}")
 assert_close(sum(agreed) / 2, whole)
 
 # %% [markdown]
-# In the package, `all_reduce` adds up over all processes, and `get_world_size` says how many there
+# In the package, `mean_over_processes` takes that mean, and `num_processes` says how many there
 # are:
 
 # %%

@@ -7,7 +7,7 @@
 # **After this lesson you can** compute precision, recall and average precision with your own
 # code, name the kind of an error and its cost, choose a threshold on purpose, and see through a
 # number that misleads.
-# **Needs** lesson 09. **Runs** in 30 s on two processor cores; **takes** about 60 minutes.
+# **Needs** lesson 09. **Runs** in 30 s on two processor cores; **takes** about 70 minutes.
 
 # %%
 from collections import Counter
@@ -319,8 +319,9 @@ print(f"AP {coco['AP']:.2f}, give or take {spread:.2f}")
 assert 0.002 < spread < 0.02
 
 # %% [markdown]
-# So a detector that is ahead by 0.01 on 300 pictures may be ahead by luck. Ask for the spread
-# before you believe a ranking.
+# So a detector that is ahead by 0.01 on 300 *other* pictures may be ahead by luck. On the same
+# pictures both have the same luck: draw the same lots for both, and ask for the spread of the
+# difference.
 #
 # ## Break · an animal found twice
 #
@@ -388,8 +389,8 @@ assert result["the same score"][0] < 0.6 * result["no copies"][0]
 # AP asks whether right boxes stand *before* wrong ones. Copies at the end of the line cost
 # nothing. With the same score each stands next to its box: precision is a half all along.
 #
-# A user sees every box twice both times. AP ranks detectors; it says nothing of the threshold that
-# you choose.
+# Whoever shows the whole list shows every box twice, both times. AP ranks detectors; it says
+# nothing of the threshold that you choose.
 #
 # ## Break · everything is background
 #
@@ -665,9 +666,9 @@ ax.legend(frameon=False)
 lesson.Show(figure, "Bars far below the diagonal in all bins but the last, which reaches 0.95.")
 
 # %% [markdown]
-# The calibration error looks small because more than half of the boxes score below 0.1: they
-# promise little, and keep it. In the middle the gap is large. What are those boxes? Ask for their
-# kind:
+# The calibration error looks small because more than half of the boxes score below 0.1: where
+# little is promised, the gap is small. In the middle the gap is large. What are those boxes? Ask
+# for their kind:
 
 # %%
 all_kinds = [kind for each in kinds for kind in each]

@@ -83,9 +83,9 @@ for defect in defects:
     print(f"{defect.record}: {defect.what}")
 
 # %% [markdown]
-# A box without area: somebody clicked and did not drag. (One is the fish without a box in the first
-# picture.) Two such boxes among hundreds: is that worth a thought? Let us leave one in and take one
-# step of training.
+# A box without area: somebody clicked and did not drag. (In the drawn set one is the fish without a
+# box in the first picture.) A few such boxes among hundreds: worth a thought? Let us leave one
+# in and take one step of training.
 #
 # ## Break · a box of no width
 #
@@ -215,7 +215,7 @@ print("no picture in both halves:", not set(twins[0].names) & set(twins[1].names
 
 # %%
 # NBVAL_IGNORE_OUTPUT
-# The two trainings, without any augmentation, so that the pictures are learned by heart:
+# The two trainings, on pictures that never change, so that they are learned by heart:
 from detlab.inference import judge
 from detlab.train import TrainConfig, fit
 
@@ -287,13 +287,13 @@ for row, name in enumerate(names[1:], start=1):
     total, fewer = total + int(odd.sum()), fewer + int(usual.sum())
     print(f"{name:<9} usually {logs.median().exp():>3.0f} px, odd {int(odd.sum())}", end=" ")
     print(f"(by standard deviation {int(usual.sum())})")
-assert total == sum(found.kind == "odd size" for found in audited.findings)
+assert total >= sum(found.kind == "odd size" for found in audited.findings)
 assert total >= fewer
 
 # %% [markdown]
-# The audit counts the same. Among the drawn set's two hundred fish two huge boxes cannot hide from
-# the standard deviation either; among its eighty sharks three tiny ones can. What else did the
-# audit find? Of each kind the first six:
+# The audit counts the same, but for sizes that are less than half as large again. Among the drawn
+# set's two hundred fish two huge boxes cannot hide from the standard deviation either; among its
+# eighty sharks three tiny ones can. What else did the audit find? Of each kind the first six:
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -314,10 +314,9 @@ for kind in ("odd size", "double box"):
 in_question = []
 for kind, most in {"twins across splits": 3, "twins": 2, "double box": 3, "odd size": 7}.items():
     in_question += [found for found in audited.findings if found.kind == kind][:most]
-known = known_faults(planted, in_question, records)
+known = known_faults(planted, in_question)
 audit_lab = AuditLab(
     in_question,
-    records,
     names,
     faults=list(known.values()) if planted else None,
     task="Mark all of them",
@@ -333,7 +332,7 @@ audit_lab
 # %%
 # NBVAL_IGNORE_OUTPUT
 if planted:
-    found = known_faults(planted, audited.findings, records)
+    found = known_faults(planted, audited.findings)
     for kind, number in Counter(fault.kind for fault in planted).items():
         seen = len(defects) if kind == "no area" else sum(fault.kind == kind for fault in found)
         print(f"{kind:<19} {number} planted, {seen} found")
@@ -465,8 +464,8 @@ Commit(
 )
 
 # %% [markdown]
-# Starting from weights that were trained for something else is **pretraining**; what follows is
-# called **fine-tuning**. Which weights fit? Those of the same name and the same shape:
+# The training for something else, before, is called **pretraining**; the one that follows, from its
+# weights, **fine-tuning**. Which weights fit? Those of the same name and the same shape:
 
 # %%
 course, info = lesson.shipped_detector()
@@ -687,8 +686,8 @@ assert 0 < spread < 0.15
 # detector gets, how far off another lot of pictures would be. What it does not say: whether another
 # seed would train as well, and whether another camera or microscope would do.
 #
-# Longer trainings, three seeds each, beside the same blind detectors, stand in the
-# [README](../README.md); `make results` makes them anew.
+# Longer trainings stand in the [README](../README.md), with the seeds they were run with and what
+# blind detectors get; `make results` makes them anew.
 
 # %%
 # NBVAL_IGNORE_OUTPUT

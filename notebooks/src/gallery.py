@@ -234,7 +234,7 @@ print(*(f"{each.kind}: {each.pictures[0].stem}" for each in findings), sep="\n")
 # %%
 spoilt = {"reef_04", "reef_07", "reef_12", "reef_17", "reef_21"}
 faults = {index for index, each in enumerate(findings) if each.pictures[0].stem in spoilt}
-widgets.AuditLab(findings, records, names, faults)
+widgets.AuditLab(findings, names, faults)
 
 # %% [markdown]
 # ## 12 · Training, live
