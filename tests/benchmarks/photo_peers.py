@@ -84,7 +84,9 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--data", default="bccd")
     parser.add_argument("--seconds", nargs="+", type=float, default=[120.0, 300.0, 900.0])
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--rate", type=float, help="another learning rate than the chosen ones")
+    parser.add_argument(
+        "--rate", type=float, help="another learning rate for a peer than the chosen one"
+    )
     parser.add_argument("--split", default="test", help="where AP is measured")
     parser.add_argument("--one", choices=list(ONE), help="train this one alone, print JSON")
     parser.add_argument("--json", type=Path, default=Path("runs/peers.json"))
@@ -120,11 +122,10 @@ def draw(results: Sequence[dict[str, Any]], data: str) -> Figure:
     figure = Figure(figsize=(6, 3.6), layout="constrained")
     axes = figure.subplots()
     for name, line in zip(ONE, ("o-", "s--", "^:"), strict=True):
-        points = [(one["budget"], one["AP"]) for one in results if one["name"] == name]
-        axes.plot(*zip(*points, strict=True), line, label=name)
-    axes.set(
-        xlabel="seconds of training, two processor cores", ylabel=f"AP on {data}", ylim=(0, None)
-    )
+        its = [one for one in results if one["name"] == name]
+        points = [(one["budget"] / 60, one["AP"]) for one in its]
+        axes.plot(*zip(*points, strict=True), line, label=name + its[0].get("note", ""))
+    axes.set(xlabel="minutes of training", ylabel=f"AP on {data}", xlim=(0, None), ylim=(0, None))
     axes.legend(frameon=False)
     axes.grid(alpha=0.3)
     return figure

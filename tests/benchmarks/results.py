@@ -12,7 +12,7 @@ judged again and not trained again; an interrupted one goes on.
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -28,7 +28,7 @@ from detlab.inference import judge
 from detlab.model import ConfigName
 from detlab.records import DataError
 from detlab.run import train_run
-from detlab.run_folder import CHECKPOINT, SETTINGS
+from detlab.run_folder import CHECKPOINT, SETTINGS, differences
 from detlab.train import TrainConfig, choose_device
 
 LEARNED_FROM = 300
@@ -131,7 +131,11 @@ def compare(
 def train_and_judge(
     name: str, recipe: Recipe, training: TrainConfig, options: argparse.Namespace
 ) -> tuple[Metrics, CheckpointInfo]:
-    """Train where it has not been done, and judge on the recipe's split."""
+    """Train where it has not been done, and judge on the recipe's split.
+
+    Raises:
+        SystemExit: what lies there was trained by another recipe.
+    """
     folder = options.out / f"{Path(name).name}-{training.seconds:.0f}s-seed{training.seed}"
     device = choose_device(options.device)
     if not (folder / CHECKPOINT).exists():
@@ -140,6 +144,9 @@ def train_and_judge(
             name, recipe.config, training, device, folder, resume, image_size=recipe.image_size
         )
     detector, info = load_checkpoint(folder / CHECKPOINT, device)
+    before = asdict(TrainConfig()) | info.notes["settings"]["training"]
+    if changes := differences(before, asdict(training)):
+        raise SystemExit(f"{folder}: trained by another recipe, {changes}; remove it to train anew")
     dataset = load_dataset(name, recipe.split)
     return judge(detector, dataset, info.config.image_size, info.class_names), info
 
