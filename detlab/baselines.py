@@ -46,6 +46,8 @@ def mean_box(items: Iterable[tuple[Tensor, Target]]) -> Find:
         labels.append(target["labels"])
     relative, label = torch.cat(boxes), torch.cat(labels)
     classes, counts = label.unique(return_counts=True)
+    commonest = counts.argsort(descending=True, stable=True)
+    classes, counts = classes[commonest], counts[commonest]
     means = torch.stack([relative[label == one].mean(dim=0) for one in classes])
     scores = counts / counts.sum()
 

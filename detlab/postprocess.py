@@ -83,7 +83,7 @@ def suppressed_by(
     kept = nms(boxes, scores, iou_threshold)
     if len(kept) == 0:
         return kept
-    too_close = box_iou(boxes[kept], boxes) > iou_threshold  # [K, N]
+    too_close = box_iou(boxes[kept], boxes).double() > iou_threshold  # [K, N]; as torchvision does
     suppressor = kept[too_close.int().argmax(dim=0)]  # the first in the order of taking
     suppressor[kept] = kept
     return suppressor

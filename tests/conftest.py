@@ -1,5 +1,6 @@
 """What all tests share: the devices of this machine, a seed, hypothesis without a database."""
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from detlab import progress
 configuration.set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "detlab-hypothesis")
 settings.register_profile("detlab", deadline=None, max_examples=50, database=None)
 settings.load_profile("detlab")
+os.environ["no_proxy"] = os.environ["NO_PROXY"] = "127.0.0.1,localhost"  # servers of these tests
 torch.set_num_threads(1)  # the tensors are small: threads would only wait for each other
 
 

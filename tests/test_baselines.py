@@ -1,5 +1,7 @@
 """Detectors that never look: the same for every picture of a size, and judged near zero."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.testing import assert_close
@@ -27,14 +29,14 @@ def test_everything_is_background():
 
 def test_the_mean_box_is_where_a_class_is_on_the_average_of_each_picture():
     items = [
-        (WIDE, target([[0.0, 0.0, 40.0, 20.0], [40.0, 20.0, 80.0, 40.0]], [1, 3])),
-        (TALL, target([[15.0, 45.0, 30.0, 90.0]], [1])),
+        (WIDE, target([[0.0, 0.0, 40.0, 20.0], [40.0, 20.0, 80.0, 40.0]], [3, 1])),
+        (TALL, target([[15.0, 45.0, 30.0, 90.0]], [3])),
         (WIDE, target([], [])),
     ]
     wide, tall = mean_box(items)([WIDE, TALL])
-    assert wide["labels"].tolist() == [1, 3]  # the commoner class first
+    assert wide["labels"].tolist() == [3, 1]  # the commoner class first
     assert_close(wide["scores"], torch.tensor([2 / 3, 1 / 3]))
-    # class 1: once the upper left quarter, once the lower right one
+    # class 3: once the upper left quarter, once the lower right one
     assert_close(wide["boxes"], torch.tensor([[20.0, 10.0, 60.0, 30.0], [40.0, 20.0, 80.0, 40.0]]))
     assert_close(tall["boxes"][0], torch.tensor([7.5, 22.5, 22.5, 67.5]))
 
@@ -55,6 +57,15 @@ def test_random_anchors_lie_in_the_picture_best_first(image):
     assert (found["boxes"][:, 2:].amax(dim=0) <= torch.tensor([width, height]) + 1e-3).all()
     assert set(found["labels"].tolist()) == {1, 2, 3}
     assert (found["scores"].diff() <= 0).all()
+
+
+def test_random_anchors_have_the_shapes_of_the_config():
+    config = replace(named_config("course", 4), anchor_sizes=((8.0,),) * 3, aspect_ratios=(4.0,))
+    [found] = random_anchors(config, number=500)([torch.zeros(3, 96, 128, dtype=torch.uint8)])
+    width, height = (found["boxes"][:, 2:] - found["boxes"][:, :2]).unbind(dim=1)
+    assert_close(height.median() / width.median(), torch.tensor(4.0))
+    middles = (found["boxes"][:, 2:] + found["boxes"][:, :2]) / 2
+    assert_close(middles.mean(dim=0), torch.tensor([64.0, 48.0]), rtol=0, atol=6)
 
 
 def test_random_anchors_differ_from_picture_to_picture_and_repeat_with_their_seed():

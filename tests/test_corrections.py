@@ -16,7 +16,8 @@ NAMES = ("background", "cell", "speck")
 BOXES = [("object 0", 1, [1.0, 2.0, 9.0, 8.0]), ("object 1", 2, [5.0, 5.0, 6.0, 7.0])]
 RECORD = make_record(Path("BloodImage_00007.jpg"), (40, 60), BOXES, Path("a.xml"))
 NOTHING = {"drop": [], "relabel": [], "add": []}
-real = pytest.mark.skipif("DETLAB_DATA" not in os.environ, reason="DETLAB_DATA names no pictures")
+BCCD = Path(os.environ.get("DETLAB_DATA", "nowhere")) / "bccd" / "BCCD"
+real = pytest.mark.skipif(not BCCD.is_dir(), reason="bccd is not below DETLAB_DATA")
 
 
 def test_a_picture_without_corrections_stays():

@@ -164,6 +164,14 @@ def test_a_caption_stays_within_the_picture(corner, role):
     assert frame.y0 - 1 <= plate.y0 < plate.y1 <= frame.y1 + 1
 
 
+def test_truth_is_named_below_its_box_and_all_else_above():
+    for role, side in (("truth", "top"), ("prediction", "bottom")):
+        [ax] = draw_alone(Picture(blank()), CLASS_NAMES).axes
+        draw_caption(ax, "shark", (20.0, 20.0, 40.0, 40.0), role)
+        assert ax.texts[0].get_va() == side
+        assert ax.texts[0].get_position()[1] == (40 if role == "truth" else 20)
+
+
 def test_nothing_found_has_no_captions():
     assert box_captions(found(), CLASS_NAMES) == []
 

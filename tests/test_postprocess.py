@@ -116,7 +116,7 @@ def test_the_blame_falls_on_the_first_kept_box_that_overlaps(pair, iou_threshold
     boxes, scores = pair
     suppressor = suppressed_by(boxes, scores, iou_threshold)
     kept = torchvision.ops.nms(boxes, scores, iou_threshold).tolist()
-    iou = torchvision.ops.box_iou(boxes, boxes)
+    iou = torchvision.ops.box_iou(boxes, boxes).double()  # the threshold is a double in its nms
     for row, by in enumerate(suppressor.tolist()):
         if row in kept:
             assert by == row
@@ -128,6 +128,13 @@ def test_a_suppressed_box_is_never_blamed():
     chain = bars((0, 10), (4, 14), (8, 18))  # each overlaps the next, the first not the last
     assert suppressed_by(chain, torch.tensor([0.9, 0.8, 0.7]), 0.3).tolist() == [0, 0, 2]
     assert suppressed_by(NO_BOXES, NO_SCORES, 0.5).tolist() == []
+
+
+def test_the_blame_falls_on_who_overlaps_by_just_the_threshold():
+    boxes = torch.tensor([[50.0, 50, 60, 60], [0, 0, 10, 1], [0, 0, 1, 1]])  # IoU 1/10
+    scores = torch.tensor([0.9, 0.8, 0.7])
+    assert torchvision.ops.nms(boxes, scores, 0.1).tolist() == [0, 1]
+    assert suppressed_by(boxes, scores, 0.1).tolist() == [0, 1, 1]
     same = bars((0, 10), (0, 10))
     assert suppressed_by(same, torch.tensor([0.5, 0.5]), 1.0).tolist() == [0, 1]
 

@@ -166,7 +166,33 @@ def test_crops_have_one_size_whatever_the_pictures_have():
     assert {tuple(image.shape) for image in images} == {(3, 48, 48)}
 
 
-def test_zoom_covers_its_range_evenly_in_octaves():
+def test_halfway_between_half_and_twice_as_large_is_no_zoom(monkeypatch):
+    image, target = square_picture(40, 24)
+    monkeypatch.setattr(torch, "rand", lambda number: torch.tensor([0.5, 0.0, 0.0]))
+    _, seen = random_window(Image(image), target, (0.5, 2.0), 0.3)
+    assert_close(seen["boxes"].as_subclass(torch.Tensor), target["boxes"])
+
+
+def test_a_picture_can_be_mirrored_and_its_light_changed():
+    still = functools.partial(training_transforms, flip=0.0, scale=(1.0, 1.0), light=0.0)
+    image, target = Augmented(Squares(), still(flip=1.0))[0]
+    assert target["boxes"].tolist() == [[66, 30, 86, 50]]
+    assert_close(target["boxes"][0], white_box(image))
+    torch.manual_seed(0)
+    lit = Augmented(Squares(), still(light=0.9))
+    assert len({int(lit[0][0][0, 0, 0]) for _ in range(10)}) > 2
+
+
+def test_an_object_of_which_too_little_is_left_is_none():
+    torch.manual_seed(0)
+    counts = set()
+    for least in (0.05, 0.99):
+        zoomed = Augmented(Squares(), training_transforms(scale=(2.0, 2.0), min_visible=least))
+        counts.add(sum(len(zoomed[0][1]["boxes"]) for _ in range(60)))
+    assert len(counts) == 2
+
+
+def test_zoom_covers_its_range():
     torch.manual_seed(0)
     image, target = square_picture(40, 24, side=16)
     boxes = BoundingBoxes(target["boxes"], format="XYXY", canvas_size=(64, 96))
