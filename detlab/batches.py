@@ -99,7 +99,10 @@ def load_batches(
     )  # a forked worker shares the pictures; to others each is sent, and is an open file again
     for images, targets in loader:
         moved = [
-            {key: torch.from_numpy(part).to(device) for key, part in target.items()}
+            {
+                key: torch.from_numpy(part).to(device, non_blocking=True)
+                for key, part in target.items()
+            }
             for target in targets
         ]
         yield images.to(device, non_blocking=True), cast(list[Target], moved)

@@ -13,7 +13,7 @@ import os
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any, Literal, ParamSpec, TypeVar, cast
@@ -27,7 +27,7 @@ from detlab.coco import Metrics
 from detlab.files import finite
 from detlab.model import ConfigName, named_config
 from detlab.processes import process_group
-from detlab.records import Annotations, DataError
+from detlab.records import DataError, Defect, Record
 from detlab.run import load_split, train_run
 from detlab.run_folder import CHECKPOINT, CURVES, PREDICTIONS, SETTINGS, RunError
 from detlab.train import NonFiniteLoss, TrainConfig, choose_device
@@ -224,6 +224,7 @@ def data(
     """
     from detlab.corrections import CORRECTED
     from detlab.data import find_data, read_splits
+    from detlab.defects import check_all
     from detlab.download import SETS, list_sets
 
     if out is not None and out.suffix.lower() != ".png":
@@ -241,29 +242,27 @@ def data(
         print(find_data(what))
     else:
         splits = read_splits(what)
-        defects = print_defects(find_data(what), splits.values())
-        print_audit(splits, out)
+        checked = {split: check_all(found) for split, found in splits.items()}
+        defects = [fault for _, faults in checked.values() for fault in faults]
+        print_defects(find_data(what), defects)
+        sound = {split: records for split, (records, _) in checked.items()}
+        print_audit(sound, next(iter(splits.values())).class_names, out)
         raise SystemExit(1 if defects else 0)
 
 
-def print_defects(folder: Path, splits: Iterable[Annotations]) -> int:
-    """Print every fault of a folder's splits; gives their number."""
-    from detlab.defects import find_defects
-
-    defects = [fault for split in splits for fault in find_defects(split)]
+def print_defects(folder: Path, defects: Sequence[Defect]) -> None:
+    """Print every fault of a folder, and how many there are."""
     for defect in defects:
         print(defect)
     print(f"{folder}: {len(defects) or 'no'} fault{'s' * (len(defects) != 1)}")
-    return len(defects)
 
 
-def print_audit(annotations: Mapping[str, Annotations], out: Path | None) -> None:
+def print_audit(
+    splits: Mapping[str, Sequence[Record]], class_names: Sequence[str], out: Path | None
+) -> None:
     """Print what is worth a second look, and what the set is like; draw it where asked."""
     from detlab.audit import MOST_PICTURES, audit
-    from detlab.defects import sound_records
 
-    splits = {split: sound_records(found) for split, found in annotations.items()}
-    class_names = next(iter(annotations.values())).class_names
     pictures = sum(map(len, splits.values()))
     if not pictures:
         return

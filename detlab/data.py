@@ -4,7 +4,7 @@ Follows folders.py and defects.py (what a folder says, what of it is sound), dow
 sets) and reef.py; feeds train.py. `transforms.py` changes the pictures during training.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -170,17 +170,30 @@ def read_splits(name_or_path: str) -> dict[str, Annotations]:
     """Every split of a set by name or of a folder, as its files have it.
 
     Raises:
-        DataError: the splits differ in their classes, so a label would mean two things.
+        DataError: the splits differ in their classes.
     """
     folder = find_data(name_or_path)
     if name_or_path in CORRECTED:
         return corrected_splits(name_or_path, folder)
     splits = {split: read_split(folder, split) for split in list_splits(folder)}
-    classes = {split: found.class_names[1:] for split, found in splits.items()}
-    if len(set(classes.values())) > 1:
-        said = ", ".join(f"{split} has {' '.join(names)}" for split, names in classes.items())
-        raise DataError(f"{folder}: want the same classes in every split, but {said}")
+    shared_classes(str(folder), splits)
     return splits
+
+
+def shared_classes(data: str, splits: Mapping[str, Any]) -> tuple[str, ...]:
+    """The `class_names` of all splits, "background" first.
+
+    Raises:
+        DataError: two splits differ, so a label would mean two things.
+    """
+    (first, ours), *others = ((split, tuple(found.class_names)) for split, found in splits.items())
+    for split, theirs in others:
+        if theirs != ours:
+            raise DataError(
+                f"{data}: {first} has the classes {', '.join(ours[1:])}, "
+                f"{split} has {', '.join(theirs[1:])}; want the same in the same order"
+            )
+    return ours
 
 
 def from_torchvision_voc(reader: VOCDetection) -> Annotations:

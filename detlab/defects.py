@@ -4,7 +4,6 @@ Follows folders.py, whose readers report what they cannot read; feeds data.py wi
 """
 
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
@@ -80,26 +79,32 @@ def check_record(record: Record, decode: bool = False) -> tuple[Record | None, l
     ]
 
 
-def find_defects(annotations: Annotations) -> Iterator[Defect]:
-    """Yield every fault of a split: those met in reading, then those of pictures and boxes.
+def check_all(annotations: Annotations) -> tuple[list[Record], list[Defect]]:
+    """Part what is sound of a split from all its faults.
 
     Decodes every picture, so it takes some milliseconds for each.
+
+    Returns:
+        Records without their faulty boxes, no unusable pictures; the faults met in reading, then
+        those of pictures and boxes.
     """
-    yield from annotations.defects
-    for record in annotations.records:
-        yield from check_record(record, decode=True)[1]
+    parts = [check_record(record, decode=True) for record in annotations.records]
+    sound = [record for record, _ in parts if record is not None]
+    defects = [*annotations.defects, *(fault for _, faults in parts for fault in faults)]
     if annotations.records and not any(len(record.boxes) for record in annotations.records):
-        source = annotations.records[0].source
-        yield Defect(source, "", f"no object in any of {len(annotations.records)} pictures")
+        what = f"no object in any of {len(annotations.records)} pictures"
+        defects.append(Defect(annotations.records[0].source, "", what))
+    return sound, defects
+
+
+def find_defects(annotations: Annotations) -> list[Defect]:
+    """Every fault of a split, see `check_all`."""
+    return check_all(annotations)[1]
 
 
 def sound_records(annotations: Annotations) -> list[Record]:
-    """What is sound of a split: records without their faulty boxes, no unusable pictures.
-
-    Decodes every picture, so it takes some milliseconds for each.
-    """
-    parts = (check_record(record, decode=True)[0] for record in annotations.records)
-    return [record for record in parts if record is not None]
+    """What is sound of a split, see `check_all`."""
+    return check_all(annotations)[0]
 
 
 def sound_part(annotations: Annotations, skip_bad: bool, decode: bool = False) -> Annotations:

@@ -152,6 +152,7 @@ def draw_caption(
         size=9.5 * scale,
         color=CASING,
         bbox={"facecolor": find_role(role).colour, "edgecolor": "none", "pad": 1.2 * scale},
+        parse_math=False,  # a class's name may hold $
         clip_on=True,
         zorder=3,
     )

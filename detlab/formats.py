@@ -33,6 +33,8 @@ from detlab.records import (
 
 # COCO: one JSON file with images, annotations and categories
 
+ONE_OF = {"images": "image", "categories": "category", "annotations": "annotation"}
+
 
 def read_coco(annotation_file: Path, *images_dirs: Path) -> Annotations:
     """Read a COCO "instances" file; its pictures lie in the first folder that has one of them."""
@@ -41,7 +43,7 @@ def read_coco(annotation_file: Path, *images_dirs: Path) -> Annotations:
         content = json.loads(text)
     except ValueError as error:
         raise DataError(f"{annotation_file}: not JSON: {error}") from error
-    images = coco_lists(content, annotation_file)[0]
+    images, _ = coco_list(content, "images", annotation_file)
     names = [str(entry.get("file_name")) for _, entry in images[:100]]
     holding = (place for place in images_dirs if any((place / name).is_file() for name in names))
     return coco_annotations(content, next(holding, images_dirs[0]), annotation_file)
@@ -54,7 +56,10 @@ def coco_annotations(content: Any, images_dir: Path, source: Path) -> Annotation
     Crowd boxes (`iscrowd` 1) are left out and are no defect: each marks a region full of
     objects, not one object, so a detector must not learn it as a box.
     """
-    images, categories, annotations, defects = coco_lists(content, source)
+    images, double_images = coco_list(content, "images", source)
+    categories, double_categories = coco_list(content, "categories", source)
+    annotations, double_annotations = coco_list(content, "annotations", source)
+    doubles = (*double_images, *double_categories, *double_annotations)
     if nameless := [name for name, entry in categories if "name" not in entry]:
         raise DataError(f"{source}: {nameless[0]}: lacks 'name'")
     names = dict(sorted((entry["id"], str(entry["name"])) for _, entry in categories))
@@ -76,35 +81,26 @@ def coco_annotations(content: Any, images_dir: Path, source: Path) -> Annotation
         return make_record(image, image_size, objects[entry["id"]], source)
 
     single = [(name, entry) for name, entry in annotations if not entry.get("iscrowd")]
-    defects += read_each(single, read_object, source)[1]
-    records, unread = read_each(images, read_image, source)
+    _, odd_objects = read_each(single, read_object, source)
+    records, odd_images = read_each(images, read_image, source)
     once, twice = named_once(((str(record.image), record) for record in records), source)
     return Annotations(
         tuple(record for _, record in once),
         ("background", *names.values()),
-        (*defects, *unread, *twice),
+        (*doubles, *odd_objects, *odd_images, *twice),
     )
 
 
-def coco_lists(content: Any, source: Path) -> tuple[Any, Any, Any, list[Defect]]:
-    """Take the three lists from a COCO file, each entry named by its id, and check the ids."""
-    lists, defects = [], []
-    for key, kind in (
-        ("images", "image"),
-        ("categories", "category"),
-        ("annotations", "annotation"),
-    ):
-        entries = content.get(key) if isinstance(content, dict) else None
-        if not isinstance(entries, list):
-            raise DataError(f"{source}: want a COCO file with a list {key!r}")
-        if not all(
-            isinstance(entry, dict) and isinstance(entry.get("id"), int) for entry in entries
-        ):
-            raise DataError(f"{source}: want a whole number as the id of each of its {key!r}")
-        named, doubles = named_once(((f"{kind} {e['id']}", e) for e in entries), source)
-        lists.append(named)
-        defects += doubles
-    return lists[0], lists[1], lists[2], defects
+def coco_list(
+    content: Any, key: str, source: Path
+) -> tuple[list[tuple[str, dict[str, Any]]], list[Defect]]:
+    """Take a list from a COCO file, each entry once and named by its id ("image 7")."""
+    entries = content.get(key) if isinstance(content, dict) else None
+    if not isinstance(entries, list):
+        raise DataError(f"{source}: want a COCO file with a list {key!r}")
+    if not all(isinstance(entry, dict) and isinstance(entry.get("id"), int) for entry in entries):
+        raise DataError(f"{source}: want a whole number as the id of each of its {key!r}")
+    return named_once(((f"{ONE_OF[key]} {entry['id']}", entry) for entry in entries), source)
 
 
 # Pascal VOC: an XML file for each picture

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from detlab.checkpoint import CheckpointInfo, save_checkpoint
 from detlab.coco import Metrics
-from detlab.data import FolderDataset, load_dataset
+from detlab.data import FolderDataset, load_dataset, shared_classes
 from detlab.download import SETS
 from detlab.draw import Picture, draw_curves, draw_grid, save_figure
 from detlab.files import append_line, finite, to_json
@@ -29,7 +29,6 @@ from detlab.inference import judge
 from detlab.model import ConfigName, Detector, DetectorConfig, build_detector, named_config
 from detlab.postprocess import detect
 from detlab.processes import any_process, num_processes, one_after_the_other, process_rank
-from detlab.records import DataError
 from detlab.reef import Reef
 from detlab.run_folder import (
     CHECKPOINT,
@@ -90,11 +89,11 @@ def train_run(
     """
     check_folder_is_ready(folder, resume)
     transforms = augmentation(data, training)
-    image_size = named_config(config_name, num_classes=2, image_size=image_size).image_size
+    image_size = image_size or named_config(config_name, num_classes=2).image_size
     with one_after_the_other():
         train_set = load_split(data, "train", skip_bad, image_size=image_size, cache=True)
         val_set = load_split(data, "val", skip_bad)
-        class_names = shared_classes(data, train_set, val_set)
+        class_names = shared_classes(data, {"train": train_set, "val": val_set})
         if data != "reef" and data not in SETS:
             look_at_all(train_set, val_set)
         config = named_config(config_name, len(class_names), image_size)
@@ -124,21 +123,6 @@ def load_split(data: str, split: str, skip_bad: bool, **options: Any) -> FolderD
     if skipped:
         announce(f"{data} {split}: left out {len(skipped)} faulty records, the first: {skipped[0]}")
     return dataset
-
-
-def shared_classes(data: str, train_set: Any, val_set: Any) -> tuple[str, ...]:
-    """The class names of both splits, "background" first.
-
-    Raises:
-        DataError: the splits differ, so a label would mean two things.
-    """
-    ours, theirs = tuple(train_set.class_names), tuple(val_set.class_names)
-    if ours != theirs:
-        raise DataError(
-            f"{data}: train has the classes {', '.join(ours[1:])}, "
-            f"val has {', '.join(theirs[1:])}; want the same in the same order"
-        )
-    return ours
 
 
 def look_at_all(*datasets: Any) -> None:
@@ -197,8 +181,9 @@ def learn(
             if writing:
                 append_line(folder / METRICS, to_json(numbers))
                 show(bar, numbers)
-                if evaluations_due(numbers["progress"]) > judged:
-                    judged = evaluations_due(numbers["progress"])
+                due = evaluations_due(numbers["progress"])
+                if due > judged:
+                    judged = due
                     record_evaluation(folder, run, evaluate_average(run, val_set, settings))
             stopping = any_process(interrupted(), next(run.detector.parameters()).device)
             if stopping or run.seconds - saved > SAVE_EVERY:

@@ -152,7 +152,9 @@ def test_splits_that_differ_in_their_classes_are_refused(tmp_path):
     content = coco_content()
     content["categories"].append({"id": 9, "name": "cow"})
     coco_folder(folder, "val", content)
-    with pytest.raises(DataError, match="but train has cat dog, val has cat dog cow"):
+    with pytest.raises(
+        DataError, match="train has the classes cat, dog, val has cat, dog, cow; want"
+    ):
         read_splits(str(folder))
 
 

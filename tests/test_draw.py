@@ -172,6 +172,13 @@ def test_truth_is_named_below_its_box_and_all_else_above():
         assert ax.texts[0].get_position()[1] == (40 if role == "truth" else 20)
 
 
+def test_a_class_may_be_named_by_what_is_mathematics_elsewhere(tmp_path):
+    figure = draw_alone(Picture(blank()), CLASS_NAMES)
+    draw_caption(figure.axes[0], "a$_$b", (20.0, 20.0, 40.0, 40.0), "truth")
+    save_figure(figure, tmp_path / "a.png")
+    assert (tmp_path / "a.png").is_file()
+
+
 def test_nothing_found_has_no_captions():
     assert box_captions(found(), CLASS_NAMES) == []
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
@@ -29,6 +30,7 @@ NAMED = ("truth", "prediction", "positive", "wrong", "missed")  # these carry th
 INK, SOFT, EDGE = "#1b232b", "#5b6570", (4 / 255, 18 / 255, 26 / 255, 0.62)
 
 
+@rc_context({"text.parse_math": False})  # names of files and classes may hold $
 def lab_picture(
     title: str, task: str, reached: bool, canvas: BoxCanvas, items: Sequence[Item], result: str
 ) -> bytes:

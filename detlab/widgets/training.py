@@ -62,9 +62,7 @@ class TrainingView(Lab):
             raise ValueError(f"want a target per picture, got {len(images)} and {len(targets)}")
         self.images, self.detect, self.measure = images, detect, measure
         self.class_names = class_names
-        self.history: list[dict[str, float]] = []
-        self.ap_history: list[tuple[float, float]] = []
-        self.stopped, self.ended, self.looking = False, False, 0.0
+        self.forget()
         self._found: list[Detection] = []
         self._drawing = RLock()
         sheet, self._places = contact_sheet(images)
@@ -82,9 +80,16 @@ class TrainingView(Lab):
         title = "Training: the boxes learn where the animals are"
         super().__init__(title, canvas, [buttons_row([self.stop_button])], presets)
 
+    def forget(self) -> None:
+        """Nothing has been seen of a training."""
+        self.history: list[dict[str, float]] = []
+        self.ap_history: list[tuple[float, float]] = []
+        self.stopped, self.ended, self.looking = False, False, 0.0
+
     def stop(self) -> None:
         """End the loop after the step in hand."""
-        self.stopped = self.stopped or not self.ended
+        if not self.ended:
+            self.stopped = True
 
     def watch(self, steps: Iterable[dict[str, float]]) -> Iterator[dict[str, float]]:
         """Pass the steps of a training through, and show them now and then.
@@ -93,8 +98,7 @@ class TrainingView(Lab):
         under SHARE of the time that has passed; so a slow network is looked at more seldom.
         What was shown of a training before this one is forgotten.
         """
-        self.history, self.ap_history = [], []
-        self.stopped, self.ended, self.looking = False, False, 0.0
+        self.forget()
         began = time.perf_counter()
         last_draw = 0.0
         cost = 0.0

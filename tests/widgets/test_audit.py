@@ -1,5 +1,7 @@
 """The audit lab shows what was found, remembers the marks, and counts them against the list."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from PIL import Image
@@ -270,6 +272,13 @@ def test_a_box_without_area_is_shown_with_what_is_around_it(records, findings):
     x1, y1, x2, y2 = lab.canvas.boxes[0].tolist()
     assert x1 == x2 == 49
     assert 0 <= y1 == y2 <= 38
+
+
+def test_a_file_may_be_named_by_what_is_mathematics_elsewhere(records, findings):
+    path = records[0].image.with_name("a$_$b.png")
+    records[0].image.rename(path)
+    lab = AuditLab([findings[1]._replace(records=(replace(records[0], image=path),))], NAMES)
+    assert lab._repr_mimebundle_()["image/png"].startswith(b"\x89PNG")
 
 
 def test_a_mark_reads_and_sends_no_picture_again(lab, records):

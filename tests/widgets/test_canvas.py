@@ -178,11 +178,17 @@ def test_python_moves_the_box_and_the_module_stays_silent(alone, picture):
     assert page.sent == []
 
 
-def test_hovering_names_the_smallest_box(alone, picture):
+@pytest.fixture
+def fish_in_whale(picture):
+    """A small box in a large one, each with its name."""
     canvas = BoxCanvas(picture, "x")
     boxes = torch.tensor([[0.0, 0.0, 100.0, 100.0], [20.0, 20.0, 40.0, 40.0]])
     canvas.show_boxes(boxes, "prediction", ["whale", "fish"])
-    page = alone(canvas)
+    return canvas
+
+
+def test_hovering_names_the_smallest_box(alone, fish_in_whale):
+    page = alone(fish_in_whale)
     page.page.mouse.move(*on_screen(30, 30))
     assert page.page.locator(".dl-tip").text_content() == "fish"
     page.page.mouse.move(*on_screen(60, 60))
@@ -191,14 +197,11 @@ def test_hovering_names_the_smallest_box(alone, picture):
     assert page.page.locator(".dl-tip").is_hidden()
 
 
-def test_what_was_hovered_over_is_forgotten_when_other_boxes_come(alone, picture):
-    canvas = BoxCanvas(picture, "x")
-    boxes = torch.tensor([[0.0, 0.0, 100.0, 100.0], [20.0, 20.0, 40.0, 40.0]])
-    canvas.show_boxes(boxes, "prediction", ["whale", "fish"])
-    page = alone(canvas)
+def test_what_was_hovered_over_is_forgotten_when_other_boxes_come(alone, fish_in_whale):
+    page = alone(fish_in_whale)
     page.page.mouse.move(*on_screen(30, 30))
     assert page.page.locator(".dl-tip").is_visible()
-    page.python_sets("_boxes", boxes[:1].numpy().tobytes())
+    page.python_sets("_boxes", fish_in_whale._boxes[:16])
     assert page.page.locator(".dl-tip").is_hidden()
     assert page.page.locator("svg rect[x=NaN]").count() == 0
 
