@@ -4,13 +4,13 @@ import sys
 
 
 def main() -> None:
-    """Run the command line; where a package is missing, say which and how to get it."""
+    """Run the command line; where a package is missing or broken, say which and what mends it."""
     try:
         from detlab.cli import main as run
-    except ModuleNotFoundError as missing:
-        if (missing.name or "").startswith("detlab"):
+    except (ImportError, OSError, RuntimeError) as error:
+        if (getattr(error, "name", None) or "").startswith("detlab"):
             raise
-        tell_what_is_missing(missing)
+        tell_what_is_wrong(error)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         print("detlab: stopped", file=sys.stderr)
@@ -18,13 +18,17 @@ def main() -> None:
     run()
 
 
-def tell_what_is_missing(missing: ModuleNotFoundError) -> None:
+def tell_what_is_wrong(error: Exception) -> None:
     """Print what the doctor says of Python and its packages, for which it needs none."""
-    from detlab.doctor import check_packages, check_python
+    from detlab.doctor import INSTALL, check_packages, check_python
 
-    print(f"detlab: {missing}", file=sys.stderr)
-    for finding in (check_python(sys.version_info[:2]), *check_packages()):
+    print(f"detlab: {error}", file=sys.stderr)
+    packages = list(check_packages())
+    for finding in (check_python(sys.version_info[:2]), *packages):
         print(finding, file=sys.stderr)
+    if all(finding.remedy is None for finding in packages):
+        again = f"{INSTALL} --force-reinstall torch torchvision"
+        print(f"all are there, but do not fit together; try\n{again}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ Stands on records.py (`DataError`); download.py says what to fetch and what must
 
 import gzip
 import os
+import shutil
 import tarfile
 import zlib
 from collections.abc import Iterator
@@ -91,7 +92,7 @@ def unpack(archive: Path, folder: Path, inside: str = "") -> None:
         with gzip.open(archive) as stream, tarfile.open(fileobj=stream) as tar:
             for member in tar:
                 path = PurePosixPath(member.name)
-                if path.is_absolute() or ".." in path.parts:
+                if path.is_absolute() or ".." in path.parts or set(member.name) & {"\\", ":"}:
                     raise DataError(f"{archive}: {member.name}: the path leaves the folder")
                 if path.parts[1 : 1 + len(part)] != part or member.isdir():
                     continue
@@ -100,12 +101,20 @@ def unpack(archive: Path, folder: Path, inside: str = "") -> None:
                 left -= member.size
                 if left < 0:
                     raise DataError(f"{archive}: unpacks to more than {MAX_UNPACKED} bytes")
-                member.name = str(PurePosixPath(*path.parts[1 + len(part) :]))
-                tar.extract(member, folder, filter="data")
+                write_member(tar, member, folder.joinpath(*path.parts[1 + len(part) :]))
             while stream.read(CHUNK):  # gzip's own checksum stands at the very end
                 pass
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{archive}: damaged archive ({error}); run it again") from error
+
+
+def write_member(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
+    """Write one plain file of an archive: its bytes, and nothing else that it says of itself."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = tar.extractfile(member)
+    assert content is not None  # as of every plain file
+    with content, path.open("wb") as file:
+        shutil.copyfileobj(content, file)
 
 
 @contextmanager
@@ -117,5 +126,5 @@ def plain_errors(folder: Path) -> Iterator[None]:
         raise DataError(f"{folder}: the download stopped: {error}; run it again") from error
     except OSError as error:
         what = f"{error.filename or folder}: {error.strerror or error}"
-        advice = "make room, or download to another folder and name that in DETLAB_DATA"
+        advice = "make room, or let DETLAB_DATA name a folder elsewhere"
         raise DataError(f"{what}\n{advice}") from error

@@ -7,7 +7,9 @@ He et al., "Deep Residual Learning", CVPR 2016.
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+import torch
 import torch.nn.functional as F
 import torchvision
 from jaxtyping import Float
@@ -28,6 +30,10 @@ EARLY_LAYERS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("resnet18", "resnet34", "resnet50"), ("conv1.", "bn1.", "layer1.")),
 }
 """What sees edges and colours, in any picture alike: ImageNet's weights are kept there."""
+
+
+class WeightsError(RuntimeError):
+    """ImageNet weights that cannot be fetched or read; says what to do."""
 
 
 class ResidualBlock(nn.Module):
@@ -105,6 +111,7 @@ def build_backbone(
     Raises:
         ValueError: an unknown name, another number of levels, or pretrained weights for "tiny",
             which has none.
+        WeightsError: the ImageNet weights are not here and cannot be fetched, or are damaged.
     """
     if num_levels not in (3, 5):
         raise ValueError(f"want 3 or 5 levels, got {num_levels}")
@@ -115,14 +122,34 @@ def build_backbone(
         body: nn.Module = TinyBody((32, *widths))
     elif name in TORCHVISION_BODIES:
         nodes, widths = TORCHVISION_BODIES[name]
-        weights = "IMAGENET1K_V1" if pretrained else None
-        body = create_feature_extractor(torchvision.models.get_model(name, weights=weights), nodes)
+        classifier = torchvision.models.get_model(name, weights=None)
+        if pretrained:
+            classifier.load_state_dict(imagenet_weights(name))
+        body = create_feature_extractor(classifier, nodes)
         if pretrained:
             freeze(body, EARLY_LAYERS[name])
     else:
         raise ValueError(f"no backbone {name!r}; want tiny or one of {sorted(TORCHVISION_BODIES)}")
     extra: ExtraFPNBlock | None = LastLevelP6P7(channels, channels) if num_levels == 5 else None
     return PyramidBackbone(body, FeaturePyramidNetwork(widths, channels, extra))
+
+
+def imagenet_weights(name: str) -> Mapping[str, Tensor]:
+    """The ImageNet weights of torchvision's classifier, from TORCH_HOME or downloaded to it.
+
+    Raises:
+        WeightsError: says which file, and what to do.
+    """
+    weights = torchvision.models.get_model_weights(name)["IMAGENET1K_V1"]
+    try:
+        return weights.get_state_dict(check_hash=True, weights_only=True)
+    except Exception as error:  # a damaged file can raise anything
+        file = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
+        raise WeightsError(
+            f"no ImageNet weights for {name}: {getattr(error, 'reason', error)}\n"
+            f"remove {file} if it is there, and go online for the next run; or train "
+            "`--config course`, which needs none"
+        ) from error
 
 
 def freeze(body: nn.Module, layers: tuple[str, ...]) -> None:

@@ -7,6 +7,7 @@ is the short list MISTAKES: errors that are raised for the user's eyes, with the
 Any other ValueError is a fault of the program, and keeps its traceback.
 """
 
+import errno
 import functools
 import json
 import os
@@ -22,6 +23,7 @@ import torch
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 from tyro.extras import SubcommandApp
 
+from detlab.backbone import WeightsError
 from detlab.checkpoint import CheckpointError, load_checkpoint
 from detlab.coco import Metrics
 from detlab.files import finite
@@ -44,7 +46,7 @@ class UsageError(ValueError):
 
 
 MISTAKES = (
-    *(UsageError, DataError, CheckpointError, RunError, NonFiniteLoss),
+    *(UsageError, DataError, CheckpointError, RunError, NonFiniteLoss, WeightsError),
     torch.OutOfMemoryError,
 )
 
@@ -452,9 +454,9 @@ def main() -> None:
     except MISTAKES as error:
         fail(str(error))
     except OSError as error:
-        if error.filename is None:
+        if error.filename is None and error.errno != errno.ENOSPC:
             raise
-        fail(f"{error.filename}: {error.strerror}")
+        fail(f"{error.filename or 'output'}: {error.strerror}")
 
 
 def fail(message: str, status: int = 2) -> None:

@@ -4,12 +4,14 @@ Follows folders.py and defects.py (what a folder says, what of it is sound), dow
 sets) and reef.py; feeds train.py. `transforms.py` changes the pictures during training.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
@@ -34,6 +36,9 @@ Item = tuple[UInt8[Tensor, "3 H W"], dict[str, Any]]
 REEF_VAL = Path(__file__).parents[1] / "data" / "reef_val"
 """The frozen evaluation set, in the repository."""
 
+SPARE = 0.25
+"""Share of the machine's memory that pictures leave free."""
+
 SPLITS = ("train", "val", "test")
 
 VOC_CLASSES = (
@@ -56,7 +61,8 @@ class FolderDataset(Dataset[Item]):
         annotations: the sound part of what a reader found, see `defects.sound_part`.
         image_size: resize every picture, and its boxes, to a longest side of so many pixels.
         cache: keep each picture in memory after its first visit, as uint8 of the size in use
-            (640x480 takes 0.9 MB). Workers of a DataLoader each keep their own.
+            (640x480 takes 0.9 MB), as long as the machine has memory to SPARE. Workers of a
+            DataLoader each keep their own.
     """
 
     def __init__(
@@ -89,9 +95,15 @@ class FolderDataset(Dataset[Item]):
         if self._kept is not None and index in self._kept:
             return self._kept[index]
         image = read_picture(self.records[index].image, self.image_size)
-        if self._kept is not None:
+        if self._kept is not None and memory_to_spare():
             self._kept[index] = image
         return image
+
+
+def memory_to_spare() -> bool:
+    """Whether more than SPARE of this machine's memory is free."""
+    memory = psutil.virtual_memory()
+    return bool(memory.available > SPARE * memory.total)
 
 
 def collate(
@@ -151,7 +163,7 @@ def find_data(name_or_path: str | Path) -> Path:
     name = CORRECTED.get(str(name_or_path), str(name_or_path))
     if name == "reef":
         return REEF_VAL
-    return download.get(name) if name in download.SETS else Path(name).expanduser()
+    return download.get(name) if name in download.SETS else Path(os.path.expanduser(name))
 
 
 def read_named(name_or_path: str, split: str) -> Annotations:

@@ -5,6 +5,7 @@ there, so that a half-installed machine is told what is missing.
 """
 
 import importlib.metadata
+import os
 import platform
 import re
 import sys
@@ -12,8 +13,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
+from subprocess import list2cmdline
+from typing import NamedTuple
 
-INSTALL = "python -m pip install"
+INSTALL = f"{list2cmdline([sys.executable])} -m pip install"
 OLDEST_PYTHON = (3, 11)
 WANTED_MEMORY = 2.0
 """GB that the default training needs."""
@@ -74,8 +77,8 @@ def check_packages() -> Iterator[Check]:
 def check_package(requirement: str) -> Check:
     """One package, there and new enough or not.
 
-    >>> print(check_package("no-such-package>=2"))
-    MEND no-such-package    missing   → python -m pip install "no-such-package>=2"
+    >>> print(check_package("no-such-package>=2"))  # doctest: +ELLIPSIS
+    MEND no-such-package    missing   → ... -m pip install "no-such-package>=2"
     """
     [name] = re.findall(r"^[\w.-]+", requirement)
     remedy = f'{INSTALL} "{requirement}"'
@@ -120,33 +123,51 @@ def check_memory() -> Check:
 
 
 def expect_training() -> Check:
-    """Time a few steps of the default training and say what it will be like."""
+    """Time a little of each part of the default training and say what it will be like."""
+    from detlab.reef import FROZEN_LENGTH
+    from detlab.run import EVALUATIONS, REEF_PICTURES
     from detlab.train import DEFAULT_SECONDS
 
     started = time.perf_counter()
-    speed = training_speed()
-    pictures = round(speed * DEFAULT_SECONDS, -3)
-    minutes = DEFAULT_SECONDS / 60
+    speeds = measure_speeds()
+    drawing = REEF_PICTURES / speeds.drawing / (os.cpu_count() or 1)
+    judging = EVALUATIONS * FROZEN_LENGTH / speeds.judging
+    pictures = round(speeds.training * DEFAULT_SECONDS, -3)
     return Check(
         "default training",
-        f"{minutes:.0f} minutes, then about one more to judge and draw; {speed:.0f} pictures/s, "
-        f"so {pictures:.0f} pictures in all (measured in {time.perf_counter() - started:.0f} s)",
+        f"{(drawing + DEFAULT_SECONDS + judging) / 60:.1f} minutes: {drawing:.0f} s to draw, "
+        f"{DEFAULT_SECONDS:.0f} s to learn from {pictures:.0f} pictures ({speeds.training:.0f} a "
+        f"second), {judging:.0f} s to judge (measured in {time.perf_counter() - started:.0f} s)",
     )
 
 
-def training_speed() -> float:
-    """Pictures per second of the default training on this machine, drawing not counted."""
+class Speeds(NamedTuple):
+    """Pictures per second."""
+
+    drawing: float
+    """On one core."""
+    training: float
+    judging: float
+
+
+def measure_speeds() -> Speeds:
+    """How fast this machine does each part of the default training, on one batch."""
     import torch
 
     from detlab.model import build_detector, named_config
+    from detlab.postprocess import detect
     from detlab.reef import CLASS_NAMES, TRAIN_SEED, Reef
     from detlab.train import TrainConfig, choose_device, fit
 
     config = TrainConfig()
-    pictures = Reef(TRAIN_SEED, config.batch_size)
-    for row in range(len(pictures)):
-        pictures[row]
+    reef = Reef(TRAIN_SEED, config.batch_size)
+    started = time.perf_counter()
+    images = [reef[row][0] for row in range(len(reef))]
+    drawn = time.perf_counter()
     detector = build_detector(named_config("course", len(CLASS_NAMES))).to(choose_device())
-    steps = list(islice(fit(detector, pictures, config), TRIAL_STEPS))
-    speeds = torch.tensor([step["images_per_second"] for step in steps[1:]])
-    return float(speeds.median())
+    steps = list(islice(fit(detector, reef, config), TRIAL_STEPS))
+    training = torch.tensor([step["images_per_second"] for step in steps[1:]]).median()
+    trained = time.perf_counter()
+    detect(detector, images, longest_side=128)
+    judging = len(images) / (time.perf_counter() - trained)
+    return Speeds(len(images) / (drawn - started), float(training), judging)

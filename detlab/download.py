@@ -117,8 +117,15 @@ def list_sets() -> list[dict[str, str]]:
 
 
 def cache_folder() -> Path:
-    """Where downloads go."""
+    """Where downloads go, if DETLAB_DATA names no other place."""
     return platformdirs.user_cache_path("detlab")
+
+
+def download_folder() -> Path:
+    """DETLAB_DATA where one may write there, else the cache."""
+    named = os.environ.get("DETLAB_DATA")
+    writable = named and os.access(Path(named).expanduser(), os.W_OK)
+    return Path(named).expanduser() if named and writable else cache_folder()
 
 
 def find(public: PublicSet, root: Path | None = None) -> Path | None:
@@ -153,7 +160,7 @@ def get(name: str, root: Path | None = None) -> Path:
             f"coco is not here, and too large to fetch unasked; get train2017, val2017 and their "
             f"annotations from {public.source} and unpack them into $DETLAB_DATA/coco"
         )
-    folder = (root or cache_folder()) / public.places[0]
+    folder = (root or download_folder()) / public.places[0]
     with plain_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         if public is VOC2007:

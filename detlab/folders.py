@@ -146,4 +146,7 @@ def read_share(folder: Path, split: str) -> Annotations:
         return annotations
     records = sorted(annotations.records, key=lambda record: record.image.name)
     share = [r for i, r in enumerate(records) if (i % VAL_EVERY == 0) == (split == "val")]
-    return replace(annotations, records=tuple(share))
+    if records and not share:
+        raise DataError(f"{folder}: one picture; want two or more, or a val split")
+    defects = annotations.defects if split == "train" else ()  # told once
+    return replace(annotations, records=tuple(share), defects=defects)

@@ -20,6 +20,7 @@ from detlab.records import DataError
 from detlab.tiling import detect_in_tiles
 from detlab.types import Detection
 
+DETECTIONS = "detections.json"
 LOWEST_SCORE = 0.01
 """AP reads the whole ranked list, so nearly all of it is kept."""
 
@@ -79,6 +80,7 @@ def detect_files(
     outputs = [folder / name for name in output_names(paths)]
     check_inputs(paths, outputs)
     results = []
+    (folder / DETECTIONS).unlink(missing_ok=True)  # of an earlier run: it would not fit
     for image_id, (path, output) in enumerate(zip(paths, outputs, strict=True), start=1):
         image = read_picture(path)
         if tile is None:
@@ -88,7 +90,7 @@ def detect_files(
         results += [{**row, "file_name": path.name} for row in coco_results([found], [image_id])]
         save_figure(draw_alone(Picture(image, detection=found), info.class_names), output)
         yield path, found
-    write_atomically(folder / "detections.json", to_json(results, indent=1).encode())
+    write_atomically(folder / DETECTIONS, to_json(results, indent=1).encode())
 
 
 def output_names(paths: Sequence[Path]) -> list[str]:

@@ -12,7 +12,6 @@ from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Any, cast
-from urllib.error import URLError
 
 import torch
 from torchvision.transforms import v2
@@ -26,9 +25,10 @@ from detlab.draw import Picture, draw_curves, draw_grid, save_figure
 from detlab.files import append_line, finite, to_json
 from detlab.fitting import box_shapes, fit_anchors
 from detlab.inference import judge
-from detlab.model import ConfigName, Detector, DetectorConfig, build_detector, named_config
+from detlab.model import ConfigName, Detector, build_detector, named_config
 from detlab.postprocess import detect
 from detlab.processes import any_process, num_processes, one_after_the_other, process_rank
+from detlab.records import DataError
 from detlab.reef import Reef
 from detlab.run_folder import (
     CHECKPOINT,
@@ -85,6 +85,7 @@ def train_run(
     Raises:
         RunError: the folder holds another run, or none that `resume` could go on with.
         DataError: a fault in the data.
+        WeightsError: no ImageNet weights to start from.
         Interrupted: Ctrl-C; the run is saved.
     """
     check_folder_is_ready(folder, resume)
@@ -94,6 +95,8 @@ def train_run(
         train_set = load_split(data, "train", skip_bad, image_size=image_size, cache=True)
         val_set = load_split(data, "val", skip_bad)
         class_names = shared_classes(data, {"train": train_set, "val": val_set})
+        if len(class_names) < 2:
+            raise DataError(f"{data}: its annotations name no class; want one or more")
         if data != "reef" and data not in SETS:
             look_at_all(train_set, val_set)
         config = named_config(config_name, len(class_names), image_size)
@@ -103,7 +106,7 @@ def train_run(
             data, config, training, class_names, len(train_set), skip_bad, num_processes()
         )
         torch.manual_seed(training.seed)
-        detector = build(config).to(device)
+        detector = build_detector(config).to(device)
     if isinstance(train_set, Reef):
         announce(f"drawing {len(train_set)} pictures of the reef …")
         train_set.draw(workers=max(1, (os.cpu_count() or 1) // num_processes()))
@@ -153,21 +156,6 @@ def augmentation(data: str, training: TrainConfig) -> Transforms:
     if training.crop or training.vertical_flip:
         raise RunError("crop and vertical_flip are for photographs; leave them out for the reef")
     return v2.RandomHorizontalFlip()
-
-
-def build(config: DetectorConfig) -> Detector:
-    """A fresh detector, with ImageNet weights where its settings want them.
-
-    Raises:
-        RunError: these weights are not here and cannot be fetched.
-    """
-    try:
-        return build_detector(config)
-    except URLError as error:
-        raise RunError(
-            f"no ImageNet weights for {config.backbone}: {error.reason}\n"
-            "go online for the first run, or train `--config course`, which needs none"
-        ) from error
 
 
 def learn(

@@ -11,7 +11,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -95,6 +95,9 @@ class TrainConfig:
         """
         if self.seconds is not None and self.epochs is not None:
             raise ValueError(f"give seconds or epochs, not both: {self.seconds} and {self.epochs}")
+        for name, value in asdict(self).items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(f"{name} is a finite number, got {value}")
         for name in ("seconds", "epochs", "batch_size", "learning_rate", "clip_norm", "crop"):
             value = getattr(self, name)
             if value is not None and value <= 0:
@@ -111,6 +114,8 @@ class TrainConfig:
             )
         if self.workers is not None and self.workers < 0:
             raise ValueError(f"workers is 0 or more, got {self.workers}")
+        if not 0 <= self.seed < 2**63:
+            raise ValueError(f"seed is from 0 to 2**63 - 1, got {self.seed}")
         if self.multiscale < 1:
             raise ValueError(f"multiscale is 1, or a factor above it, got {self.multiscale}")
 
@@ -283,7 +288,12 @@ def set_learning_rate(
 
 
 def distribute(detector: Detector, config: TrainConfig) -> nn.Module:
-    """The network to call in training: the detector itself, or its share of several processes."""
+    """The network to call in training: the detector itself, or its share of several processes.
+
+    On GPUs batch norms see the batches of all processes, as torch's SyncBatchNorm does it; it knows
+    no CPU, so there each process has its own part's means, and its gradients differ by that much
+    from those of one process with the whole batch.
+    """
     if config.compile:
         detector.backbone.compile()
         detector.head.compile()

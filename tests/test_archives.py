@@ -153,6 +153,14 @@ def test_an_evil_archive_is_refused(tmp_path, member, what):
     assert not list(tmp_path.rglob("evil.txt"))
 
 
+@pytest.mark.parametrize("name", ["top/in/C:evil.txt", "top/in/..\\..\\evil.txt"])
+def test_paths_that_leave_the_folder_on_windows_are_refused(tmp_path, name):
+    archive = pack(tmp_path / "x.tar.gz", [(name, b"a")])
+    with pytest.raises(DataError, match="the path leaves the folder"):
+        unpack(archive, tmp_path / "new", inside="in")
+    assert not (tmp_path / "new").exists()
+
+
 def test_links_elsewhere_in_the_archive_do_not_matter(tmp_path):
     members = [("top/in/a.txt", b"a"), ("top/out/link", tarfile.SYMTYPE, "../in")]
     unpack(pack(tmp_path / "x.tar.gz", members), tmp_path / "new", inside="in")

@@ -1,11 +1,23 @@
 """Image to feature maps: sizes, strides, names, and torchvision's own classifiers."""
 
+import os
+from http.client import IncompleteRead
+from pathlib import Path
+from urllib.error import URLError
+
 import pytest
 import torch
 import torchvision
 from torch.testing import assert_close
 
-from detlab.backbone import EARLY_LAYERS, ResidualBlock, TinyBody, build_backbone
+from detlab import backbone
+from detlab.backbone import (
+    EARLY_LAYERS,
+    ResidualBlock,
+    TinyBody,
+    WeightsError,
+    build_backbone,
+)
 
 
 @pytest.mark.parametrize("name", ["tiny", "resnet34", "resnet50"])  # two more are cut open below
@@ -92,32 +104,88 @@ def test_the_tiny_body_has_no_weights_to_start_from():
         build_backbone("tiny", pretrained=True)
 
 
-def test_pretrained_asks_torchvision_for_its_imagenet_weights(monkeypatch):
-    asked = []
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """Where torchvision keeps weights; nothing is fetched."""
 
-    def get_model(name, weights):
-        asked.append((name, weights))
-        return torchvision.models.resnet18()
+    def offline(*_, **__):
+        raise URLError("no route to host")
 
-    monkeypatch.setattr(torchvision.models, "get_model", get_model)
-    build_backbone("resnet18", pretrained=True)
-    build_backbone("resnet18", pretrained=False)
-    assert asked == [("resnet18", "IMAGENET1K_V1"), ("resnet18", None)]
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
+    return tmp_path / "hub" / "checkpoints"
+
+
+def weights_file(hub):
+    """Where the weights of ResNet-18 lie, or would."""
+    hub.mkdir(parents=True, exist_ok=True)
+    return hub / Path(torchvision.models.ResNet18_Weights.IMAGENET1K_V1.url).name
+
+
+def test_pretrained_takes_torchvisions_imagenet_weights(hub):
+    torch.manual_seed(5)
+    there = torchvision.models.resnet18()
+    torch.save(there.state_dict(), weights_file(hub))
+    body = build_backbone("resnet18", pretrained=True).body
+    for name, part in body.named_parameters():
+        assert torch.equal(part, there.get_parameter(name))
+    other = build_backbone("resnet18", pretrained=False).body
+    assert not torch.equal(other.get_parameter("conv1.weight"), there.conv1.weight)
+
+
+def test_weights_that_are_not_here_are_told_with_a_way_out(hub):
+    with pytest.raises(WeightsError, match=r"(?s)resnet18: no route to host\n.*--config course"):
+        build_backbone("resnet18", pretrained=True)
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04 cut short"])
+def test_damaged_weights_are_named(hub, content):
+    path = weights_file(hub)
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match=path.name):
+        build_backbone("resnet18", pretrained=True)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("invalid hash value"), IncompleteRead(b"")])
+def test_a_download_that_breaks_is_told(hub, error, monkeypatch):
+    def broken(*_, **__):
+        raise error
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", broken)
+    with pytest.raises(WeightsError, match="no ImageNet weights for resnet18"):
+        build_backbone("resnet18", pretrained=True)
+
+
+class Trap:
+    """As a pickle it makes a folder when it is loaded."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.folder),)
+
+
+def test_weights_are_never_run_as_a_pickle(hub, tmp_path):
+    torch.save({"conv1.weight": Trap(tmp_path / "sprung")}, weights_file(hub))
+    with pytest.raises(WeightsError):
+        build_backbone("resnet18", pretrained=True)
+    assert not (tmp_path / "sprung").exists()
 
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2"])
 def test_early_layers_keep_the_imagenet_weights_and_the_others_learn(name, monkeypatch):
-    make = torchvision.models.get_model
-    monkeypatch.setattr(torchvision.models, "get_model", lambda name, weights: make(name))
-    backbone = build_backbone(name, channels=8, pretrained=True)
-    sum(maps.sum() for maps in backbone(torch.rand(2, 3, 64, 96))).backward()
-    kept = {key for key, part in backbone.named_parameters() if part.grad is None}
+    fresh = torchvision.models.get_model(name, weights=None)
+    monkeypatch.setattr(backbone, "imagenet_weights", lambda name: fresh.state_dict())
+    learning = build_backbone(name, channels=8, pretrained=True)
+    sum(maps.sum() for maps in learning(torch.rand(2, 3, 64, 96))).backward()
+    kept = {key for key, part in learning.named_parameters() if part.grad is None}
     assert kept == {
         key
-        for key, _ in backbone.named_parameters()
+        for key, _ in learning.named_parameters()
         if key.startswith(tuple(f"body.{early}" for early in EARLY_LAYERS[name]))
     }
-    assert 0 < len(kept) < len(list(backbone.body.parameters()))
+    assert 0 < len(kept) < len(list(learning.body.parameters()))
     fresh = build_backbone(name, channels=8)
     assert all(part.requires_grad for part in fresh.parameters())
 

@@ -1,7 +1,9 @@
 import math
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
+import psutil
 import pytest
 import torch
 from PIL import Image
@@ -74,6 +76,22 @@ def test_a_kept_picture_is_not_decoded_again(tmp_path):
     Image.new("RGB", (60, 40)).save(folder / "images" / "a.png")
     assert torch.equal(kept[0][0], before)
     assert not torch.equal(fresh[0][0], before)
+
+
+def test_pictures_leave_a_quarter_of_the_memory_free(tmp_path, monkeypatch):
+    free = SimpleNamespace(available=30, total=100)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
+    kept = FolderDataset(read_split(coco_folder(tmp_path), "train"), cache=True)
+    first = kept[0][0]
+    free.available = 20
+    second = kept[1][0]
+    assert kept[0][0] is first
+    assert kept[1][0] is not second
+
+
+def test_a_home_of_nobody_is_no_such_folder():
+    with pytest.raises(DataError, match="no such folder"):
+        load_dataset("~nobody-of-this-name/pictures")
 
 
 def test_a_truncated_picture_is_named_at_its_visit_or_skipped_at_once(tmp_path):

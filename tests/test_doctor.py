@@ -1,6 +1,7 @@
 """The doctor sees what is there and what is not, and names the command that mends it."""
 
 import importlib.metadata
+import os
 import sys
 import tomllib
 from pathlib import Path
@@ -12,7 +13,9 @@ import torch
 
 from detlab import doctor
 from detlab.doctor import (
+    INSTALL,
     Check,
+    Speeds,
     check_devices,
     check_memory,
     check_package,
@@ -21,7 +24,7 @@ from detlab.doctor import (
     examine,
     expect_training,
     is_new_enough,
-    training_speed,
+    measure_speeds,
 )
 
 ROOT = Path(__file__).parents[1]
@@ -37,7 +40,7 @@ def _one_thread():
 
 
 def test_a_whole_machine_is_told_from_python_to_pictures_per_second(monkeypatch):
-    monkeypatch.setattr(doctor, "training_speed", lambda: 100.0)
+    monkeypatch.setattr(doctor, "measure_speeds", lambda: Speeds(200.0, 100.0, 300.0))
     checks = list(examine())
     names = [check.name for check in checks]
     assert (names[0], names[-2:]) == ("Python", ["free memory", "default training"])
@@ -59,7 +62,7 @@ def test_nothing_more_is_asked_where_a_package_is_missing(monkeypatch):
     monkeypatch.setattr(importlib.metadata, "requires", lambda _: ["no-such-package>=2"])
     python, package = examine()
     assert (python.name, package.name) == ("Python", "no-such-package")
-    assert package.remedy == 'python -m pip install "no-such-package>=2"'
+    assert package.remedy == f'{INSTALL} "no-such-package>=2"'
 
 
 def test_a_clone_that_is_not_installed_is_told(monkeypatch):
@@ -67,7 +70,7 @@ def test_a_clone_that_is_not_installed_is_told(monkeypatch):
         raise importlib.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(importlib.metadata, "requires", unknown)
-    assert [check.remedy for check in check_packages()] == ["python -m pip install --editable ."]
+    assert [check.remedy for check in check_packages()] == [f"{INSTALL} --editable ."]
 
 
 @pytest.mark.parametrize(("version", "good"), [((3, 10), False), ((3, 11), True), ((4, 0), True)])
@@ -82,7 +85,7 @@ def test_python_is_new_enough_or_not(version, good):
 def test_a_package_is_new_enough_or_not(requirement, good):
     check = check_package(requirement)
     assert (check.name, check.value) == ("numpy", importlib.metadata.version("numpy"))
-    assert check.remedy == (None if good else f'python -m pip install "{requirement}"')
+    assert check.remedy == (None if good else f'{INSTALL} "{requirement}"')
 
 
 def test_a_version_before_a_release_counts(monkeypatch):
@@ -107,15 +110,28 @@ def test_devices_are_those_of_torch():
 
 
 def test_the_expected_training_is_minutes_and_pictures(monkeypatch):
-    monkeypatch.setattr(doctor, "training_speed", lambda: 100.0)
+    monkeypatch.setattr(doctor, "measure_speeds", lambda: Speeds(200.0, 100.0, 300.0))
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
     check = expect_training()
-    assert check.value.startswith("5 minutes, ")
-    assert "100 pictures/s, so 30000 pictures" in check.value
+    assert check.value.startswith(
+        "5.2 minutes: 10 s to draw, 300 s to learn from 30000 pictures (100 a second), "
+        "4 s to judge (measured in "
+    )
     assert check.remedy is None
 
 
-def test_the_speed_is_measured_on_the_default_training():
-    assert 0.1 < training_speed() < 1e6
+def test_the_speeds_are_measured_on_the_default_training(monkeypatch):
+    """A machine that takes a second for everything that it does with a batch of 16."""
+    steps = [{"images_per_second": speed} for speed in (1.0, 50.0, 70.0, 60.0)]
+    monkeypatch.setattr("detlab.train.fit", lambda *_: iter(steps))
+    monkeypatch.setattr("detlab.postprocess.detect", lambda *_, **__: None)
+    clock = iter([0.0, 2.0, 2.0, 6.0])
+    monkeypatch.setattr(doctor.time, "perf_counter", lambda: next(clock))
+    assert measure_speeds() == Speeds(drawing=8.0, training=60.0, judging=4.0)
+
+
+def test_the_speeds_of_this_machine_are_those_of_a_machine():
+    assert min(measure_speeds()) > 0
 
 
 def test_what_is_wrong_stands_out():

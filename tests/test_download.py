@@ -52,6 +52,15 @@ def test_a_set_is_downloaded_checked_and_put_in_its_place(tmp_path, shelf):
     assert left_in(tmp_path / "cache") == ["tiny"]
 
 
+def test_a_set_goes_to_the_folder_that_is_named_where_one_may_write(tmp_path, shelf, monkeypatch):
+    named = tmp_path / "named"
+    named.mkdir()
+    monkeypatch.setenv("DETLAB_DATA", str(named))
+    assert get("tiny") == named / "tiny"
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert download.download_folder() == tmp_path / "cache"
+
+
 def test_a_set_that_is_here_is_not_fetched_again(shelf):
     get("tiny")
     get("tiny")
@@ -134,7 +143,7 @@ def test_pictures_and_boxes_are_counted(shelf, monkeypatch, count):
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path, shelf):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(DataError, match="file: File exists\nmake room, or download to another"):
+    with pytest.raises(DataError, match="file: File exists\nmake room, or let DETLAB_DATA"):
         get("tiny", tmp_path / "file")
 
 

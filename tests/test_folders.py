@@ -75,6 +75,19 @@ def test_a_missing_val_is_every_fifth_picture_of_train(tmp_path, make):
     assert stems(read_share(folder, "train")) == [s for s in MANY if s not in ("00", "05", "10")]
 
 
+def test_faults_of_a_shared_folder_are_told_once(tmp_path):
+    folder = yolo_folder(tmp_path, "train", scenes=MANY)
+    next(folder.rglob("03.txt")).write_text("7 .5 .5 .1 .1\n")
+    told = {split: len(read_share(folder, split).defects) for split in ("train", "val")}
+    assert told == {"train": 1, "val": 0}
+
+
+def test_a_single_picture_cannot_be_shared_out(tmp_path):
+    folder = coco_folder(tmp_path / "one", scenes={"a": []})
+    with pytest.raises(DataError, match="one: one picture; want two or more, or a val split"):
+        read_share(folder, "train")
+
+
 def test_a_folder_without_splits_is_shared_out_too(tmp_path):
     folder = voc_folder(tmp_path / "voc", scenes=MANY)
     train, val = (stems(read_share(folder, split)) for split in ("train", "val"))

@@ -116,6 +116,13 @@ def test_nothing_found_is_an_empty_list(tmp_path, detector):
     assert json.loads((tmp_path / "out" / "detections.json").read_text()) == []
 
 
+def test_the_list_of_an_earlier_run_does_not_stay_beside_new_pictures(tmp_path, detector):
+    paths = [write_picture(tmp_path / f"{name}.png") for name in "ab"]
+    list(detect_files(detector, INFO, paths, tmp_path / "out"))
+    next(detect_files(detector, INFO, paths, tmp_path / "out"))
+    assert sorted(os.listdir(tmp_path / "out")) == ["a.png", "b.png"]
+
+
 def test_a_bad_picture_stops_before_the_first_result(tmp_path, detector):
     paths = [write_picture(tmp_path / "a.png"), write_picture(tmp_path / "b.png")]
     paths[1].write_bytes(paths[1].read_bytes()[:-200])

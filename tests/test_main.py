@@ -49,7 +49,7 @@ def test_a_missing_package_is_named_with_the_command_that_brings_it(package):
     assert "Traceback" not in done.stderr
     [line] = [line for line in done.stderr.splitlines() if line.startswith("MEND")]
     assert f"{package} " in line
-    assert f'python -m pip install "{package}>=' in line
+    assert f'{sys.executable} -m pip install "{package}>=' in line
 
 
 def fail_to_import(monkeypatch, error):
@@ -70,6 +70,24 @@ def test_a_missing_module_of_our_own_is_a_fault_of_the_program(monkeypatch):
     fail_to_import(monkeypatch, ModuleNotFoundError("no detlab.x", name="detlab.x"))
     with pytest.raises(ModuleNotFoundError, match=r"detlab\.x"):
         __main__.main()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("operator torchvision::nms does not exist"),
+        ImportError("libcudart.so: no such file", name="torch"),
+        OSError("DLL load failed"),
+    ],
+)
+def test_packages_that_do_not_fit_together_are_told(monkeypatch, capsys, error):
+    fail_to_import(monkeypatch, error)
+    with pytest.raises(SystemExit) as leaving:
+        __main__.main()
+    said = capsys.readouterr().err
+    assert leaving.value.code == 2
+    assert said.startswith(f"detlab: {error}\nok   Python")
+    assert said.endswith("-m pip install --force-reinstall torch torchvision\n")
 
 
 def test_ctrl_c_while_packages_load_is_no_traceback(monkeypatch, capsys):

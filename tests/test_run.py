@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from urllib.error import URLError
 
 import pytest
 import torch
@@ -17,13 +16,11 @@ from torchvision.transforms import v2
 
 from detlab import run, run_folder
 from detlab.checkpoint import load_checkpoint, read_tensors
-from detlab.model import named_config
 from detlab.records import DataError
-from detlab.reef import Reef
+from detlab.reef import TRAIN_SEED, Reef
 from detlab.run import (
     Interrupted,
     augmentation,
-    build,
     evaluations_due,
     load_split,
     train_run,
@@ -298,13 +295,28 @@ def test_a_truncated_picture_stops_before_anything_is_written(tmp_path, stem):
     assert not (tmp_path / "run").exists()
 
 
-def test_missing_imagenet_weights_are_told_with_a_way_out(monkeypatch):
-    def offline(_):
-        raise URLError("no route to host")
+def test_what_a_kill_left_half_written_is_removed(whole, tmp_path, folder, monkeypatch):
+    out = tmp_path / "killed"
+    at_step(monkeypatch, 3, press_ctrl_c)
+    with pytest.raises(KeyboardInterrupt):
+        go(folder, out)
+    leftovers = [out / f".{name}.x7" for name in (run_folder.RESUME, run_folder.METRICS)]
+    for path in (*leftovers, out / ".mine"):
+        path.write_bytes(b"half")
+    go(folder, out, resume=True)
+    assert [path.exists() for path in leftovers] == [False, False]
+    assert (out / ".mine").exists()
+    assert_same_run(out, whole[0])
 
-    monkeypatch.setattr(run, "build_detector", offline)
-    with pytest.raises(RunError, match=r"(?s)mobilenet_v2: no route to host\n.*--config course"):
-        build(named_config("mobilenet", 3))
+
+def test_annotations_that_name_no_class_train_nothing(tmp_path):
+    folder = coco_folder(tmp_path / "data")
+    for path in folder.glob("instances_*.json"):
+        content = json.loads(path.read_text())
+        path.write_text(json.dumps({**content, "annotations": [], "categories": []}))
+    with pytest.raises(DataError, match="data: its annotations name no class; want one or more"):
+        go(folder, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 # ---------------------------------------------------------------- small parts
@@ -330,7 +342,7 @@ def test_photographs_can_be_cropped_and_turned_upside_down(monkeypatch):
 def test_the_reef_draws_the_pictures_of_a_training():
     reef = load_split("reef", "train", skip_bad=False, image_size=128)
     assert isinstance(reef, Reef)
-    assert len(reef) == run.REEF_PICTURES
+    assert (reef.seed, len(reef)) == (TRAIN_SEED, run.REEF_PICTURES)
 
 
 def test_faults_that_are_left_out_are_counted(tmp_path, capsys):

@@ -405,11 +405,23 @@ def test_no_warm_up_begins_at_the_top():
         ({"positive_iou": 0.2}, "want negative_iou <= positive_iou, got 0.3 and 0.2"),
         ({"workers": -1}, "workers is 0 or more"),
         ({"crop": 0}, "crop is above 0"),
+        ({"seconds": math.nan}, "seconds is a finite number, got nan"),
+        ({"epochs": math.inf}, "epochs is a finite number, got inf"),
+        ({"multiscale": math.nan}, "multiscale is a finite number"),
+        ({"seed": -1}, "seed is from 0 to"),
+        ({"seed": 10**20}, "seed is from 0 to"),
     ],
 )
 def test_settings_that_train_nothing_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         TrainConfig(**settings)
+
+
+def test_a_run_computes_with_channels_last():
+    detector = small_detector()
+    start_run(detector, SHORT)
+    weights = [part for part in detector.parameters() if part.ndim == 4 and part.shape[2] > 1]
+    assert all(part.is_contiguous(memory_format=torch.channels_last) for part in weights)
 
 
 def test_compile_reaches_the_two_halves_of_the_network(monkeypatch):
