@@ -61,7 +61,7 @@ def nms(
         best, others = waiting[0], waiting[1:]
         kept.append(best)
         iou = box_iou(boxes[best, None], boxes[others])[0]
-        waiting = others[iou <= iou_threshold]
+        waiting = others[iou.double() <= iou_threshold]  # in float32 0.1 is above 0.1
     return torch.stack(kept) if kept else waiting
 
 
@@ -83,7 +83,7 @@ def suppressed_by(
     kept = nms(boxes, scores, iou_threshold)
     if len(kept) == 0:
         return kept
-    too_close = box_iou(boxes[kept], boxes).double() > iou_threshold  # [K, N]; as torchvision does
+    too_close = box_iou(boxes[kept], boxes).double() > iou_threshold  # [K, N]
     suppressor = kept[too_close.int().argmax(dim=0)]  # the first in the order of taking
     suppressor[kept] = kept
     return suppressor
