@@ -12,6 +12,7 @@ from torchvision.ops import box_iou, masks_to_boxes
 
 from detlab import reef
 from detlab.creatures import PALETTES, Part, assemble
+from detlab.data import load_dataset
 from detlab.reef import (
     CLASS_NAMES,
     FROZEN_LENGTH,
@@ -428,7 +429,7 @@ def test_training_never_sees_the_frozen_pictures():
     assert TRAIN_SEED != VAL_SEED
     frozen = {pixels_hash(picture) for picture in frozen_pictures()}
     assert len(frozen) == 300  # and none of them twice
-    training = Reef(TRAIN_SEED, 600)
+    training = load_dataset("reef", "train", length=600)
     drawn = {pixels_hash(image.permute(1, 2, 0).numpy()) for image, _ in training}
     assert len(drawn) == 600
     assert not frozen & drawn
