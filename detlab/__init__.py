@@ -32,11 +32,12 @@ What there is to look at
     twins        pictures of the same scene
     audit        labels that deserve a second look
     archives     downloads that go on where they stopped; safe unpacking
-    download     public sets by name, every file checked
+    download     public sets by name, checked as they come
     corrections  a public set with its known mistakes mended
     data         a folder or a name becomes pictures with targets
     transforms   a picture seen anew at every visit
     fitting      anchors that suit a data set
+    faults       what is known to be wrong with a set, to judge an audit by
     spoiled      a drawn set with the faults of real ones, planted and listed
 
 A detector's life

@@ -4,7 +4,8 @@ Follows defects.py, which finds what cannot be used at all, and twins.py. Everyt
 right; a person decides.
 
 Kinds of finding: a box drawn twice, a box whose size does not fit its class, a picture without
-any object, and the same scene in two pictures, worst of all in two splits.
+a class that nearly all have, a picture without any object, and the same scene in two pictures,
+worst of all in two splits.
 """
 
 import math
@@ -29,7 +30,9 @@ OUTLIER = 6.0
 FACTOR = 1.5
 """… if it also is so many times larger or smaller: where most are equal, all others deviate."""
 FEWEST = 20
-"""Boxes of a class from which one can say what size is usual."""
+"""Boxes of a class, or pictures, from which one can say what is usual."""
+COMMON = 0.95
+"""Share of the pictures that show a class from which the others look forgotten."""
 MOST_PICTURES = 1000
 """Every picture is compared with every other; of more pictures that would take many minutes."""
 
@@ -78,6 +81,7 @@ def audit(splits: Mapping[str, Sequence[Record]], class_names: Sequence[str]) ->
             *twins_of(splits),
             *size_outliers(records, class_names),
             *(found for record in records for found in double_boxes(record, class_names)),
+            *missing_classes(records, class_names),
             *(empty(record) for record in records if len(record.boxes) == 0),
         ),
         counts={name: int((labels == row).sum()) for row, name in enumerate(class_names) if row},
@@ -94,6 +98,21 @@ def audit(splits: Mapping[str, Sequence[Record]], class_names: Sequence[str]) ->
 def empty(record: Record) -> Finding:
     """A picture without objects teaches background, if that is what it shows."""
     return Finding("no object", (record,), (), "no object in this picture")
+
+
+def missing_classes(records: Sequence[Record], class_names: Sequence[str]) -> list[Finding]:
+    """Pictures with boxes, but with none of a class that nearly all others have."""
+    boxed = [record for record in records if len(record.boxes)]
+    if len(boxed) < FEWEST:
+        return []
+    found = []
+    for label, name in enumerate(class_names):
+        without = [record for record in boxed if label and label not in record.labels]
+        share = 1 - len(without) / len(boxed)
+        if share >= COMMON:
+            what = f"no {name} here, but in {share:.0%} of the pictures"
+            found += [Finding("class missing", (record,), (), what) for record in without]
+    return found
 
 
 def iou_in_class(record: Record) -> Float[Tensor, "M M"]:

@@ -3,7 +3,7 @@
 Follows audit.py and draw.py.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -22,6 +22,25 @@ MOST = 6
 """Findings of one kind that are drawn."""
 AROUND = 6.0
 """How much wider, or higher, than its boxes a part of a picture is."""
+LEAST = 0.1
+"""Share of the picture that is shown of boxes without area."""
+
+
+def faulty_boxes(published: Iterable[Record], sound: Iterable[Record]) -> list[Finding]:
+    """The boxes that were left out of a set, where there is something to see of them.
+
+    Args:
+        published: records as the files have them.
+        sound: what is left of them, see `defects.check_record`.
+    """
+    kept = {(record.source, record.image): record.objects for record in sound}
+    return [
+        Finding("left out", (record,), (row,), f"{record.objects[row]} cannot be used")
+        for record in published
+        for row, box in enumerate(record.boxes)
+        if record.objects[row] not in kept.get((record.source, record.image), record.objects)
+        and box.isfinite().all()
+    ]
 
 
 def draw_findings(findings: Sequence[Finding], class_names: Sequence[str]) -> Figure:
@@ -48,7 +67,7 @@ def look_at(record: Record, finding: Finding) -> Picture:
     if not rows:
         return Picture(image, title=title)
     boxes = record.boxes[rows]
-    x1, y1, x2, y2 = surroundings(boxes, (image.shape[1], image.shape[2]))
+    x1, y1, x2, y2 = surroundings(boxes, (image.shape[1], image.shape[2]), least=LEAST)
     moved = boxes - torch.tensor([x1, y1, x1, y1])
     target = Target(boxes=moved, labels=record.labels[rows])
     return Picture(image[:, y1:y2, x1:x2], target, title=title)

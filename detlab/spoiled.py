@@ -1,6 +1,6 @@
 """A drawn data set with the faults of real ones, planted and listed: what an audit ought to find.
 
-Follows reef.py and audit.py; lesson 11 goes on with it where there are no photographs.
+Follows reef.py and faults.py; lesson 11 goes on with it where there are no photographs.
 
 As in photographs of blood cells, each class has a size of its own, and some scenes were taken
 twice, the camera moved and the light changed in between, once for training and once for testing.
@@ -19,8 +19,8 @@ from numpy.random import Generator, SeedSequence, default_rng
 from PIL import Image
 from torch import Tensor
 
-from detlab.audit import Finding
 from detlab.boxes import xyxy_to_xywh
+from detlab.faults import Fault
 from detlab.files import write_atomically
 from detlab.reef import (
     CLASS_NAMES,
@@ -65,17 +65,6 @@ TWINS = (
 """Split and number of a picture, and of the picture that shows the same scene once more."""
 
 
-class Fault(NamedTuple):
-    """One fault that was planted."""
-
-    kind: str
-    """As `audit.Finding` has it, or "no area", or "no box", which no audit of labels can see."""
-    pictures: tuple[str, ...]
-    """File names."""
-    objects: tuple[str, ...]
-    """As `Record.objects` names them; none for twins and where a box is missing."""
-
-
 class View(NamedTuple):
     """One picture of the set, M boxes."""
 
@@ -111,22 +100,6 @@ def write_spoiled_reef(folder: Path, seed: int = 0) -> tuple[Fault, ...]:
     for split, of_split in views.items():
         write_split(folder, split, of_split)
     return (*twins, *planted)
-
-
-def known_faults(faults: Sequence[Fault], findings: Sequence[Finding]) -> dict[Fault, int]:
-    """Which of an audit's findings is which fault: fault to index; one that is missed is not there.
-
-    Args:
-        faults: what was planted.
-        findings: what an audit found.
-    """
-    places = {}
-    for index, finding in enumerate(findings):
-        about = [finding.records[0].objects[row] for row in finding.boxes]
-        pictures = sorted(path.name for path in finding.pictures)
-        places[finding.kind, tuple(pictures), tuple(about)] = index
-    keys = {fault: (fault.kind, tuple(sorted(fault.pictures)), fault.objects) for fault in faults}
-    return {fault: places[key] for fault, key in keys.items() if key in places}
 
 
 # ---------------------------------------------------------------- pictures
@@ -223,12 +196,19 @@ def forgotten(view: View, row: int) -> Spoiled:
     return Spoiled(view._replace(boxes=view.boxes[kept], labels=view.labels[kept]), ())
 
 
+def never_boxed(view: View, row: int) -> Spoiled:
+    """Somebody was told to leave this class to somebody else."""
+    kept = view.labels != view.labels[row]
+    return Spoiled(view._replace(boxes=view.boxes[kept], labels=view.labels[kept]), ())
+
+
 SPOILERS: tuple[tuple[str, int, Spoil], ...] = (
     *[("no area", FISH, without_area)] * 2,
     *[("double box", TURTLE, drawn_twice)] * 4,
     *[("odd size", FISH, called_shark)] * 3,
     *[("odd size", FISH, as_large_as_the_picture)] * 2,
     *[("no box", TURTLE, forgotten)] * 4,
+    *[("class missing", TURTLE, never_boxed)] * 2,
 )
 """Kind, class of the box that is spoiled, and how; each in a picture of its own."""
 

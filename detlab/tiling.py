@@ -19,6 +19,8 @@ from detlab.types import Detection, Predictions
 
 OVERLAP = 0.25
 """Share of a tile that the next one sees, too: an object so large is whole in one of them."""
+Starts = Callable[[int, int, float], list[int]]
+"""Length of a side, a tile's side, overlap: where tiles begin along it."""
 IN_EACH_PART = ("max_candidates", "candidates", "soft_sigma")
 """Options that have done their work before parts are joined: Soft-NMS would lower scores twice."""
 
@@ -37,8 +39,12 @@ def tile_starts(length: int, tile: int, overlap: float = OVERLAP) -> list[int]:
     return [round(step * (length - tile) / steps) for step in range(steps + 1)]
 
 
-def tile_boxes(size: tuple[int, int], tile: int, overlap: float = OVERLAP) -> Float[Tensor, "T 4"]:
+def tile_boxes(
+    size: tuple[int, int], tile: int, overlap: float = OVERLAP, starts: Starts = tile_starts
+) -> Float[Tensor, "T 4"]:
     """The tiles of a picture of (height, width), row by row, in its pixels.
+
+    `starts` says where they begin along a side.
 
     Raises:
         ValueError: a tile without pixels, or an overlap that lets tiles stand still.
@@ -50,7 +56,7 @@ def tile_boxes(size: tuple[int, int], tile: int, overlap: float = OVERLAP) -> Fl
     if tile < 1 or not 0 <= overlap < 1:
         raise ValueError(f"want tile >= 1 and 0 <= overlap < 1, got {tile} and {overlap}")
     height, width = size
-    tops, lefts = tile_starts(height, tile, overlap), tile_starts(width, tile, overlap)
+    tops, lefts = starts(height, tile, overlap), starts(width, tile, overlap)
     return torch.tensor(
         [
             [left, top, min(left + tile, width), min(top + tile, height)]
@@ -85,6 +91,7 @@ def detect_in_tiles(
     image: Tensor,
     longest_side: int | None,
     tile: int,
+    starts: Starts = tile_starts,
     **options: Any,
 ) -> Detection:
     """Detect in the whole picture and in its tiles, and join what was found by NMS once more.
@@ -97,10 +104,11 @@ def detect_in_tiles(
         image: [3, H, W].
         longest_side: pixels to which picture and tiles are scaled for the network.
         tile: side of a tile, in pixels of the picture.
+        starts: where tiles begin along a side, see `tile_starts`.
         options: of `postprocess.select_detections`.
     """
     size = image_size(image)
-    tiles = tile_boxes(size, tile)
+    tiles = tile_boxes(size, tile, starts=starts)
     parts = detect(detector, [image], longest_side, **options)
     for view in tiles if len(tiles) > 1 else ():  # a single one is the whole picture
         left, top, right, bottom = view.int().tolist()

@@ -115,7 +115,10 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="beginnings of lesson names; none: every lesson")
     parser.add_argument("--all", action="store_true", help="build also what did not change")
     options = parser.parse_args()
-    os.environ["DETLAB_PROGRESS"] = str(Path(tempfile.mkdtemp()) / "progress.json")  # not ours
+    elsewhere = tempfile.mkdtemp()
+    os.environ["DETLAB_PROGRESS"] = str(Path(elsewhere) / "progress.json")  # not ours
+    os.environ.pop("DETLAB_DATA", None)  # photographs are not ours to publish …
+    os.environ["XDG_CACHE_HOME"] = elsewhere  # … nor those that were downloaded
     for path in sorted(SOURCES.glob("*.py")):
         if not options.names or path.stem.startswith(tuple(options.names)):
             built = build(path, options.all)

@@ -14,6 +14,7 @@ from detlab.audit import (
     crowded_share,
     double_boxes,
     lost_to_nms,
+    missing_classes,
     robust_scores,
     size_outliers,
 )
@@ -70,6 +71,21 @@ def test_where_most_sizes_are_equal_the_others_are_not_odd_for_that():
 
 def test_of_a_class_with_few_boxes_no_size_is_odd():
     assert size_outliers([record([[0, 0, 5, 5]] * 5 + [[0, 0, 80, 50]], [1] * 6)], NAMES) == []
+
+
+@pytest.mark.parametrize(("without", "number"), [(1, 1), (2, 0)])
+def test_a_class_that_nearly_all_pictures_have_is_missed_where_it_is_not(without, number):
+    with_both = [record([[0, 0, 9, 5]] * 2, [1, 2], f"{row}.png") for row in range(19)]
+    alone = [record([[0, 0, 9, 5]], [2], f"alone{row}.png") for row in range(without)]
+    empty = [record([], [], f"empty{row}.png") for row in range(30)]
+    found = missing_classes([*with_both, *alone, *empty], NAMES)
+    assert [finding.pictures[0].name for finding in found] == ["alone0.png"][:number]
+    assert all(finding.what == "no cell here, but in 95% of the pictures" for finding in found)
+
+
+def test_of_few_pictures_no_class_is_missed():
+    few = [record([[0, 0, 9, 5]], [1]) for _ in range(18)] + [record([[0, 0, 9, 5]], [2])]
+    assert missing_classes(few, NAMES) == []
 
 
 @given(

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from detlab.audit import Finding
-from detlab.audit_sheet import MOST, draw_findings, look_at, surroundings
+from detlab.audit_sheet import MOST, draw_findings, faulty_boxes, look_at, surroundings
+from detlab.defects import check_record
 from detlab.draw import save_figure
 from detlab.records import make_record
 
@@ -48,6 +49,18 @@ def test_of_each_kind_the_first_are_drawn(records):
 def test_nothing_found_draws_nothing():
     with pytest.raises(ValueError, match="at least one picture"):
         draw_findings([], NAMES)
+
+
+def test_a_box_without_area_can_be_seen_where_it_lies(records, tmp_path):
+    boxes = [[10.0, 10.0, 30.0, 25.0], [50.0, 20.0, 50.0, 20.0], [float("nan"), 0.0, 9.0, 9.0]]
+    objects = [(f"object {row}", 1, box) for row, box in enumerate(boxes)]
+    published = [make_record(records[0].image, (60, 90), objects, tmp_path), records[1]]
+    sound = [check_record(record)[0] for record in published]
+    (finding,) = faulty_boxes(published, sound)
+    assert (finding.boxes, finding.what) == ((1,), "object 1 cannot be used")
+    seen = look_at(published[0], finding)
+    assert seen.image.shape == (3, 6, 9)
+    assert seen.target["boxes"].tolist() == [[4.0, 3.0, 4.0, 3.0]]
 
 
 @given(

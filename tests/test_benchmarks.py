@@ -18,6 +18,7 @@ from sample_folders import coco_folder
 from torch.testing import assert_close
 
 from detlab.boxes import clip_boxes
+from detlab.checkpoint import load_checkpoint, save_checkpoint
 from detlab.coco import COCO_NAMES
 from detlab.model import build_detector, named_config
 from detlab.reef import CLASS_NAMES, draw_scene
@@ -25,6 +26,7 @@ from detlab.reef import CLASS_NAMES, draw_scene
 BENCHMARKS = Path(__file__).parent / "benchmarks"
 sys.path.append(str(BENCHMARKS))
 
+import audit_time  # noqa: E402
 import bench  # noqa: E402
 import bench_gpu  # noqa: E402
 import peers  # noqa: E402
@@ -34,6 +36,7 @@ import results  # noqa: E402
 import second_annotator  # noqa: E402
 
 CPU = torch.device("cpu")
+BCCD = Path(os.environ.get("DETLAB_DATA", "nowhere")) / "bccd" / "BCCD"
 
 
 def test_a_spread_is_the_median_and_the_range():
@@ -173,7 +176,7 @@ def test_results_are_trained_once_and_judged_again(tmp_path, capsys):
     )
     row = results.measure(pets, recipe, options)
     assert len(row.details["runs"]) == 2
-    assert row.details["blind"]["everything is background"] == 0
+    assert row.details["blind"]["everything is background"] == (0, 0)
     checkpoints = sorted((tmp_path / "runs").rglob("checkpoint.safetensors"))
     assert len(checkpoints) == 2
     before = [path.stat().st_mtime_ns for path in checkpoints]
@@ -187,17 +190,41 @@ def test_results_of_another_recipe_are_not_passed_off_as_this_one(tmp_path):
     recipe = results.Recipe("course", training, goal=(0.0, None), split="val", image_size=64)
     words = ["--seeds", "0", "--device", "cpu", "--out", str(tmp_path / "runs")]
     results.measure(pets, recipe, results.parse_arguments(words))
-    other = replace(recipe, training=replace(training, body_rate=0.5))
-    with pytest.raises(SystemExit, match=r"another recipe, body_rate was 1\.0 and is 0\.5; remove"):
-        results.measure(pets, other, results.parse_arguments(words))
+    others = {
+        r"body_rate was 1\.0 and is 0\.5": {"training": replace(training, body_rate=0.5)},
+        r"image_size was 64 and is 96": {"image_size": 96},
+        r"backbone was tiny and is mobilenet_v2": {"config": "mobilenet"},
+    }
+    for change, other in others.items():
+        with pytest.raises(SystemExit, match=rf"another recipe, {change}; remove"):
+            results.measure(pets, replace(recipe, **other), results.parse_arguments(words))
+    (checkpoint,) = (tmp_path / "runs").rglob("checkpoint.safetensors")
+    relabel_device(checkpoint, "cuda")
+    with pytest.raises(SystemExit, match="device was cuda and is cpu"):
+        results.measure(pets, recipe, results.parse_arguments(words))
+
+
+def relabel_device(checkpoint, device):
+    """As if a checkpoint had been trained elsewhere."""
+    detector, info = load_checkpoint(checkpoint)
+    notes = {**info.notes, "machine": {**info.notes["machine"], "device": device}}
+    save_checkpoint(checkpoint, detector, replace(info, notes=notes))
+
+
+@pytest.mark.skipif(not BCCD.is_dir(), reason="bccd is not below DETLAB_DATA")
+def test_the_audit_of_bccd_is_timed_and_counted():
+    row = audit_time.measure_audit("bccd")
+    assert row.details["seconds"] > 1
+    assert row.details["found"]["double box"] == row.details["known"]["double box"] == 7
+    assert "no area 2 of 2" in row.measured
 
 
 def test_results_are_held_against_the_median():
     runs = [{"AP": ap, "AP50": 0.9} for ap in (0.5, 0.61, 0.6)]
-    wanted, measured, met = results.compare((0.60, None), runs, {"the mean box": 0.0123})
+    wanted, measured, met = results.compare((0.60, None), runs, {"the mean box": (0.0123, 0.04)})
     assert (wanted, met) == ("≥ 0.60 / –", True)
     assert measured.startswith("AP 0.600 (0.500–0.610), AP50 0.900")
-    assert measured.endswith("the mean box 0.012")
+    assert measured.endswith("the mean box 0.012 / 0.040")
     assert not results.compare((0.60, 0.95), runs, {})[2]
 
 

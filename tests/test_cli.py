@@ -19,6 +19,7 @@ import torch
 from local_server import serve
 from PIL import Image
 from sample_folders import (
+    SCENES,
     coco_content,
     coco_folder,
     voc_folder,
@@ -119,6 +120,19 @@ def test_train_evaluate_and_detect_follow_one_another(detlab, make, tmp_path):
     assert (status, err) == (0, "")
     assert len(out.splitlines()) == 3 + 1
     assert sorted(os.listdir("found")) == ["a.png", "b.png", "c.png", "detections.json"]
+
+
+def test_the_reef_is_drawn_trained_on_and_judged(detlab, monkeypatch):
+    monkeypatch.setattr("detlab.run.REEF_PICTURES", 16)
+    status, out, err = detlab("train", *TINY, "--batch-size", "8")
+    assert status == 0, err
+    assert "drawing 16 pictures of the reef" in err
+    assert "16 pictures of reef to learn from, 300 others to judge by" in err
+    trained = Path("runs/reef-course/checkpoint.safetensors")
+    train_ap = re.search(r"^AP +(\S+)$", out, re.MULTILINE)[1]
+    status, out, err = detlab("evaluate", trained, "reef")
+    assert status == 0, err
+    assert re.search(r"^AP +(\S+)$", out, re.MULTILINE)[1] == train_ap
 
 
 def test_the_network_sees_the_size_asked_for_and_tiles_where_asked(
@@ -688,6 +702,14 @@ def test_an_error_of_the_program_keeps_its_traceback(detlab, tmp_path, monkeypat
         detlab("train", "--data", coco_folder(tmp_path / "pets"), *TINY)
 
 
+def test_an_output_that_does_not_fit_on_the_disk_is_told(detlab, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(cli, "print_table", full)
+    assert_refused(detlab("data", "list"), "output: No space left on device")
+
+
 def test_an_error_of_the_system_without_a_file_keeps_its_traceback(detlab, monkeypatch):
     def broken(*_):
         raise OSError("odd")
@@ -833,5 +855,14 @@ def test_data_check_ends_with_what_is_worth_a_look_and_draws_it(detlab, tmp_path
     assert "double box: " in out
     assert "boxes of each class: " in out
     assert "NMS at 0.5 would lose" in out
+    assert f"drawn in {sheet}, at most 6 of a kind" in out
     with Image.open(sheet) as picture:
         assert min(picture.size) > 100
+
+
+def test_where_nothing_was_found_there_is_nothing_to_draw(detlab, tmp_path):
+    sheet = tmp_path / "sheet.png"
+    folder = coco_folder(tmp_path / "pets", scenes={"a": SCENES["a"]})
+    status, out, _ = detlab("data", "check", folder, "--out", sheet)
+    assert (status, out.splitlines()[-1]) == (0, "nothing to draw")
+    assert not sheet.exists()

@@ -1,14 +1,12 @@
 """A public set, mended: every correction lands, and nothing else changes."""
 
-import json
 import os
 from pathlib import Path
 
 import pytest
 import torch
 
-from detlab import corrections
-from detlab.corrections import corrected_splits, mend, row_of
+from detlab.corrections import corrected_splits, mend, read_lists, row_of
 from detlab.data import find_data, load_dataset, read_splits
 from detlab.records import DataError, make_record
 
@@ -51,10 +49,18 @@ def test_of_two_equal_boxes_one_is_meant():
 
 
 def test_no_picture_stands_in_two_splits():
-    lists = json.loads((Path(corrections.__file__).parent / "bccd.json").read_text())
+    lists = read_lists("bccd")
     numbers = [number for split in lists["splits"].values() for number in split]
     assert len(numbers) == len(set(numbers)) == 345
     assert not set(numbers) & set(lists["excluded"])
+
+
+def test_no_scene_stands_in_two_splits():
+    lists = read_lists("bccd")
+    split_of = {number: split for split, numbers in lists["splits"].items() for number in numbers}
+    known = [pair for pair in lists["twins"] if set(pair) <= split_of.keys()]
+    assert len(known) > 20
+    assert all(split_of[one] == split_of[other] for one, other in known)
 
 
 @real
@@ -68,6 +74,24 @@ def test_the_mended_set_has_the_counts_of_the_audit():
     boxes = {name: sum(len(r.boxes) for r in found.records) for name, found in splits.items()}
     assert boxes == {"train": 3348, "val": 488, "test": 997}
     assert len(load_dataset("bccd-clean", "test").records) == 69  # without a fault
+
+
+@real
+def test_wrong_classes_are_mended_and_forgotten_cells_boxed():
+    published, mended = (
+        {
+            record.image.stem[-5:]: record
+            for split in read_splits(name).values()
+            for record in split.records
+        }
+        for name in ("bccd", "bccd-clean")
+    )
+    names = read_splits("bccd")["train"].class_names
+    row = row_of([257, 430, 288, 457], published["00113"])
+    assert names[int(published["00113"].labels[row])] != names[int(mended["00113"].labels[row])]
+    assert names[int(mended["00113"].labels[row])] == "Platelets"
+    assert mended["00178"].boxes[-1].tolist() == [218, 1, 412, 160]
+    assert names[int(mended["00178"].labels[-1])] == "WBC"
 
 
 @real

@@ -10,14 +10,15 @@ from detlab.audit import audit, lost_to_nms
 from detlab.boxes import box_area
 from detlab.data import load_dataset, read_splits
 from detlab.defects import find_defects, sound_records
+from detlab.faults import found_faults
 from detlab.spoiled import (
     LENGTHS,
     NAMES,
     SPOILERS,
+    TURTLE,
     TWINS,
     coco_content,
     draw_split,
-    known_faults,
     write_spoiled_reef,
 )
 
@@ -58,7 +59,7 @@ def test_as_many_faults_are_planted_as_are_listed(written):
 
 
 def test_the_audit_finds_every_fault_that_labels_can_show(written, audited):
-    found = known_faults(written[1], audited.findings)
+    found = found_faults(written[1], audited.findings)
     missed = [fault for fault in written[1] if fault not in found]
     assert {fault.kind for fault in missed} == {"no area", "no box"}
 
@@ -85,6 +86,16 @@ def test_a_missing_box_is_missing(written):
         if fault.kind == "no box":
             (record,) = [r for r in stored if r.image.name == fault.pictures[0]]
             assert len(record.boxes) == right[record.image.name] - 1
+
+
+def test_where_a_class_was_never_boxed_none_of_it_is(written):
+    right = {view.name: view.labels for view in draw_split(0, "train")}
+    stored = {record.image.name: record for record in read_splits(str(written[0]))["train"].records}
+    unboxed = [fault.pictures[0] for fault in written[1] if fault.kind == "class missing"]
+    assert len(unboxed) == 2
+    for name in unboxed:
+        assert sorted(stored[name].labels) == sorted(right[name][right[name] != TURTLE])
+        assert TURTLE in right[name]
 
 
 def test_each_class_has_a_size_of_its_own(splits):

@@ -31,14 +31,10 @@ def corrected_splits(name: str, folder: Path) -> dict[str, Annotations]:
         DataError: the folder lacks a picture or a box that is to be mended: it is another version.
     """
     name = CORRECTED[name]
-    lists = json.loads((Path(__file__).parent / f"{name}.json").read_text(encoding="utf-8"))
+    lists = read_lists(name)
     published = [read_split(folder, split) for split in list_splits(folder)]
     class_names = published[0].class_names
-    records = {
-        record.image.stem.removeprefix(PREFIX[name]): record
-        for split in published
-        for record in split.records
-    }
+    records = {number_of(name, record): record for split in published for record in split.records}
     wanted = {number for numbers in lists["splits"].values() for number in numbers}
     if missing := sorted(wanted - records.keys()):
         raise DataError(f"{folder}: lacks {len(missing)} pictures of {name}, as {missing[0]}")
@@ -47,6 +43,17 @@ def corrected_splits(name: str, folder: Path) -> dict[str, Annotations]:
         split: Annotations(tuple(mended[number] for number in numbers), class_names, ())
         for split, numbers in lists["splits"].items()
     }
+
+
+def read_lists(name: str) -> dict[str, Any]:
+    """The corrections of a public set, as they stand beside this file."""
+    lists: dict[str, Any] = json.loads((Path(__file__).parent / f"{name}.json").read_bytes())
+    return lists
+
+
+def number_of(name: str, record: Record) -> str:
+    """What the lists call a picture of a public set."""
+    return record.image.stem.removeprefix(PREFIX[name])
 
 
 def mend(

@@ -42,6 +42,10 @@ QUESTIONS: Mapping[str, tuple[str, str]] = {
         "Two objects, or one that was boxed twice?",
         "Mend: delete one of the two boxes.",
     ),
+    "class missing": (
+        "Is there nothing here that nearly all other pictures show?",
+        "Mend: draw the boxes that are missing.",
+    ),
     "no object": (
         "Is there really nothing to find here?",
         "Mend: draw the boxes that are missing.",

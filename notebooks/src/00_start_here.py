@@ -199,6 +199,16 @@ lesson.course_map()
 # - **AP**, average precision: both in one number (10)
 
 # %% [markdown]
+# ## Words of lesson 11
+#
+# - **train**, **val**, **test**: pictures to learn from, to choose by, to look at once
+# - **twins**: two pictures of one scene; in two splits they spoil the test
+# - **pretraining**, **fine-tuning**: the training before, for something else; the one after
+# - **augmentation**: a picture looks a little different at every visit
+# - **tile**: a part of a large picture, shown on its own
+# - **blind** detector: one that never looks, to stand beside
+
+# %% [markdown]
 # ## Next
 #
 # Lesson 01 begins with less than this detector can do: one picture, one word.

@@ -20,8 +20,9 @@ from matplotlib.figure import Figure
 
 from detlab import download, exercises, lesson, reef
 from detlab.data import FolderDataset, load_dataset, read_splits
-from detlab.draw import Picture, draw_grid
-from detlab.spoiled import known_faults, write_spoiled_reef
+from detlab.draw import Layers, Picture, draw_grid, draw_layers
+from detlab.faults import found_faults, listed_faults
+from detlab.spoiled import write_spoiled_reef
 from detlab.widgets import AnchorLab, AuditLab, Commit
 
 seed = lesson.seed()
@@ -35,7 +36,7 @@ seed = lesson.seed()
 
 # %%
 # NBVAL_IGNORE_OUTPUT
-planted = ()
+planted = None
 if download.find(download.BCCD):
     data = "bccd"
     print("photographs of blood cells")
@@ -66,15 +67,16 @@ lesson.Show(figure, "Three pictures, each with labelled boxes: a few small, many
 # ## Read the labels first
 #
 # Before anything is trained: how much is there, and what cannot be used at all? A **record** is one
-# picture with its boxes; `find_defects` lists what is broken.
+# picture with its boxes; `check_all` parts the sound ones from what is broken.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
-from detlab.defects import find_defects, sound_records
+from detlab.defects import check_all
 
 published = read_splits(data)
-defects = [defect for split in published.values() for defect in find_defects(split)]
-splits = {name: sound_records(split) for name, split in published.items()}
+checked = {name: check_all(split) for name, split in published.items()}
+splits = {name: sound for name, (sound, _) in checked.items()}
+defects = [defect for _, broken in checked.values() for defect in broken]
 for name in ("train", "val", "test"):
     labels = torch.cat([record.labels for record in splits[name]])
     counts = {kind: int((labels == row).sum()) for row, kind in enumerate(names) if row}
@@ -120,17 +122,18 @@ assert broken["with it"] > 0.5 > broken["without"] == 0
 # The logarithm of 0 is minus infinity, and so is the loss infinite. On the way back, the half of
 # Smooth L1 that was *not* taken multiplies its infinite slope by 0, and 0 · ∞ is not a number
 # (NaN): after one step most weights of the network are none either. GIoU, which our training uses,
-# would survive: it takes no logarithm, and teaches an anchor to draw a line. Neither is wanted. So
-# the box goes before anybody sees it, and the report says which one it was:
+# takes no logarithm and survives, but what it learns from such a box is wrong as well. So the box
+# goes before anybody sees it, and the report says which one it was:
 
 # %%
 from detlab.defects import box_fault
 
-said = detector(scene.image[None])
-with_giou = detection_loss(said, [wrong], box_loss=giou_box_loss)["total"]
-print("a loss with GIoU is a number:", bool(with_giou.isfinite()))
+detector.zero_grad()
+detection_loss(detector(scene.image[None]), [wrong], box_loss=giou_box_loss)["total"].backward()
+slopes = torch.cat([each.grad.flatten() for each in detector.parameters()])
+print("with GIoU all slopes are numbers:", bool(slopes.isfinite().all()))
 print(box_fault(flat[0].tolist(), image_size=(128, 128)))
-assert with_giou.isfinite()
+assert slopes.isfinite().all()
 assert not any((record.boxes[:, 2:] <= record.boxes[:, :2]).any() for record in splits["train"])
 
 # %% [markdown]
@@ -169,9 +172,12 @@ for found in across:
     one, other = sorted(found.pictures, key=lambda path: path in of_test)
     if other in of_test and one not in of_test:
         leaked[other] = one
-print(f"{len(across)} pairs of twins stand in two splits")
+faults = planted or listed_faults(data, published)
+known = sum(fault.kind == "twins across splits" for fault in faults)
+print(f"{len(across)} pairs of twins stand in two splits ({known} are known)")
 print(f"{len(leaked)} of {len(of_test)} test pictures have a twin in train or val")
 assert 0.1 < len(leaked) / len(of_test) < 0.2
+assert len(across) >= 0.9 * known
 
 # %% [markdown]
 # Three of these pairs, the test picture in the lower row. Look at the borders: the camera moved.
@@ -186,9 +192,9 @@ figure = draw_grid(views, names, columns=3, title="Photographed twice, once for 
 lesson.Show(figure, "Three pairs of pictures; each pair shows one scene, a little shifted")
 
 # %% [markdown]
-# Of BCCD's 72 test pictures 9 are found this way; a person who looked at all of them knows of one
-# more: 10, and 19 pairs across all splits. Nobody meant to cheat: somebody drew lots over
-# *pictures*, and should have drawn lots over *scenes*.
+# What is *known* was planted in the drawn set; in BCCD somebody looked at all pictures. Nobody
+# meant to cheat: whoever made the split drew lots over *pictures*, and should have drawn lots over
+# *scenes*.
 
 # %% [markdown]
 # ## Break · learned by heart
@@ -224,17 +230,17 @@ settings = {"batch_size": 4, "learning_rate": 4e-3, "average_decay": 0.95, "seed
 for half, few in enumerate(twins):
     torch.manual_seed(seed)
     detector = build_detector(config)
-    for _ in fit(detector, few, TrainConfig(epochs=120 * 4 / len(few), **settings)):
+    for _ in fit(detector, few, TrainConfig(epochs=200 * 4 / len(few), **settings)):
         pass
     for which, judged in (("known", tests[half]), ("unknown", tests[1 - half])):
         ap50 = judge(detector, judged, 128, names).coco["AP50"]
         heart[which].append(ap50)
         print(f"learned {len(few)} pictures, judged on {which} scenes: AP50 {ap50:.2f}")
-assert sum(heart["known"]) > sum(heart["unknown"]) + 0.05
+assert sum(heart["known"]) > sum(heart["unknown"]) + 0.1
 
 # %% [markdown]
 # Few pictures and fresh weights, so all numbers are low. Compare them: on scenes that it knows by
-# heart, a detector looks far better than it is. In a whole set the effect must be smaller, since
+# heart, a detector looks better than it is. In a whole set the effect must be smaller, since
 # one test picture in seven leaks, and pictures that do not leak teach, too. But it points the same
 # way: up.
 #
@@ -293,12 +299,13 @@ assert total >= fewer
 # %% [markdown]
 # The audit counts the same, but for sizes that are less than half as large again. Among the drawn
 # set's two hundred fish two huge boxes cannot hide from the standard deviation either; among its
-# eighty sharks three tiny ones can. What else did the audit find? Of each kind the first six:
+# eighty sharks three tiny ones can. What else did the audit find? (*twins* stand within one split,
+# where they do less harm.) Of three kinds the first six:
 
 # %%
 # NBVAL_IGNORE_OUTPUT
 print(Counter(found.kind for found in audited.findings))
-for kind in ("odd size", "double box"):
+for kind in ("odd size", "double box", "class missing"):
     for found in [found for found in audited.findings if found.kind == kind][:6]:
         print(f"{found.pictures[0].stem}: {found.what}")
 
@@ -306,50 +313,49 @@ for kind in ("odd size", "double box"):
 # ## Play · mend or keep
 #
 # An audit says *look here*, never *this is wrong*; a person decides. Go through these: *mend* what
-# is a fault, *keep* what is sound, however odd it looks. Where the faults are known, each answer
-# gets its reply.
+# is a fault, *keep* what is sound, however odd it looks. The list of what is known replies to each
+# answer; of twins within one split it says nothing, so they count as sound.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
 in_question = []
-for kind, most in {"twins across splits": 3, "twins": 2, "double box": 3, "odd size": 7}.items():
+kinds = {"twins across splits": 3, "twins": 2, "double box": 3, "odd size": 7, "class missing": 2}
+for kind, most in kinds.items():
     in_question += [found for found in audited.findings if found.kind == kind][:most]
-known = known_faults(planted, in_question)
 audit_lab = AuditLab(
     in_question,
     names,
-    faults=list(known.values()) if planted else None,
+    faults=list(found_faults(faults, in_question).values()),
     task="Mark all of them",
     goal=lambda lab: lab.num_marked == len(lab.findings),
 )
 audit_lab
 
 # %% [markdown]
-# How good was the audit? In the drawn set we know what was planted. In BCCD people looked at every
-# picture: they found three cells with a wrong class, seven double boxes, 15 pictures that are full
-# of red cells and have no red cell boxed, and white cells without a box.
+# How good was the audit? Beside it stands what is known: what was planted in the drawn set, and
+# what a look at every picture of BCCD found. *class missing* is a picture in which no object of a
+# class was boxed that nearly all pictures have; *no box* is one where only some boxes are missing.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
-if planted:
-    found = known_faults(planted, audited.findings)
-    for kind, number in Counter(fault.kind for fault in planted).items():
-        seen = len(defects) if kind == "no area" else sum(fault.kind == kind for fault in found)
-        print(f"{kind:<19} {number} planted, {seen} found")
-        assert seen == (0 if kind == "no box" else number)
-    print(f"{len(audited.findings) - len(found)} of {len(audited.findings)} findings are no faults")
-    assert len(found) < len(audited.findings)
-else:
-    print("Nobody planted these. The drawn set has a list of its faults: detlab/spoiled.py")
+found = found_faults(faults, audited.findings)
+for kind, number in Counter(fault.kind for fault in faults).items():
+    seen = len(defects) if kind == "no area" else sum(fault.kind == kind for fault in found)
+    print(f"{kind:<19} {number} known, {seen} found")
+    assert seen == 0 if kind == "no box" else seen >= 0.9 * number
+print(
+    f"{len(audited.findings) - len(found)} of {len(audited.findings)} findings are no known fault"
+)
+assert len(found) < len(audited.findings)
 
 # %% [markdown]
-# Recall and precision, as in lesson 10: an audit that misses nothing also points at what is sound.
-# And a box that is missing leaves no trace in the labels. It teaches the detector that this is
+# Recall and precision, as in lesson 10: an audit that misses little also points at what is sound.
+# And a *single* missing box leaves no trace in the labels. It teaches the detector that this is
 # background, and a detector that finds it all the same is punished for being right.
 #
-# `bccd-clean` is BCCD after such a look: mended, and split so that no scene stands in two splits
-# (`detlab train --data bccd-clean`). What was changed is a list in the package, so that others can
-# disagree.
+# `bccd-clean` is BCCD after such a look (`detlab train --data bccd-clean`): boxes mended, 19
+# pictures with incomplete boxes left out, no scene in two splits. The list stands in the package,
+# so that others can disagree.
 
 # %% [markdown]
 # ## Build · `mean_best_iou`
@@ -439,9 +445,9 @@ lesson.Show(
 )
 
 # %% [markdown]
-# The fitted anchors spend most of their sizes where most boxes are. What no anchor could fit: a dot
-# far from every cloud, which is a slip of the mouse. And one list of ratios for all sizes cannot
-# follow a class that is flat and another that is square.
+# The fitted anchors spend most of their sizes where most boxes are, and give up the few dots far
+# from every cloud, which the ladder may cover; in the drawn set these are slips of the mouse. And
+# one list of ratios for all sizes cannot follow a class that is flat and another that is square.
 
 # %% [markdown]
 # ## Commit · a detector that has seen something else
@@ -525,12 +531,37 @@ Commit(
     key="11-crowds",
 )
 
+# %% [markdown]
+# We say it to NMS: all boxes of one picture after the other, each with the score 1. Here is the
+# picture that loses most.
+
 # %%
 # NBVAL_IGNORE_OUTPUT
-# The audit has counted it:
+from detlab.postprocess import nms_per_class
+
+
+def suppressed(record, limit=0.3):
+    kept = nms_per_class(record.boxes, record.labels, torch.ones(len(record.boxes)), limit)
+    return torch.isin(torch.arange(len(record.boxes)), kept, invert=True)
+
+
+lost = [suppressed(record) for record in records]
+worst = max(range(len(records)), key=lambda row: int(lost[row].sum()))
+boxes = records[worst].boxes
+layers = {"truth": boxes[~lost[worst]], "suppressed": boxes[lost[worst]]}
+figure = draw_layers([Layers(read_picture(records[worst].image), layers, "NMS at 0.3")])
+lesson.Show(
+    figure, "One picture; some right boxes that overlap others of their class are suppressed"
+)
+
+# %%
+# NBVAL_IGNORE_OUTPUT
+# All pictures; the audit has counted them, too:
+print(f"{float(torch.cat(lost).float().mean()):.1%} of all boxes")
 for limit, share in audited.lost.items():
     print(f"NMS at {limit}: {share:.1%} of perfect boxes are lost", end=", ")
     print(f"{audited.crowded[limit]:.1%} overlap another of their class by that much")
+assert abs(audited.lost[0.3] - float(torch.cat(lost).float().mean())) < 1e-6
 assert 0.01 < audited.lost[0.3] < 0.04
 assert audited.lost[0.5] < 0.75 * audited.lost[0.3]
 
@@ -540,20 +571,27 @@ assert audited.lost[0.5] < 0.75 * audited.lost[0.3]
 #
 # ## Tiny objects
 #
-# The network sees 128 pixels. How large is an object *there*, counted in cells of the finest map,
-# whose stride is 8?
+# The network sees 128 pixels. How large is an object *there*? Each goes to the level of the pyramid
+# whose anchors fit it best; how many of that level's cells does it span?
 
 # %%
 # NBVAL_IGNORE_OUTPUT
+shapes_a_cell = len(config.anchor_sizes[0]) * len(config.aspect_ratios)
+best = shape_iou(shapes, anchor_shapes(sum(config.anchor_sizes, ()), config.aspect_ratios))
+level = best.argmax(dim=1) // shapes_a_cell
 seen = shapes.prod(dim=1).sqrt()
 labels = torch.cat([record.labels for record in splits["train"]])
 for row, name in enumerate(names[1:], start=1):
     side = float(seen[labels == row].median())
-    print(f"{name:<9} {side:>3.0f} px across, {side / 8:.1f} cells of the finest map")
+    stride = 8 * 2 ** int(level[labels == row].median())
+    print(f"{name:<9} {side:>3.0f} px across, stride {stride:>2}: {side / stride:.1f} cells")
+per_level = {stride: (96 // stride) * (128 // stride) * shapes_a_cell for stride in (4, 8, 16, 32)}
+print("anchors of a picture of 96 × 128, by stride:", per_level)
 
 # %% [markdown]
-# An object of one cell has only the anchors of one place. There are two remedies: show the picture
-# larger, or show one **tile** after the other, each scaled to what the network likes. Tiles must
+# An object of one cell has only the anchors of one place. Three remedies: one more level, of stride
+# 4, whose anchors outnumber all others; a larger picture, where the object spans more cells of
+# every level; or one **tile** after the other, each scaled to what the network likes. Tiles must
 # overlap, or what lies on an edge is whole in none of them.
 
 # %% [markdown]
@@ -581,16 +619,19 @@ exercises.tile_starts.check(my_tile_starts)
 #
 # ## Use · tile after tile
 #
-# The package lays tiles in both directions. Yours, for a picture of 384 × 512 pixels and tiles of
-# 192, against those that `detect_in_tiles` uses:
+# The package lays tiles in both directions, with the function that it is given: yours.
 
 # %%
 from detlab.tiling import detect_in_tiles, tile_boxes
 
 starts_of = exercises.tile_starts.mine_or_reference(my_tile_starts)
-corners = [[x, y] for y in starts_of(384, 192) for x in starts_of(512, 192)]
-print(len(corners), "tiles, the last one begins at", corners[-1])
-assert tile_boxes((384, 512), 192)[:, :2].tolist() == corners
+lesson.show_source(tile_boxes)
+
+# %%
+# A picture of 384 × 512 pixels, tiles of 192:
+tiles = tile_boxes((384, 512), 192, starts=starts_of)
+print(len(tiles), "tiles, the last one is", tiles[-1].tolist())
+assert tiles[-1, 2:].tolist() == [512, 384]
 
 # %% [markdown]
 # Now twelve wide reefs, with animals of all sizes, some of them tiny, and the course's detector. It
@@ -606,7 +647,7 @@ from detlab.postprocess import detect
 wide = {"image_size": (384, 512), "objects": (8, 12), "object_size": (0.06, 0.45)}
 reefs = [reef.draw_scene(700 + seed, row, **wide, crowding=0.0) for row in range(12)]
 ways = {f"whole, at {side}": partial(detect, course, longest_side=side) for side in (128, 256, 512)}
-ways["whole and tiles"] = lambda images: [detect_in_tiles(course, images[0], 128, 192)]
+ways["whole and tiles"] = lambda images: [detect_in_tiles(course, images[0], 128, 192, starts_of)]
 across = torch.cat([box_area(each.boxes) for each in reefs]).sqrt()
 found_of, wrong_of = {}, {}
 for way, find in ways.items():
@@ -626,14 +667,15 @@ assert wrong_of["whole and tiles"] > wrong_of["whole, at 128"]
 
 # %% [markdown]
 # A larger picture helps, up to a point. At 512 the small animals are found and the large ones fall
-# apart, into hundreds of wrong boxes: no anchor, no level of the pyramid and no training is for
-# animals so large. Tiles beside the whole picture keep both, for more computing, and for more wrong
-# boxes than the whole picture at 128: each tile is one more chance to be wrong.
+# apart, into hundreds of wrong boxes: these weights learned animals of 26 to 70 pixels. Anchors of
+# 96 pixels are there, but never learned an animal of 170. Tiles beside the whole picture keep both,
+# for more computing, and for more wrong boxes than the whole picture at 128: each tile is one more
+# chance to be wrong.
 
 # %% [markdown]
 # For sizes that are there in *training*, the better way is to train at that size: `detlab train
-# --image-size 512 --crop 288` learns from squares cut out of large pictures, so that a step costs
-# no more; and at work `detlab detect --tile 256`.
+# --data FOLDER --image-size 512 --crop 288` learns from squares cut out of large pictures, so that
+# a step costs no more; and at work `detlab detect --tile 256`.
 
 # %% [markdown]
 # ## An honest report
@@ -712,12 +754,12 @@ assert class_ap[smallest] == min(class_ap.values())
 # %% [markdown]
 # ## Recap
 #
-# - One box without area can end a training (*Break · a box of no width*).
-# - Test pictures can be in training; ask for scenes, not for files (*Commit · a clean test*).
-# - An audit says where to look, and a missing box leaves no trace (*Play · mend or keep*).
-# - Anchors belong to a data set (*Play · anchors for these boxes*).
-# - Trained weights are ahead of fresh ones (*Commit · a detector that has seen
-#   something else*).
+# - One box without area can end a training; a single missing box leaves no trace (*Break · a box of
+#   no width*, *Play · mend or keep*).
+# - Test pictures can be in training: ask for scenes (*Commit · a clean test*).
+# - Anchors are fitted to a data set; after 50 steps trained weights are ahead (*Play · anchors for
+#   these boxes*, *Commit · a detector that has seen something else*).
+# - Tiles find tiny objects, at a price (*Use*).
 # - A number needs blind detectors, a spread and each class beside it (*An honest report*).
 
 # %% [markdown]

@@ -2,8 +2,9 @@
 
 Every row is trained three times, each time with its own seed, and judged on pictures that decided
 nothing. Beside it stand detectors that never look: see `detlab.baselines`; and for BCCD how well
-two people agree: see second_annotator.py. A row that was trained already, in the same folder, is
-judged again and not trained again; an interrupted one goes on.
+two labellings of one scene agree, see second_annotator.py, and the audit's time. A row that was
+trained already, in the same folder, is judged again and not trained again; an interrupted one goes
+on.
 
     make results                                        everything, about three hours on two cores
     make results ARGS="--only bccd --seeds 0"           some rows, some seeds
@@ -17,6 +18,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from audit_time import measure_audit
 from report import Row, describe_machine, publish, spread
 from second_annotator import measure_agreement
 
@@ -25,7 +27,7 @@ from detlab.checkpoint import CheckpointInfo, load_checkpoint
 from detlab.coco import Metrics, evaluate
 from detlab.data import load_dataset
 from detlab.inference import judge
-from detlab.model import ConfigName
+from detlab.model import ConfigName, named_config
 from detlab.records import DataError
 from detlab.run import train_run
 from detlab.run_folder import CHECKPOINT, SETTINGS, differences
@@ -77,8 +79,10 @@ def main() -> None:
     for name in options.only:
         try:
             rows.append(measure(name, RECIPES[name], options))
-            if name == "bccd":
+            if name.startswith("bccd"):
                 rows.append(measure_agreement(name))
+            if name == "bccd":
+                rows.append(measure_audit(name))
         except DataError as error:  # the pictures are not here
             print(f"{name}: left out: {error}", flush=True)
     publish(machine, rows, options.out / "results.json")
@@ -113,7 +117,7 @@ def measure(name: str, recipe: Recipe, options: argparse.Namespace) -> Row:
 def compare(
     goals: tuple[float | None, float | None],
     runs: Sequence[dict[str, float]],
-    blind: dict[str, float],
+    blind: dict[str, tuple[float, float]],
 ) -> tuple[str, str, bool]:
     """The goal in words, what was measured, and whether the medians reach the goal."""
     measured = {key: [run[key] for run in runs] for key in ("AP", "AP50")}
@@ -124,8 +128,8 @@ def compare(
     )
     wanted = " / ".join("–" if goal is None else f"≥ {goal:.2f}" for goal in goals)
     reached = ", ".join(f"{key} {spread(values, 3)}" for key, values in measured.items())
-    others = ", ".join(f"{who} {value:.3f}" for who, value in blind.items())
-    return wanted, f"{reached}; AP of who never looks: {others}", met
+    others = ", ".join(f"{who} {ap:.3f} / {ap50:.3f}" for who, (ap, ap50) in blind.items())
+    return wanted, f"{reached}; AP / AP50 of who never looks: {others}", met
 
 
 def train_and_judge(
@@ -144,15 +148,21 @@ def train_and_judge(
             name, recipe.config, training, device, folder, resume, image_size=recipe.image_size
         )
     detector, info = load_checkpoint(folder / CHECKPOINT, device)
-    before = asdict(TrainConfig()) | info.notes["settings"]["training"]
-    if changes := differences(before, asdict(training)):
+    before = asdict(TrainConfig()) | info.notes["settings"]["training"] | info.notes["machine"]
+    wanted = named_config(recipe.config, num_classes=2, image_size=recipe.image_size)
+    after = asdict(training) | {"device": device.type}
+    for part in ("backbone", "image_size"):
+        before[part], after[part] = getattr(info.config, part), getattr(wanted, part)
+    if changes := differences({key: before[key] for key in after}, after):
         raise SystemExit(f"{folder}: trained by another recipe, {changes}; remove it to train anew")
     dataset = load_dataset(name, recipe.split)
     return judge(detector, dataset, info.config.image_size, info.class_names), info
 
 
-def judge_the_blind(name: str, recipe: Recipe, info: CheckpointInfo) -> dict[str, float]:
-    """AP of three detectors that never look at a picture."""
+def judge_the_blind(
+    name: str, recipe: Recipe, info: CheckpointInfo
+) -> dict[str, tuple[float, float]]:
+    """AP and AP50 of three detectors that never look at a picture."""
     known, dataset = load_dataset(name, "train"), load_dataset(name, recipe.split)
     items = [known[row] for row in range(min(LEARNED_FROM, len(known)))]
     blind: dict[str, Any] = {
@@ -160,9 +170,8 @@ def judge_the_blind(name: str, recipe: Recipe, info: CheckpointInfo) -> dict[str
         "the mean box": mean_box(items),
         "random anchors": random_anchors(info.config),
     }
-    return {
-        who: evaluate(find, dataset, info.class_names).coco["AP"] for who, find in blind.items()
-    }
+    judged = {who: evaluate(find, dataset, info.class_names).coco for who, find in blind.items()}
+    return {who: (coco["AP"], coco["AP50"]) for who, coco in judged.items()}
 
 
 if __name__ == "__main__":

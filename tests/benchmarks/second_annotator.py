@@ -1,8 +1,8 @@
-"""How well people agree: what a detector could reach at best if it labelled as people do.
+"""How well two labellings of one scene agree: how much of an error may be the labels' own.
 
 BCCD shows some slide fields twice, and both pictures were labelled. Laid over each other, one
-picture's labels can be judged by the other's as if a detector had said them. `make results` prints
-the number beside what the detectors reach.
+picture's labels can be judged by the other's as if a detector had said them. They have no scores,
+so this is no ceiling. `make results` prints the number beside what the detectors reach.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ MARGIN = 2.0
 
 
 def measure_agreement(name: str) -> Row:
-    """One annotator judged by the other, both ways round, over all twins of a set."""
+    """One labelling judged by the other, both ways round, over all twins of a set."""
     annotations = read_splits(name)
     records = [record for split in annotations.values() for record in sound_records(split)]
     class_names = next(iter(annotations.values())).class_names
@@ -47,7 +47,7 @@ def measure_agreement(name: str) -> Row:
         for fit in best_ious(target, detection)
     ]
     return Row(
-        f"{name}: a second annotator, on {len(pairs)} pairs of pictures of one scene",
+        f"{name}: labelled a second time, {len(pairs)} pairs of pictures of one scene",
         "–",
         f"AP {coco['AP']:.3f}, AP50 {coco['AP50']:.3f}; mean IoU of their boxes {mean(fits):.2f}",
         None,

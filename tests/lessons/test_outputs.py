@@ -43,6 +43,11 @@ def test_every_code_cell_was_run_without_an_unwanted_error(lesson):
             assert bool(errors) == wanted, cell.source
 
 
+def test_no_photograph_is_published():
+    said = [words_of(cell) for cell in built(LESSONS[-1]) if cell.cell_type == "code"]
+    assert any("The photographs are not here." in words for words in said)
+
+
 @lessons
 def test_enough_outputs_are_compared(lesson):
     compared = [
