@@ -85,6 +85,9 @@ def named_config(
 
     Raises:
         ValueError: no such name.
+
+    >>> named_config("mobilenet", num_classes=4).image_size
+    320
     """
     course = DetectorConfig(num_classes)
     large = replace(
@@ -223,6 +226,10 @@ def build_detector(config: DetectorConfig, grid: Grid = anchor_grid) -> Detector
     Args:
         config: what it is made of.
         grid: where the anchors of a level stand, see `anchors.anchor_grid`.
+
+    >>> detector = build_detector(DetectorConfig(num_classes=3))
+    >>> detector(torch.zeros(1, 3, 64, 96)).logits.shape  # 6 in each of 126 cells
+    torch.Size([1, 756, 3])
     """
     num_levels = len(config.anchor_sizes)
     backbone = build_backbone(config.backbone, config.channels, config.pretrained, num_levels)

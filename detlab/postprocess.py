@@ -193,6 +193,11 @@ def select_candidates(
 
     Returns:
         boxes, labels, scores; best score first.
+
+    >>> logits, anchors = torch.tensor([[[0.0, 2.0, -2.0]]]), torch.tensor([[0.0, 0.0, 8.0, 8.0]])
+    >>> said = Predictions(logits, torch.zeros(1, 1, 4), anchors, "sigmoid")
+    >>> select_candidates(said, 0, (6, 20), score_threshold=0.6, max_candidates=1000)
+    (tensor([[0., 0., 8., 6.]]), tensor([1]), tensor([0.8808]))
     """
     scores = to_scores(predictions.logits[row].float(), predictions.activation)
     anchor, label = (scores > score_threshold).nonzero().unbind(dim=1)

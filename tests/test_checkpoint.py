@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 import safetensors.torch
@@ -23,6 +25,23 @@ from detlab.model import DetectorConfig, build_detector
 
 CONFIG = DetectorConfig(num_classes=3, channels=8, activation="softmax", aspect_ratios=(1.0,))
 INFO = CheckpointInfo(CONFIG, ("background", "fish", "crab"), {"seconds": 12.5, "data": ["reef"]})
+
+
+SHIPPED = Path(__file__).parents[1] / "data" / "checkpoints"
+
+
+def test_the_shipped_detector_is_small_and_its_card_says_what_its_header_says():
+    path, card = SHIPPED / "course.safetensors", (SHIPPED / "README.md").read_text()
+    assert path.stat().st_size <= 5e6
+    detector, info = load_checkpoint(path)
+    notes, metrics = info.notes, info.notes["metrics"]
+    numbers = " / ".join(f"{metrics[name]:.3f}" for name in ("AP", "AP50", "AP75"))
+    assert f"| AP / AP50 / AP75 on `data/reef_val` | {numbers} |" in card
+    assert f"| date | {notes['date']} |" in card
+    steps = f"{notes['steps']:,}".replace(",", " ")
+    assert f"| training | {notes['seconds']:.0f} s, {steps} steps of 16 pictures |" in card
+    (millions,) = re.findall(r"parameters \| ([\d.]+) million", card)
+    assert f"{sum(part.numel() for part in detector.parameters()) / 1e6:.2f}" == millions
 
 
 @pytest.fixture
