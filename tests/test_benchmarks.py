@@ -14,7 +14,7 @@ import pytest
 import torch
 import torchvision
 from PIL import Image
-from sample_folders import coco_folder
+from sample_folders import SCENES, coco_folder
 from torch.testing import assert_close
 
 from detlab.boxes import clip_boxes
@@ -217,6 +217,26 @@ def test_the_audit_of_bccd_is_timed_and_counted():
     assert row.details["seconds"] > 1
     assert row.details["found"]["double box"] == row.details["known"]["double box"] == 7
     assert "no area 2 of 2" in row.measured
+
+
+def test_scenes_of_another_split_are_left_out_of_a_second_number(tmp_path):
+    folder = coco_folder(tmp_path, scenes={"a": SCENES["a"]})
+    coco_folder(folder, "test", scenes={"b": SCENES["b"], "c": SCENES["a"]})
+    (folder / "images" / "c.png").write_bytes((folder / "images" / "a.png").read_bytes())
+    Image.effect_noise((60, 40), 90).convert("RGB").save(folder / "images" / "b.png")
+    leaked = results.leaked_pictures(str(folder))
+    assert {path.name for path in leaked} == {"a.png", "c.png"}
+    dataset = results.load_dataset(str(folder), "test")
+    unknown = results.without(leaked, dataset)
+    assert unknown.names == ("b.png",)
+    assert results.without(set(), dataset) is None
+    config = named_config("course", 3)
+    info = results.CheckpointInfo(config, dataset.class_names)
+    numbers = results.judge_twice(build_detector(config), info, dataset, unknown)
+    assert numbers["AP without twins"] == pytest.approx(0, abs=0.05)
+    assert "AP without twins" not in results.judge_twice(
+        build_detector(config), info, dataset, None
+    )
 
 
 def test_results_are_held_against_the_median():
