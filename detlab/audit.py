@@ -106,8 +106,8 @@ def missing_classes(records: Sequence[Record], class_names: Sequence[str]) -> li
     if len(boxed) < FEWEST:
         return []
     found = []
-    for label, name in enumerate(class_names):
-        without = [record for record in boxed if label and label not in record.labels]
+    for label, name in enumerate(class_names[1:], start=1):
+        without = [record for record in boxed if label not in record.labels]
         share = 1 - len(without) / len(boxed)
         if share >= COMMON:
             what = f"no {name} here, but in {share:.0%} of the pictures"

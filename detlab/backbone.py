@@ -125,9 +125,8 @@ def build_backbone(
         classifier = torchvision.models.get_model(name, weights=None)
         if pretrained:
             classifier.load_state_dict(imagenet_weights(name))
+            freeze(classifier, EARLY_LAYERS[name])
         body = create_feature_extractor(classifier, nodes)
-        if pretrained:
-            freeze(body, EARLY_LAYERS[name])
     else:
         raise ValueError(f"no backbone {name!r}; want tiny or one of {sorted(TORCHVISION_BODIES)}")
     extra: ExtraFPNBlock | None = LastLevelP6P7(channels, channels) if num_levels == 5 else None

@@ -123,15 +123,20 @@ def cache_folder() -> Path:
 
 def download_folder() -> Path:
     """DETLAB_DATA where one may write there, else the cache."""
+    named = named_folder()
+    return named if named and os.access(named, os.W_OK) else cache_folder()
+
+
+def named_folder() -> Path | None:
+    """DETLAB_DATA, where it is set."""
     named = os.environ.get("DETLAB_DATA")
-    writable = named and os.access(Path(named).expanduser(), os.W_OK)
-    return Path(named).expanduser() if named and writable else cache_folder()
+    return Path(named).expanduser() if named else None
 
 
 def find(public: PublicSet, root: Path | None = None) -> Path | None:
     """Where a set lies: below `root`, or else below DETLAB_DATA or the cache."""
-    named = os.environ.get("DETLAB_DATA")
-    roots = [Path(named).expanduser(), cache_folder()] if named else [cache_folder()]
+    named = named_folder()
+    roots = [named, cache_folder()] if named else [cache_folder()]
     places = (base / place for base in ([root] if root else roots) for place in public.places)
     return next((place for place in places if place.is_dir()), None)
 

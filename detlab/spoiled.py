@@ -192,13 +192,16 @@ def as_large_as_the_picture(view: View, row: int) -> Spoiled:
 
 def forgotten(view: View, row: int) -> Spoiled:
     """Somebody did not see it."""
-    kept = [other for other in range(len(view.boxes)) if other != row]
-    return Spoiled(view._replace(boxes=view.boxes[kept], labels=view.labels[kept]), ())
+    return only(view, torch.arange(len(view.boxes)) != row)
 
 
 def never_boxed(view: View, row: int) -> Spoiled:
     """Somebody was told to leave this class to somebody else."""
-    kept = view.labels != view.labels[row]
+    return only(view, view.labels != view.labels[row])
+
+
+def only(view: View, kept: Tensor) -> Spoiled:
+    """A view with some of its boxes."""
     return Spoiled(view._replace(boxes=view.boxes[kept], labels=view.labels[kept]), ())
 
 
