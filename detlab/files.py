@@ -34,6 +34,12 @@ def write_atomically(path: Path, content: bytes) -> None:
             raise
 
 
+def remove_unfinished(path: Path) -> None:
+    """Remove what `write_atomically` left beside its goal where it was killed."""
+    for leftover in path.parent.glob(f".{path.name}.*"):
+        leftover.unlink()
+
+
 def append_line(path: Path, line: str) -> None:
     """Add a line to a text file; one that was cut short before (disk full) lacks its line end.
 

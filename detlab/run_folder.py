@@ -20,7 +20,7 @@ import torch
 import torchvision
 
 from detlab.coco import Metrics
-from detlab.files import append_line, to_json, write_atomically
+from detlab.files import append_line, remove_unfinished, to_json, write_atomically
 from detlab.model import Detector, DetectorConfig
 from detlab.processes import process_rank
 from detlab.train import Run, TrainConfig, load_run, save_run, start_run
@@ -75,21 +75,15 @@ def open_run(folder: Path, detector: Detector, settings: RunSettings, resume: bo
     changes = differences({key: before.get(key) for key in now}, now)
     if changes:
         raise RunError(f"{folder}: --resume wants the settings of that run, but {changes}")
-    remove_unfinished(folder)
+    if process_rank() == 0:
+        for name in (RESUME, CHECKPOINT, SETTINGS, METRICS):
+            remove_unfinished(folder / name)
     if (folder / RESUME).exists():
         run = load_run(folder / RESUME, detector, settings.training)
     else:
         run = start_run(detector, settings.training)
     forget_after(folder, run.step)
     return run
-
-
-def remove_unfinished(folder: Path) -> None:
-    """Remove what a run left half-written that was killed while it saved."""
-    if process_rank() == 0:
-        for name in (RESUME, CHECKPOINT, SETTINGS, METRICS):
-            for leftover in folder.glob(f".{name}.*"):
-                leftover.unlink()
 
 
 def write_settings(folder: Path, settings: RunSettings, device: torch.device) -> None:
