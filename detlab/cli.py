@@ -254,13 +254,11 @@ def check_data(what: str, out: Path | None) -> int:
     """Print all that is wrong with a set, and what is worth a look; gives the number of faults."""
     from detlab.audit_sheet import faulty_boxes
     from detlab.data import find_data, read_splits
-    from detlab.defects import check_all
+    from detlab.defects import check_splits
 
     splits = read_splits(what)
-    checked = {split: check_all(found) for split, found in splits.items()}
-    defects = [fault for _, faults in checked.values() for fault in faults]
+    sound, defects = check_splits(splits)
     print_defects(find_data(what), defects)
-    sound = {split: records for split, (records, _) in checked.items()}
     class_names = next(iter(splits.values())).class_names
     findings = print_audit(sound, class_names)
     if out is not None:

@@ -4,6 +4,7 @@ Follows folders.py, whose readers report what they cannot read; feeds data.py wi
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
@@ -95,6 +96,15 @@ def check_all(annotations: Annotations) -> tuple[list[Record], list[Defect]]:
         what = f"no object in any of {len(annotations.records)} pictures"
         defects.append(Defect(annotations.records[0].source, "", what))
     return sound, defects
+
+
+def check_splits(
+    splits: Mapping[str, Annotations],
+) -> tuple[dict[str, list[Record]], list[Defect]]:
+    """Part what is sound of each split from the faults of all, see `check_all`."""
+    checked = {split: check_all(found) for split, found in splits.items()}
+    sound = {split: records for split, (records, _) in checked.items()}
+    return sound, [fault for _, faults in checked.values() for fault in faults]
 
 
 def find_defects(annotations: Annotations) -> list[Defect]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from detlab.audit import Finding, iou_in_class
 from detlab.boxes import box_area
-from detlab.corrections import number_of, read_lists, row_of
+from detlab.corrections import read_lists, records_by_number, row_of
 from detlab.records import Annotations, Record, label_of_class
 
 
@@ -47,17 +47,14 @@ def listed_faults(name: str, splits: Mapping[str, Annotations]) -> tuple[Fault, 
         splits: all of it, as published.
     """
     lists = read_lists(name)
-    places = {
-        number_of(name, record): (split, record)
-        for split, found in splits.items()
-        for record in found.records
-    }
-    records = {number: record for number, (_, record) in places.items()}
+    records = records_by_number(name, splits.values())
+    split_of = {record.image: split for split, found in splits.items() for record in found.records}
     class_names = next(iter(splits.values())).class_names
+    pairs = ((records[one].image, records[other].image) for one, other in lists["twins"])
     twins = (
-        Fault("twins across splits", (records[one].image.name, records[other].image.name), ())
-        for one, other in lists["twins"]
-        if places[one][0] != places[other][0]
+        Fault("twins across splits", (one.name, other.name), ())
+        for one, other in pairs
+        if split_of[one] != split_of[other]
     )
     missing = missing_boxes(lists, records, class_names)
     return tuple(dict.fromkeys((*twins, *wrong_boxes(lists, records), *missing)))

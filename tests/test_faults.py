@@ -9,7 +9,7 @@ import pytest
 from detlab.audit import Finding, audit
 from detlab.corrections import number_of, read_lists
 from detlab.data import read_splits
-from detlab.defects import check_all
+from detlab.defects import check_splits
 from detlab.faults import Fault, found_faults, listed_faults, missing_boxes, wrong_boxes
 from detlab.records import make_record
 
@@ -68,9 +68,7 @@ def test_a_fault_is_found_where_kind_pictures_and_boxes_agree():
 @real
 def test_the_audit_of_bccd_finds_what_people_found():
     published = read_splits("bccd")
-    checked = {split: check_all(found) for split, found in published.items()}
-    sound = {split: records for split, (records, _) in checked.items()}
-    defects = [defect for _, defects in checked.values() for defect in defects]
+    sound, defects = check_splits(published)
     found = audit(sound, published["train"].class_names)
 
     listed = listed_faults("bccd", published)

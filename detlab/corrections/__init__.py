@@ -4,7 +4,7 @@ Follows folders.py. The lists beside this file are the project's own; pictures a
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ def corrected_splits(name: str, folder: Path) -> dict[str, Annotations]:
     lists = read_lists(name)
     published = [read_split(folder, split) for split in list_splits(folder)]
     class_names = published[0].class_names
-    records = {number_of(name, record): record for split in published for record in split.records}
+    records = records_by_number(name, published)
     wanted = {number for numbers in lists["splits"].values() for number in numbers}
     if missing := sorted(wanted - records.keys()):
         raise DataError(f"{folder}: lacks {len(missing)} pictures of {name}, as {missing[0]}")
@@ -54,6 +54,11 @@ def read_lists(name: str) -> dict[str, Any]:
 def number_of(name: str, record: Record) -> str:
     """What the lists call a picture of a public set."""
     return record.image.stem.removeprefix(PREFIX[name])
+
+
+def records_by_number(name: str, splits: Iterable[Annotations]) -> dict[str, Record]:
+    """All pictures of a public set, by what the lists call them."""
+    return {number_of(name, record): record for split in splits for record in split.records}
 
 
 def mend(

@@ -67,16 +67,14 @@ lesson.Show(figure, "Three pictures, each with labelled boxes: a few small, many
 # ## Read the labels first
 #
 # Before anything is trained: how much is there, and what cannot be used at all? A **record** is one
-# picture with its boxes; `check_all` parts the sound ones from what is broken.
+# picture with its boxes; `check_splits` parts the sound ones from what is broken.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
-from detlab.defects import check_all
+from detlab.defects import check_splits
 
 published = read_splits(data)
-checked = {name: check_all(split) for name, split in published.items()}
-splits = {name: sound for name, (sound, _) in checked.items()}
-defects = [defect for _, broken in checked.values() for defect in broken]
+splits, defects = check_splits(published)
 for name in ("train", "val", "test"):
     labels = torch.cat([record.labels for record in splits[name]])
     counts = {kind: int((labels == row).sum()) for row, kind in enumerate(names) if row}

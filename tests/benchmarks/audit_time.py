@@ -7,7 +7,7 @@ from report import Row
 
 from detlab.audit import audit
 from detlab.data import read_splits
-from detlab.defects import check_all
+from detlab.defects import check_splits
 from detlab.faults import found_faults, listed_faults
 
 GOAL = 60.0
@@ -18,13 +18,12 @@ def measure_audit(name: str) -> Row:
     """Read, decode and audit a whole set, as `detlab data check` does; once."""
     started = time.perf_counter()
     splits = read_splits(name)
-    checked = {split: check_all(found) for split, found in splits.items()}
-    sound = {split: records for split, (records, _) in checked.items()}
+    sound, defects = check_splits(splits)
     findings = audit(sound, next(iter(splits.values())).class_names).findings
     seconds = time.perf_counter() - started
     faults = listed_faults(name, splits)
     found = Counter(fault.kind for fault in found_faults(faults, findings))
-    found["no area"] = sum(len(defects) for _, defects in checked.values())
+    found["no area"] = len(defects)
     known = Counter(fault.kind for fault in faults)
     words = ", ".join(f"{kind} {found[kind]} of {count}" for kind, count in known.items())
     return Row(

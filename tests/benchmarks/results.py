@@ -27,7 +27,7 @@ from detlab.baselines import find_nothing, mean_box, random_anchors
 from detlab.checkpoint import CheckpointInfo, load_checkpoint
 from detlab.coco import Metrics, evaluate
 from detlab.data import FolderDataset, load_dataset, read_splits
-from detlab.defects import sound_records
+from detlab.defects import check_splits
 from detlab.inference import judge
 from detlab.model import ConfigName, Detector, named_config
 from detlab.records import Annotations, DataError
@@ -115,14 +115,14 @@ def measure(name: str, recipe: Recipe, options: argparse.Namespace) -> Row:
         detector, info = trained(name, recipe, training, options)
         runs.append(judge_twice(detector, info, dataset, unknown))
         print(f"{name}, seed {seed}: {runs[-1]}", flush=True)
-    blind = judge_the_blind(name, recipe, info)
+    blind = judge_the_blind(load_dataset(name, "train"), dataset, info)
     row = f"{name}, {recipe.split}: `{recipe.config}`, {seconds / 60:.0f} minutes"
     return Row(row, *compare(recipe.goal, runs, blind), {"runs": runs, "blind": blind})
 
 
 def leaked_pictures(name: str) -> set[Path]:
     """Pictures whose scene stands in another split, too, as far as an audit sees."""
-    splits = {split: sound_records(found) for split, found in read_splits(name).items()}
+    splits, _ = check_splits(read_splits(name))
     across = (found for found in twins_of(splits) if found.kind == "twins across splits")
     return {path for found in across for path in found.pictures}
 
@@ -147,7 +147,7 @@ def judge_twice(
     numbers = {"AP": whole.coco["AP"], "AP50": whole.coco["AP50"], **whole.class_ap}
     if unknown is not None:
         coco = judged(unknown).coco
-        numbers |= {"AP without twins": coco["AP"], "AP50 without twins": coco["AP50"]}
+        numbers |= dict(zip(TWINLESS, (coco["AP"], coco["AP50"]), strict=True))
     return numbers
 
 
@@ -161,8 +161,8 @@ def compare(
         key: [run[key] for run in runs] for key in ("AP", "AP50", *TWINLESS) if key in runs[0]
     }
     met = all(
-        median(values) >= goal
-        for goal, values in zip(goals, measured.values(), strict=False)
+        median(measured[key]) >= goal
+        for key, goal in zip(("AP", "AP50"), goals, strict=True)
         if goal is not None
     )
     wanted = " / ".join("–" if goal is None else f"≥ {goal:.2f}" for goal in goals)
@@ -198,10 +198,9 @@ def trained(
 
 
 def judge_the_blind(
-    name: str, recipe: Recipe, info: CheckpointInfo
+    known: Any, dataset: Any, info: CheckpointInfo
 ) -> dict[str, tuple[float, float]]:
     """AP and AP50 of three detectors that never look at a picture."""
-    known, dataset = load_dataset(name, "train"), load_dataset(name, recipe.split)
     items = [known[row] for row in range(min(LEARNED_FROM, len(known)))]
     blind: dict[str, Any] = {
         "everything is background": find_nothing,
