@@ -29,9 +29,15 @@ WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 def run(notebook: NotebookNode) -> None:
-    """Run all cells in the folder of the notebooks; the first error that is not wanted stops."""
+    """Run all cells in the folder of the notebooks; the first error that is not wanted stops.
+
+    What a cell prints is one output, however many messages the kernel needed for it.
+    """
     NotebookClient(
-        notebook, timeout=600, resources={"metadata": {"path": str(NOTEBOOKS)}}
+        notebook,
+        timeout=600,
+        coalesce_streams=True,
+        resources={"metadata": {"path": str(NOTEBOOKS)}},
     ).execute()
 
 

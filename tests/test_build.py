@@ -83,3 +83,10 @@ def test_views_of_widgets_and_timings_are_dropped():
     assert notebook.cells[0].outputs[0]["data"] == {"text/plain": "<lab>"}
     assert "execution" not in notebook.cells[0].metadata
     assert "widgets" not in notebook.metadata
+
+
+def test_what_a_cell_prints_is_one_output_however_slowly_it_prints():
+    slow = "import time\nfor word in 'abc':\n    print(word, flush=True)\n    time.sleep(0.3)"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(slow)])
+    builder.run(notebook)
+    assert [output.text for output in notebook.cells[0].outputs] == ["a\nb\nc\n"]
