@@ -69,7 +69,7 @@ def random_anchors(config: DetectorConfig, number: int = 100, seed: int = 0) -> 
     generator = torch.Generator().manual_seed(seed)
 
     def guess(size: tuple[int, int]) -> Detection:
-        height, width = seen = fitted_size(size, config.image_size)
+        height, width = seen = fitted_size(size, config.longest_side)
         centres = torch.rand(number, 2, generator=generator) * torch.tensor([width, height])
         chosen = shapes[torch.randint(len(shapes), (number,), generator=generator)]
         boxes = clip_boxes(cxcywh_to_xyxy(torch.cat([centres, chosen], dim=1)), seen)

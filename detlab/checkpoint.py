@@ -18,7 +18,7 @@ from torch import Tensor
 from detlab.files import write_atomically
 from detlab.model import Detector, DetectorConfig, build_detector
 
-FORMAT = "detlab 1"
+FORMAT = "detlab 2"
 """Written into every file; another number would mean another layout."""
 
 

@@ -101,7 +101,7 @@ def train(
     out: Annotated[Path | None, arg(metavar="DIR")] = None,
     resume: bool = False,
     skip_bad: bool = False,
-    image_size: int | None = None,
+    longest_side: int | None = None,
     settings: Settings = TrainConfig(),  # noqa: B008
 ) -> None:
     """Train a detector, judge it, and write all about it into a folder.
@@ -113,17 +113,19 @@ def train(
         out: the folder to write to; runs/DATA-CONFIG if not given.
         resume: go on with the interrupted run in that folder.
         skip_bad: leave out faulty boxes and pictures instead of stopping.
-        image_size: longest side that the network sees, in pixels; the config's if not given.
+        longest_side: of what the network sees, in pixels; the config's if not given.
         settings: how long and how fast.
     """
-    check_pixels("--image-size", image_size)
+    check_pixels("--longest-side", longest_side)
     check_pixels("--crop", settings.crop)
-    check_batch(image_size or named_config(config, num_classes=2).image_size, settings)
+    check_batch(longest_side or named_config(config, num_classes=2).longest_side, settings)
     folder = out or Path("runs") / f"{Path(data).resolve().name}-{config}"
     place = device_named(device)
     try:
         with process_group(place):
-            metrics = train_run(data, config, settings, place, folder, resume, skip_bad, image_size)
+            metrics = train_run(
+                data, config, settings, place, folder, resume, skip_bad, longest_side
+            )
     except KeyboardInterrupt as stop:
         if not (folder / SETTINGS).exists():
             raise
@@ -162,7 +164,7 @@ def evaluate(
             f"{checkpoint} knows the classes {', '.join(info.class_names[1:])};\n"
             f"{data} has {', '.join(dataset.class_names[1:])}: want the same in the same order"
         )
-    metrics = judge(detector, dataset, info.config.image_size, info.class_names)
+    metrics = judge(detector, dataset, info.config.longest_side, info.class_names)
     if as_json:
         print(json.dumps(metrics_row(metrics), indent=2))
     else:
@@ -387,13 +389,13 @@ def check_pixels(option: str, value: int | None) -> None:
         raise UsageError(f"{option} is {SMALLEST} pixels or more, got {value}")
 
 
-def check_batch(image_size: int, settings: TrainConfig) -> None:
+def check_batch(longest_side: int, settings: TrainConfig) -> None:
     """Refuse a batch whose coarsest feature map is a single cell: it has no spread to learn from.
 
     Raises:
         UsageError: one picture a step, and that one small.
     """
-    smallest = min(image_size, settings.crop or image_size) / settings.multiscale
+    smallest = min(longest_side, settings.crop or longest_side) / settings.multiscale
     if settings.batch_size == 1 and smallest < 2 * SMALLEST:
         raise UsageError(f"pictures below {2 * SMALLEST} pixels want --batch-size 2 or more")
 

@@ -59,22 +59,22 @@ class FolderDataset(Dataset[Item]):
 
     Args:
         annotations: the sound part of what a reader found, see `defects.sound_part`.
-        image_size: resize every picture, and its boxes, to a longest side of so many pixels.
+        longest_side: pixels to which every picture is brought, with its boxes; None leaves it.
         cache: keep each picture in memory after its first visit, as uint8 of the size in use
             (640x480 takes 0.9 MB), as long as the machine has memory to SPARE. Workers of a
             DataLoader each keep their own.
     """
 
     def __init__(
-        self, annotations: Annotations, image_size: int | None = None, cache: bool = False
+        self, annotations: Annotations, longest_side: int | None = None, cache: bool = False
     ) -> None:
         """Take the records; nothing is decoded yet."""
-        if image_size is not None and image_size < 1:
-            raise ValueError(f"image_size is a longest side in pixels, 1 or more: {image_size}")
+        if longest_side is not None and longest_side < 1:
+            raise ValueError(f"longest_side is in pixels, 1 or more: {longest_side}")
         self.records, self.skipped = annotations.records, annotations.defects
         self.class_names = annotations.class_names
         self.names = tuple(record.image.name for record in self.records)
-        self.image_size = image_size
+        self.longest_side = longest_side
         self._kept: dict[int, Tensor] | None = {} if cache else None
         for record in self.records:
             check_target({"boxes": record.boxes, "labels": record.labels}, str(record.image))
@@ -94,7 +94,7 @@ class FolderDataset(Dataset[Item]):
     def _picture(self, index: int) -> UInt8[Tensor, "3 H W"]:
         if self._kept is not None and index in self._kept:
             return self._kept[index]
-        image = read_picture(self.records[index].image, self.image_size)
+        image = read_picture(self.records[index].image, self.longest_side)
         if self._kept is not None and memory_to_spare():
             self._kept[index] = image
         return image
@@ -121,7 +121,7 @@ def collate(
 def load_dataset(
     name_or_path: str | Path,
     split: str = "train",
-    image_size: int | None = None,
+    longest_side: int | None = None,
     skip_bad: bool = False,
     cache: bool = False,
     length: int = 2000,
@@ -139,7 +139,7 @@ def load_dataset(
     Args:
         name_or_path: see above.
         split: "train", "val" or "test".
-        image_size: longest side of every picture, in pixels; None keeps their sizes.
+        longest_side: of every picture, in pixels; None keeps their sizes.
         skip_bad: leave faults out; decodes every picture once, to find those cut short.
         cache: keep pictures in memory after their first visit (the drawn reef always does).
         length: pictures of the drawn reef.
@@ -151,11 +151,11 @@ def load_dataset(
         raise ValueError(f"split is one of {', '.join(SPLITS)}: {split!r}")
     name = str(name_or_path)
     if name == "reef" and split == "train":
-        side = image_size or 128
+        side = longest_side or 128
         return Reef(TRAIN_SEED, length, ReefConfig(image_size=(side, side)))
     annotations = read_named(name, split)
     sound = sound_part(annotations, skip_bad or name in download.SETS, decode=skip_bad)
-    return FolderDataset(sound, image_size, cache)
+    return FolderDataset(sound, longest_side, cache)
 
 
 def find_data(name_or_path: str | Path) -> Path:

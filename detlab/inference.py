@@ -84,9 +84,9 @@ def detect_files(
     for image_id, (path, output) in enumerate(zip(paths, outputs, strict=True), start=1):
         image = read_picture(path)
         if tile is None:
-            [found] = detect(detector, [image], info.config.image_size, **options)
+            [found] = detect(detector, [image], info.config.longest_side, **options)
         else:
-            found = detect_in_tiles(detector, image, info.config.image_size, tile, **options)
+            found = detect_in_tiles(detector, image, info.config.longest_side, tile, **options)
         results += [{**row, "file_name": path.name} for row in coco_results([found], [image_id])]
         save_figure(draw_alone(Picture(image, detection=found), info.class_names), output)
         yield path, found

@@ -54,8 +54,8 @@ class DetectorConfig:
     """Height / width."""
     activation: Activation = "softmax"
     """softmax: one choice, background among them; sigmoid: a yes or no per class."""
-    image_size: int = 128
-    """Longest side, in pixels, to which pictures are brought before the network sees them."""
+    longest_side: int = 128
+    """Pixels; to this length pictures are brought before the network sees them."""
 
     def __post_init__(self) -> None:
         """Refuse settings that build no detector."""
@@ -65,7 +65,7 @@ class DetectorConfig:
             raise ValueError(f"want activation sigmoid or softmax, got {self.activation!r}")
         if len(self.anchor_sizes) not in (3, 5) or len(set(map(len, self.anchor_sizes))) != 1:
             raise ValueError(f"want as many sizes on each of 3 or 5 levels: {self.anchor_sizes}")
-        lengths = (self.image_size, *self.aspect_ratios, *sum(self.anchor_sizes, ()))
+        lengths = (self.longest_side, *self.aspect_ratios, *sum(self.anchor_sizes, ()))
         if not self.aspect_ratios or not self.anchor_sizes[0] or min(lengths) <= 0:
             raise ValueError(f"sizes and aspect ratios are above 0, got {lengths}")
 
@@ -74,19 +74,19 @@ ConfigName = Literal["course", "mobilenet", "resnet18", "resnet50"]
 
 
 def named_config(
-    name: ConfigName, num_classes: int, image_size: int | None = None
+    name: ConfigName, num_classes: int, longest_side: int | None = None
 ) -> DetectorConfig:
     """One of the four detectors that the course speaks of.
 
     Args:
         name: which one.
         num_classes: "background" included.
-        image_size: another longest side, in pixels, than its own; its anchors grow along.
+        longest_side: in pixels, if not its own; its anchors grow along.
 
     Raises:
         ValueError: no such name.
 
-    >>> named_config("mobilenet", num_classes=4).image_size
+    >>> named_config("mobilenet", num_classes=4).longest_side
     320
     """
     course = DetectorConfig(num_classes)
@@ -96,7 +96,7 @@ def named_config(
         channels=128,
         head_depth=2,
         anchor_sizes=((24.0, 36.0), (54.0, 80.0), (120.0, 180.0)),
-        image_size=320,
+        longest_side=320,
     )
     thirds = (1.0, 2 ** (1 / 3), 2 ** (2 / 3))
     configs = {
@@ -109,24 +109,24 @@ def named_config(
             channels=256,
             head_depth=4,
             anchor_sizes=tuple(tuple(32 * 2**level * t for t in thirds) for level in range(5)),
-            image_size=640,
+            longest_side=640,
         ),
     }
     if name not in configs:
         raise ValueError(f"no config {name!r}; want one of {sorted(configs)}")
     config = configs[name]
-    return config if image_size is None else scaled(config, image_size)
+    return config if longest_side is None else scaled(config, longest_side)
 
 
-def scaled(config: DetectorConfig, image_size: int) -> DetectorConfig:
+def scaled(config: DetectorConfig, longest_side: int) -> DetectorConfig:
     """The same detector for pictures of another longest side (pixels): its anchors grow along.
 
-    >>> scaled(DetectorConfig(num_classes=2), image_size=256).anchor_sizes[0]
+    >>> scaled(DetectorConfig(num_classes=2), longest_side=256).anchor_sizes[0]
     (32.0, 48.0)
     """
-    factor = image_size / config.image_size
+    factor = longest_side / config.longest_side
     sizes = tuple(tuple(size * factor for size in level) for level in config.anchor_sizes)
-    return replace(config, image_size=image_size, anchor_sizes=sizes)
+    return replace(config, longest_side=longest_side, anchor_sizes=sizes)
 
 
 class Branch(nn.Module):

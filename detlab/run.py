@@ -72,12 +72,12 @@ def train_run(
     folder: Path,
     resume: bool = False,
     skip_bad: bool = False,
-    image_size: int | None = None,
+    longest_side: int | None = None,
 ) -> Metrics | None:
     """Train, evaluate, and write the run's folder; one process writes, the others only train.
 
     Photographs get anchors fitted to their own boxes; the configs' ladders are made for the reef.
-    `image_size` is the longest side that the network sees, in pixels; None takes the config's.
+    `longest_side`, in pixels, is that of what the network sees; None takes the config's.
 
     Returns:
         The metrics on the val split (None on a process that does not write).
@@ -90,18 +90,18 @@ def train_run(
     """
     check_folder_is_ready(folder, resume)
     transforms = augmentation(data, training)
-    image_size = image_size or named_config(config_name, num_classes=2).image_size
+    longest_side = longest_side or named_config(config_name, num_classes=2).longest_side
     with one_after_the_other():
-        train_set = load_split(data, "train", skip_bad, image_size=image_size, cache=True)
+        train_set = load_split(data, "train", skip_bad, longest_side=longest_side, cache=True)
         val_set = load_split(data, "val", skip_bad)
         class_names = shared_classes(data, {"train": train_set, "val": val_set})
         if len(class_names) < 2:
             raise DataError(f"{data}: its annotations name no class; want one or more")
         if data != "reef" and data not in SETS:
             look_at_all(train_set, val_set)
-        config = named_config(config_name, len(class_names), image_size)
+        config = named_config(config_name, len(class_names), longest_side)
         if isinstance(train_set, FolderDataset):
-            config = fit_anchors(config, box_shapes(train_set.records, image_size))
+            config = fit_anchors(config, box_shapes(train_set.records, longest_side))
         settings = RunSettings(
             data, config, training, class_names, len(train_set), skip_bad, num_processes()
         )
@@ -194,7 +194,7 @@ def evaluations_due(progress: float) -> int:
 def evaluate_average(run: Run, val_set: Any, settings: RunSettings) -> Metrics:
     """Judge the averaged weights, which are the ones that the detector ends with."""
     average = cast(Detector, run.average.module)
-    return judge(average, val_set, settings.detector.image_size, settings.class_names)
+    return judge(average, val_set, settings.detector.longest_side, settings.class_names)
 
 
 def finish(run: Run, val_set: Any, settings: RunSettings, folder: Path) -> Metrics:
@@ -261,7 +261,7 @@ def draw_examples(detector: Detector, dataset: Any, settings: RunSettings) -> An
     """What a detector finds on the first pictures of a data set, beside what is there."""
     items = [dataset[row] for row in range(min(EXAMPLES, len(dataset)))]
     images = [image for image, _ in items]
-    found = detect(detector, images, settings.detector.image_size, score_threshold=DRAWN_SCORE)
+    found = detect(detector, images, settings.detector.longest_side, score_threshold=DRAWN_SCORE)
     pictures = [
         Picture(image, target, detection)
         for (image, target), detection in zip(items, found, strict=True)

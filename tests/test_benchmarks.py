@@ -170,7 +170,7 @@ def test_a_peers_background_is_no_detection():
 def test_results_are_trained_once_and_judged_again(tmp_path, capsys):
     pets = str(coco_folder(tmp_path / "pets"))
     training = results.TrainConfig(seconds=0.1, batch_size=2)
-    recipe = results.Recipe("course", training, goal=(0.0, None), split="val", image_size=64)
+    recipe = results.Recipe("course", training, goal=(0.0, None), split="val", longest_side=64)
     options = results.parse_arguments(
         ["--seeds", "0", "1", "--device", "cpu", "--out", str(tmp_path / "runs")]
     )
@@ -187,12 +187,12 @@ def test_results_are_trained_once_and_judged_again(tmp_path, capsys):
 def test_results_of_another_recipe_are_not_passed_off_as_this_one(tmp_path):
     pets = str(coco_folder(tmp_path / "pets"))
     training = results.TrainConfig(seconds=0.1, batch_size=2)
-    recipe = results.Recipe("course", training, goal=(0.0, None), split="val", image_size=64)
+    recipe = results.Recipe("course", training, goal=(0.0, None), split="val", longest_side=64)
     words = ["--seeds", "0", "--device", "cpu", "--out", str(tmp_path / "runs")]
     results.measure(pets, recipe, results.parse_arguments(words))
     others = {
         r"body_rate was 1\.0 and is 0\.5": {"training": replace(training, body_rate=0.5)},
-        r"image_size was 64 and is 96": {"image_size": 96},
+        r"longest_side was 64 and is 96": {"longest_side": 96},
         r"backbone was tiny and is mobilenet_v2": {"config": "mobilenet"},
     }
     for change, other in others.items():
@@ -250,7 +250,7 @@ def test_results_are_held_against_the_median():
 
 def without_weights(name, num_classes):
     """A named config as it is without ImageNet's weights, and small."""
-    return replace(named_config(name, num_classes), pretrained=False, image_size=64)
+    return replace(named_config(name, num_classes), pretrained=False, longest_side=64)
 
 
 @pytest.mark.parametrize("name", list(photo_peers.ONE))

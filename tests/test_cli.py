@@ -139,10 +139,10 @@ def test_the_network_sees_the_size_asked_for_and_tiles_where_asked(
     detlab, tmp_path, checkpoint, monkeypatch
 ):
     folder = coco_folder(tmp_path / "pets")
-    status, _, err = detlab("train", "--data", folder, "--image-size", "64", *TINY)
+    status, _, err = detlab("train", "--data", folder, "--longest-side", "64", *TINY)
     assert status == 0, err
     _, info = load_checkpoint(Path("runs/pets-course/checkpoint.safetensors"))
-    assert info.config.image_size == 64
+    assert info.config.longest_side == 64
 
     def detect(detector, images, *arguments, **options):
         sizes.extend(tuple(image.shape) for image in images)
@@ -525,8 +525,8 @@ def test_other_classes_than_the_checkpoint_knows_are_refused(detlab, tmp_path, c
         (["evaluate", "x", "nowhere"], "x: no such file"),
         (["detect", "x", "y", "--score-threshold", "2"], "--score-threshold goes from 0 to 1"),
         (["detect", "x", "y", "--tile", "0"], "--tile is 32 pixels or more, got 0"),
-        (["train", "--image-size", "0"], "--image-size is 32 pixels or more, got 0"),
-        (["train", "--image-size", "32", "--batch-size", "1"], "want --batch-size 2 or more"),
+        (["train", "--longest-side", "0"], "--longest-side is 32 pixels or more, got 0"),
+        (["train", "--longest-side", "32", "--batch-size", "1"], "want --batch-size 2 or more"),
         (["train", "--multiscale", "4", "--batch-size", "1"], "want --batch-size 2 or more"),
         (
             ["train", "--crop", "96", "--multiscale", "2", "--batch-size", "1"],

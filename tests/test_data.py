@@ -47,7 +47,7 @@ def test_an_item_is_a_picture_and_its_target(tmp_path, make):
 
 
 def test_boxes_are_resized_with_their_picture(tmp_path):
-    dataset = FolderDataset(read_split(coco_folder(tmp_path), "train"), image_size=30)
+    dataset = FolderDataset(read_split(coco_folder(tmp_path), "train"), longest_side=30)
     image, target = dataset[0]
     assert image.shape == (3, 20, 30)
     assert target["boxes"].tolist() == [[3, 2, 15, 10], [0, 0, 30, 20]]
@@ -56,7 +56,7 @@ def test_boxes_are_resized_with_their_picture(tmp_path):
 def test_boxes_follow_the_rounding_of_odd_sizes(tmp_path):
     content = coco_content({"a": [("cat", 0.0, 0.0, 60.0, 40.0)]})
     folder = coco_folder(tmp_path, content=content)
-    image, target = FolderDataset(read_split(folder, "train"), image_size=29)[0]
+    image, target = FolderDataset(read_split(folder, "train"), longest_side=29)[0]
     assert image.shape == (3, 19, 29)
     torch.testing.assert_close(target["boxes"], torch.tensor([[0.0, 0, 29, 19]]))
 
@@ -133,12 +133,12 @@ def test_a_split_is_one_of_three(tmp_path, argument):
 
 
 def test_a_size_without_pixels_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="longest side in pixels, 1 or more: 0"):
-        FolderDataset(read_split(coco_folder(tmp_path), "train"), image_size=0)
+    with pytest.raises(ValueError, match="longest_side is in pixels, 1 or more: 0"):
+        FolderDataset(read_split(coco_folder(tmp_path), "train"), longest_side=0)
 
 
 def test_the_reef_is_drawn_for_training():
-    reef = load_dataset("reef", length=3, image_size=64)
+    reef = load_dataset("reef", length=3, longest_side=64)
     assert len(reef) == 3
     assert reef[0][0].shape == (3, 64, 64)
 
@@ -255,7 +255,7 @@ def test_coco_is_read_through_torchvision(tmp_path, monkeypatch, capsys):
     ],
 )
 def test_real_sets_have_the_known_numbers(name, split, pictures, boxes, bad):
-    dataset = load_dataset(name, split, image_size=160)
+    dataset = load_dataset(name, split, longest_side=160)
     assert len(dataset) == pictures
     assert sum(len(record.boxes) for record in dataset.records) == boxes - len(bad)
     assert [defect.record for defect in dataset.skipped] == bad

@@ -136,8 +136,8 @@ def test_named_configs_count_classes_and_have_anchors_for_their_pictures(name):
     config = named_config(name, num_classes=5)
     assert config.num_classes == 5
     smallest, largest = min(config.anchor_sizes[0]), max(config.anchor_sizes[-1])
-    assert smallest < config.image_size / 5
-    assert largest > config.image_size / 2
+    assert smallest < config.longest_side / 5
+    assert largest > config.longest_side / 2
 
 
 @pytest.mark.usefixtures("no_shape_checks")
@@ -158,7 +158,7 @@ def test_an_unknown_config_is_refused_with_the_known_ones():
         ({"anchor_sizes": ((8.0,), (16.0,), (0.0,))}, "above 0"),
         ({"aspect_ratios": ()}, "above 0"),
         ({"aspect_ratios": (1.0, -2.0)}, "above 0"),
-        ({"image_size": 0}, "above 0"),
+        ({"longest_side": 0}, "above 0"),
     ],
 )
 def test_settings_that_build_no_detector_are_refused(settings, message):
@@ -285,9 +285,9 @@ def test_a_detector_is_what_detect_takes():
 def test_the_anchors_of_a_config_grow_with_its_pictures():
     for name in ("course", "resnet50"):
         own = named_config(name, 5)
-        assert named_config(name, 5, own.image_size) == own
-        twice = named_config(name, 5, 2 * own.image_size)
-        assert twice.image_size == 2 * own.image_size
+        assert named_config(name, 5, own.longest_side) == own
+        twice = named_config(name, 5, 2 * own.longest_side)
+        assert twice.longest_side == 2 * own.longest_side
         assert_close(torch.tensor(twice.anchor_sizes), 2 * torch.tensor(own.anchor_sizes))
 
 

@@ -16,7 +16,7 @@ from detlab.progress import remember
 from detlab.reef import CLASS_NAMES, Reef, ReefConfig
 from detlab.train import TrainConfig, configured_loss, fit
 
-CONFIG = DetectorConfig(len(CLASS_NAMES), channels=32, image_size=64)
+CONFIG = DetectorConfig(len(CLASS_NAMES), channels=32, longest_side=64)
 STEPS = TrainConfig(
     epochs=60.0, batch_size=2, learning_rate=5e-3, average_decay=0.9, precision="float32", workers=0
 )

@@ -340,7 +340,7 @@ def test_photographs_can_be_cropped_and_turned_upside_down(monkeypatch):
 
 
 def test_the_reef_draws_the_pictures_of_a_training():
-    reef = load_split("reef", "train", skip_bad=False, image_size=128)
+    reef = load_split("reef", "train", skip_bad=False, longest_side=128)
     assert isinstance(reef, Reef)
     assert (reef.seed, len(reef)) == (TRAIN_SEED, run.REEF_PICTURES)
 

@@ -48,7 +48,7 @@ SMALL = DetectorConfig(
     channels=8,
     anchor_sizes=((16.0,), (32.0,), (48.0,)),
     activation="sigmoid",
-    image_size=64,
+    longest_side=64,
 )
 SHORT = TrainConfig(epochs=3.0, batch_size=4, precision="float32", workers=0)
 

@@ -59,7 +59,7 @@ Commit(
 # there, the **ground truth**.
 
 # %% tags=["thumbnail"]
-[found] = detect(detector, [scene.image], info.config.image_size, score_threshold=0.4)
+[found] = detect(detector, [scene.image], info.config.longest_side, score_threshold=0.4)
 lesson.Show(
     draw_alone(Picture(scene.image, scene.target, found), info.class_names),
     "the same reef; a dashed box with a name and a score lies on each of the animals",
@@ -86,7 +86,7 @@ print(f"{len(found['boxes'])} boxes for {len(scene.labels)} animals")
 # %%
 val = load_dataset("reef", "val")
 images, targets = zip(*(val[row] for row in range(24, 30)), strict=True)
-guesses = detect(detector, images, info.config.image_size, score_threshold=0.05)
+guesses = detect(detector, images, info.config.longest_side, score_threshold=0.05)
 animals = sum(len(target["boxes"]) for target in targets)
 threshold_lab = ThresholdLab(
     images,

@@ -428,7 +428,7 @@ from detlab.postprocess import detect
 
 detector, info = lesson.shipped_detector()
 unseen = [reef.draw_scene(seed + 50, index, objects=(1, 4), empty_share=0.0) for index in range(40)]
-found = detect(detector, [scene.image for scene in unseen], info.config.image_size)
+found = detect(detector, [scene.image for scene in unseen], info.config.longest_side)
 no_area = torch.zeros(1, 4)
 boxed = [torch.cat([detection["boxes"], no_area]) for detection in found]
 fits = [iou(s.boxes, boxes).amax(dim=1) for s, boxes in zip(unseen, boxed, strict=True)]

@@ -78,7 +78,7 @@ print(list(batch.shape), batch.dtype)
 # out about a cell, in 64 numbers. `normalise` first turns bytes into small numbers around 0.
 
 # %%
-config = replace(named_config("course", len(reef.CLASS_NAMES)), image_size=96)
+config = replace(named_config("course", len(reef.CLASS_NAMES)), longest_side=96)
 torch.manual_seed(seed)
 detector = lesson.collect().detector(config)
 maps = detector.backbone(detector.normalise(batch))
@@ -493,7 +493,7 @@ notes = info.notes
 print(f"{notes['steps']} steps in {notes['seconds']:.0f} s")
 print(f"AP on 300 pictures, as written beside it: {notes['metrics']['AP']:.2f}")
 some = Subset(load_dataset("reef", "val"), range(60))
-measured = judge(trained, some, info.config.image_size, info.class_names).coco["AP"]
+measured = judge(trained, some, info.config.longest_side, info.class_names).coco["AP"]
 print(f"AP on the first 60 of them, measured now: {measured:.2f}")
 assert measured > 0.6
 

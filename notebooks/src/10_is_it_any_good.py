@@ -35,7 +35,7 @@ detector, info = lesson.shipped_detector()
 scene = reef.draw_scene(10, index=25, image_size=(320, 480), objects=(4, 6), empty_share=0.0)
 figure = Figure(figsize=(10, 2.8), layout="constrained")
 for ax, score in zip(figure.subplots(1, 3), (0.05, 0.5, 0.98), strict=True):
-    [boxed] = detect(detector, [scene.image], info.config.image_size, score_threshold=score)
+    [boxed] = detect(detector, [scene.image], info.config.longest_side, score_threshold=score)
     draw_image(ax, scene.image)
     draw_boxes(ax, scene.boxes, "truth")
     draw_boxes(ax, boxed["boxes"], "prediction", box_captions(boxed, info.class_names), 0.7)
@@ -60,7 +60,7 @@ images, truth = zip(*(val[row] for row in range(len(val))), strict=True)
 found = []
 for first in range(0, len(val), 20):
     batch = images[first : first + 20]
-    found += detect(detector, batch, info.config.image_size, score_threshold=0.01)
+    found += detect(detector, batch, info.config.longest_side, score_threshold=0.01)
 num_animals = sum(len(target["labels"]) for target in truth)
 print(f"{len(found)} pictures with {num_animals} animals")
 print(f"about {sum(len(f['boxes']) for f in found) / 1000:.0f} thousand boxes")

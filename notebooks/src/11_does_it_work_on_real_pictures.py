@@ -206,7 +206,7 @@ lesson.Show(figure, "Three pairs of pictures; each pair shows one scene, a littl
 from detlab.fitting import box_shapes, fit_anchors
 
 shapes = box_shapes(splits["train"], 128)
-ladder = replace(named_config("course", len(names)), image_size=128)
+ladder = replace(named_config("course", len(names)), longest_side=128)
 config = fit_anchors(ladder, shapes)
 record_of = {record.image: record for split in splits.values() for record in split}
 tests, twins = [], []
@@ -672,8 +672,8 @@ assert wrong_of["whole and tiles"] > wrong_of["whole, at 128"]
 
 # %% [markdown]
 # For sizes that are there in *training*, the better way is to train at that size: `detlab train
-# --data FOLDER --image-size 512 --crop 288` learns from squares cut out of large pictures, so that
-# a step costs no more; and at work `detlab detect --tile 256`.
+# --data FOLDER --longest-side 512 --crop 288` learns from squares cut out of large pictures, so
+# that a step costs no more; and at work `detlab detect --tile 256`.
 
 # %% [markdown]
 # ## An honest report

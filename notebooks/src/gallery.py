@@ -24,7 +24,7 @@ from detlab.postprocess import detect
 names = reef.CLASS_NAMES
 scene = reef.draw_scene(reef.VAL_SEED, index=3, image_size=(384, 512))
 detector, info = shipped_detector()
-side = info.config.image_size
+side = info.config.longest_side
 
 # %% [markdown]
 # ## 1 · IoU: how well do two boxes agree?

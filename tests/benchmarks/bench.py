@@ -188,7 +188,7 @@ def train_ours(dataset: Any, val: Any, config: TrainConfig) -> dict[str, float]:
     detector = build_detector(named_config("course", len(val.class_names)))
     for numbers in fit(detector, dataset, config):
         step = numbers
-    coco = judge(detector, val, named_config("course", 2).image_size, val.class_names).coco
+    coco = judge(detector, val, named_config("course", 2).longest_side, val.class_names).coco
     return summary(coco, int(step["step"]), step["seconds"])
 
 

@@ -136,8 +136,8 @@ def draw(results: Sequence[dict[str, Any]], data: str) -> Figure:
 
 def load(options: argparse.Namespace) -> tuple[Augmented, Any, TrainConfig]:
     """What all of them learn from, are judged by, and how."""
-    size = named_config(CONFIG, 2).image_size
-    train_set = load_dataset(options.data, "train", image_size=size, cache=True)
+    size = named_config(CONFIG, 2).longest_side
+    train_set = load_dataset(options.data, "train", longest_side=size, cache=True)
     for index in range(len(train_set)):
         train_set[index]  # decoded once, so that nobody waits for files
     training = replace(CELLS, crop=None, seconds=options.seconds[0], seed=options.seed)
@@ -153,12 +153,12 @@ def ours(options: argparse.Namespace) -> dict[str, Any]:
     """The config as `detlab train` makes it."""
     train_set, dataset, training = load(options)
     config = named_config(CONFIG, len(dataset.class_names))
-    config = fit_anchors(config, box_shapes(train_set.dataset.records, config.image_size))
+    config = fit_anchors(config, box_shapes(train_set.dataset.records, config.longest_side))
     detector = build_detector(config)
     for numbers in fit(detector, train_set, training):
         last = numbers
-    coco = judge(detector, dataset, config.image_size, dataset.class_names).coco
-    find = partial(detect, detector, longest_side=config.image_size)
+    coco = judge(detector, dataset, config.longest_side, dataset.class_names).coco
+    find = partial(detect, detector, longest_side=config.longest_side)
     return summary(coco, int(last["step"]), last["seconds"], speed(find, dataset))
 
 
@@ -212,7 +212,7 @@ def build_retinanet(num_classes: int) -> tuple[nn.Module, str]:
     config = named_config(CONFIG, num_classes)
     backbone = build_detector(config).backbone
     sizes = tuple((24 * 2**level, 30 * 2**level, 38 * 2**level) for level in range(3))
-    size = config.image_size
+    size = config.longest_side
     model = RetinaNet(
         SamePyramid(backbone, config.channels),
         num_classes,

@@ -64,14 +64,14 @@ class Recipe:
     goal: tuple[float | None, float | None]
     """AP, AP50."""
     split: str = "test"
-    image_size: int | None = None
+    longest_side: int | None = None
 
 
 RECIPES = {
     "reef": Recipe("course", TrainConfig(seconds=300.0), (0.70, 0.92), split="val"),
-    "bccd": Recipe("mobilenet", CELLS, (0.58, 0.88), image_size=416),
-    "bccd-clean": Recipe("mobilenet", CELLS, (0.60, 0.90), image_size=416),
-    "aquarium": Recipe("mobilenet", ANIMALS, (None, 0.65), image_size=512),
+    "bccd": Recipe("mobilenet", CELLS, (0.58, 0.88), longest_side=416),
+    "bccd-clean": Recipe("mobilenet", CELLS, (0.60, 0.90), longest_side=416),
+    "aquarium": Recipe("mobilenet", ANIMALS, (None, 0.65), longest_side=512),
 }
 
 
@@ -141,7 +141,7 @@ def judge_twice(
     """AP, AP50 and each class's AP; and the first two on scenes that no other split shows."""
 
     def judged(pictures: FolderDataset) -> Metrics:
-        return judge(detector, pictures, info.config.image_size, info.class_names)
+        return judge(detector, pictures, info.config.longest_side, info.class_names)
 
     whole = judged(dataset)
     numbers = {"AP": whole.coco["AP"], "AP50": whole.coco["AP50"], **whole.class_ap}
@@ -184,13 +184,13 @@ def trained(
     if not (folder / CHECKPOINT).exists():
         resume = (folder / SETTINGS).exists()
         train_run(
-            name, recipe.config, training, device, folder, resume, image_size=recipe.image_size
+            name, recipe.config, training, device, folder, resume, longest_side=recipe.longest_side
         )
     detector, info = load_checkpoint(folder / CHECKPOINT, device)
     before = asdict(TrainConfig()) | info.notes["settings"]["training"] | info.notes["machine"]
-    wanted = named_config(recipe.config, num_classes=2, image_size=recipe.image_size)
+    wanted = named_config(recipe.config, num_classes=2, longest_side=recipe.longest_side)
     after = asdict(training) | {"device": device.type}
-    for part in ("backbone", "image_size"):
+    for part in ("backbone", "longest_side"):
         before[part], after[part] = getattr(info.config, part), getattr(wanted, part)
     if changes := differences({key: before[key] for key in after}, after):
         raise SystemExit(f"{folder}: trained by another recipe, {changes}; remove it to train anew")
