@@ -12,7 +12,8 @@ From image to loss and to boxes
     losses       class loss + lambda * box loss
     backbone     image to feature maps
     model        backbone + head + anchors = Detector
-    postprocess  predictions to detections: decode, threshold, NMS
+    suppression  one box per object: NMS, per class, Soft-NMS
+    postprocess  predictions to detections: decode, threshold, suppress
     tiling       small objects in large pictures: tile after tile
     evaluate     hits, precision, recall, average precision
     coco         COCO's twelve numbers, for all classes and thresholds at once

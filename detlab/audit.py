@@ -19,8 +19,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from detlab.boxes import box_area, box_iou
-from detlab.postprocess import nms_per_class
 from detlab.records import Record
+from detlab.suppression import nms_per_class
 from detlab.twins import find_twins
 
 DOUBLE = 0.9

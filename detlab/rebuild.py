@@ -16,12 +16,23 @@ import torch.nn.functional as F
 import torchvision
 from torch import Tensor, nn
 
-from detlab import anchors, boxes, classify, exercises, losses, matching, model, postprocess, types
+from detlab import (
+    anchors,
+    boxes,
+    classify,
+    exercises,
+    losses,
+    matching,
+    model,
+    postprocess,
+    suppression,
+    types,
+)
 from detlab.exercises.call import call, first_line
 from detlab.exercises.exercise import Exercise
 
 Function = Callable[..., Any]
-LIBRARY = (types, boxes, anchors, matching, classify, losses, model, postprocess)
+LIBRARY = (types, boxes, anchors, matching, classify, losses, model, suppression, postprocess)
 """Modules whose names a rebuilt function may use."""
 
 

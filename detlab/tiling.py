@@ -14,7 +14,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from detlab.images import image_size
-from detlab.postprocess import detect, suppress
+from detlab.postprocess import detect
+from detlab.suppression import suppress
 from detlab.types import Detection, Predictions
 
 OVERLAP = 0.25

@@ -16,6 +16,7 @@ from detlab.boxes import (
     normalise_boxes,
     paired_giou,
     paired_iou,
+    scale_boxes,
     union_area,
     xywh_to_xyxy,
     xyxy_to_cxcywh,
@@ -209,3 +210,15 @@ def test_arguments_are_left_as_they_were():
     clip_boxes(boxes, (9, 9)), box_iou(boxes, boxes), paired_giou(boxes, boxes)
     normalise_boxes(boxes, (9, 9)), xyxy_to_xywh(boxes), xywh_to_xyxy(boxes)
     assert_close(boxes, before)
+
+
+@given(box_lists, *[st.tuples(st.integers(1, 99), st.integers(1, 99))] * 2)
+def test_scaling_there_and_back_gives_the_boxes_back(boxes, size, wanted):
+    boxes = boxes.double()
+    assert_close(scale_boxes(scale_boxes(boxes, size, wanted), wanted, size), boxes)
+
+
+def test_boxes_scale_with_the_sides_of_their_picture():
+    whole = torch.tensor([[0.0, 0.0, 20.0, 10.0]])  # width 20, height 10
+    assert_close(scale_boxes(whole, (10, 20), (70, 40)), torch.tensor([[0.0, 0.0, 40.0, 70.0]]))
+    assert scale_boxes(NO_BOXES, (10, 20), (70, 40)).shape == (0, 4)

@@ -4,7 +4,7 @@ import torch
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from detlab import postprocess
+from detlab import suppression
 from detlab.boxes import box_area, box_iou, intersection_area
 from detlab.draw import draw_boxes
 from detlab.exercises.compare import show
@@ -93,25 +93,25 @@ def nms_strict(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
 
 def nms_sorted_by_row(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
     """The right boxes in the order in which they came."""
-    return postprocess.nms(boxes, scores, iou_threshold).sort().values
+    return suppression.nms(boxes, scores, iou_threshold).sort().values
 
 
 def nms_mask(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
     """A yes or no per box."""
     mask = torch.zeros(len(boxes), dtype=torch.bool)
-    mask[postprocess.nms(boxes, scores, iou_threshold)] = True
+    mask[suppression.nms(boxes, scores, iou_threshold)] = True
     return mask
 
 
 def nms_boxes(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
     """The boxes themselves."""
-    return boxes[postprocess.nms(boxes, scores, iou_threshold)]
+    return boxes[suppression.nms(boxes, scores, iou_threshold)]
 
 
 def nms_places(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
     """Places in the sorted list instead of rows."""
     order = scores.argsort(descending=True, stable=True)
-    return postprocess.nms(boxes[order], scores[order], iou_threshold)
+    return suppression.nms(boxes[order], scores[order], iou_threshold)
 
 
 def nms_against_the_best(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
@@ -138,19 +138,19 @@ def nms_of_the_smaller(boxes: Tensor, scores: Tensor, iou_threshold: float) -> T
 def nms_without_empty(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
     """The best of no boxes."""
     scores.max()
-    return postprocess.nms(boxes, scores, iou_threshold)
+    return suppression.nms(boxes, scores, iou_threshold)
 
 
 def nms_of_an_empty_list(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
     """torch.tensor([]) holds floats."""
-    return torch.tensor(postprocess.nms(boxes, scores, iou_threshold).tolist())
+    return torch.tensor(suppression.nms(boxes, scores, iou_threshold).tolist())
 
 
 CHAIN = table((0, 0, 16, 6), (12, 1, 28, 7), (6, 0, 22, 6))
 """The one in the middle overlaps both others, which hardly touch each other."""
 
 nms = Exercise(
-    reference=postprocess.nms,
+    reference=suppression.nms,
     cases={
         "three on one animal, one apart": (
             table((0, 0, 20, 10), (40, 5, 52, 25), (1, 0, 21, 11), (2, 1, 21, 10)),
@@ -261,7 +261,7 @@ def nms_of_each(
     counted, kept = [NOTHING], [NOTHING]
     for label in classes:
         rows = (labels == label).nonzero()[:, 0]
-        counted.append(postprocess.nms(boxes[rows], scores[rows], iou_threshold))
+        counted.append(suppression.nms(boxes[rows], scores[rows], iou_threshold))
         kept.append(rows[counted[-1]])
     return torch.cat(counted), torch.cat(kept)
 
@@ -270,7 +270,7 @@ def nms_across_classes(
     boxes: Tensor, labels: Tensor, scores: Tensor, iou_threshold: float
 ) -> Tensor:
     """Labels not looked at."""
-    return postprocess.nms(boxes, scores, iou_threshold)
+    return suppression.nms(boxes, scores, iou_threshold)
 
 
 def nms_class_after_class(
@@ -334,7 +334,7 @@ def nms_moved_by_a_pixel(
     boxes: Tensor, labels: Tensor, scores: Tensor, iou_threshold: float
 ) -> Tensor:
     """Classes moved apart, but not out of each other's reach."""
-    return postprocess.nms(boxes + labels[:, None], scores, iou_threshold)
+    return suppression.nms(boxes + labels[:, None], scores, iou_threshold)
 
 
 def nms_moved_by_the_largest(
@@ -344,7 +344,7 @@ def nms_moved_by_the_largest(
     if len(boxes) == 0:
         return labels
     apart = boxes + (labels * (boxes.max() + 1))[:, None]
-    return postprocess.nms(apart, scores, iou_threshold)
+    return suppression.nms(apart, scores, iou_threshold)
 
 
 def nms_of_no_classes(
@@ -352,7 +352,7 @@ def nms_of_no_classes(
 ) -> Tensor:
     """The largest of no labels."""
     labels.max()
-    return postprocess.nms_per_class(boxes, labels, scores, iou_threshold)
+    return suppression.nms_per_class(boxes, labels, scores, iou_threshold)
 
 
 def nms_with_nothing_to_join(
@@ -360,18 +360,18 @@ def nms_with_nothing_to_join(
 ) -> Tensor:
     """A list of no tensors cannot be put together."""
     torch.cat(list(boxes))
-    return postprocess.nms_per_class(boxes, labels, scores, iou_threshold)
+    return suppression.nms_per_class(boxes, labels, scores, iou_threshold)
 
 
 def nms_per_class_of_an_empty_list(
     boxes: Tensor, labels: Tensor, scores: Tensor, iou_threshold: float
 ) -> Tensor:
     """torch.tensor([]) holds floats."""
-    return torch.tensor(postprocess.nms_per_class(boxes, labels, scores, iou_threshold).tolist())
+    return torch.tensor(suppression.nms_per_class(boxes, labels, scores, iou_threshold).tolist())
 
 
 nms_per_class = Exercise(
-    reference=postprocess.nms_per_class,
+    reference=suppression.nms_per_class,
     cases={
         "a fish before a turtle": (
             table((0, 0, 20, 10), (1, 0, 21, 10), (0, 1, 20, 11), (40, 0, 52, 20)),
@@ -538,17 +538,17 @@ def soft_in_the_first_order(boxes: Tensor, scores: Tensor, sigma: float = 0.5) -
 
 def soft_sorted(boxes: Tensor, scores: Tensor, sigma: float = 0.5) -> Tensor:
     """Best first, so nobody knows whose they are."""
-    return postprocess.soft_nms(boxes, scores, sigma).sort(descending=True).values
+    return suppression.soft_nms(boxes, scores, sigma).sort(descending=True).values
 
 
 def soft_in_place(boxes: Tensor, scores: Tensor, sigma: float = 0.5) -> Tensor:
     """The caller's own scores are lowered."""
-    scores.copy_(postprocess.soft_nms(boxes, scores, sigma))
+    scores.copy_(suppression.soft_nms(boxes, scores, sigma))
     return scores
 
 
 soft_nms = Exercise(
-    reference=postprocess.soft_nms,
+    reference=suppression.soft_nms,
     cases={
         "one behind another": (table((0, 0, 10, 8), (0, 0, 10, 4)), torch.tensor([0.8, 1.0])),
         "a chain": (CHAIN, torch.tensor([0.9, 0.7, 0.8])),

@@ -1,6 +1,6 @@
 """What NMS decides, step by step: the NMS lab walks through this list.
 
-Only the order of events is written down here; postprocess.py makes the decisions.
+Only the order of events is written down here; suppression.py makes the decisions.
 """
 
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from jaxtyping import Float
 from torch import Tensor
 
-from detlab.postprocess import soft_nms_steps, suppressed_by
+from detlab.suppression import soft_nms_steps, suppressed_by
 
 
 class Decision(NamedTuple):
@@ -25,7 +25,7 @@ class Decision(NamedTuple):
 def greedy_decisions(
     boxes: Float[Tensor, "N 4"], scores: Float[Tensor, " N"], iou_threshold: float
 ) -> list[Decision]:
-    """The steps of `postprocess.nms`; boxes come best score first."""
+    """The steps of `suppression.nms`; boxes come best score first."""
     suppressor = suppressed_by(boxes, scores, iou_threshold).tolist()
     gone: dict[int, list[int]] = {}
     for row, by in enumerate(suppressor):
@@ -36,7 +36,7 @@ def greedy_decisions(
 def soft_decisions(
     boxes: Float[Tensor, "N 4"], scores: Float[Tensor, " N"], score_threshold: float
 ) -> list[Decision]:
-    """The steps of `postprocess.soft_nms`, until the best that waits is no detection any more."""
+    """The steps of `suppression.soft_nms`, until the best that waits is no detection any more."""
     decisions = []
     for taken, after in soft_nms_steps(boxes, scores):
         if after[taken] <= score_threshold:

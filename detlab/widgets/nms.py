@@ -10,7 +10,7 @@ from torch import Tensor
 
 from detlab.boxes import box_iou
 from detlab.evaluate import find_duplicates, find_missed, match_image
-from detlab.postprocess import separate_classes
+from detlab.suppression import separate_classes
 from detlab.types import Detection
 from detlab.widgets.canvas import BoxCanvas, check_image
 from detlab.widgets.checks import check_detection, check_truth, names_of

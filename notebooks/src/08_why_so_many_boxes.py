@@ -12,7 +12,7 @@
 # %%
 import torch
 
-from detlab import exercises, lesson, postprocess, reef
+from detlab import exercises, lesson, reef, suppression
 from detlab.boxes import box_iou, scale_boxes
 from detlab.draw import Layers, Picture, draw_grid, draw_layers
 from detlab.evaluate import count_found, match_image
@@ -159,7 +159,7 @@ Commit(
 # A suppressed box suppresses nobody:
 
 # %%
-kept = postprocess.nms(chain, torch.tensor([0.9, 0.8, 0.7]), iou_threshold=0.3)
+kept = suppression.nms(chain, torch.tensor([0.9, 0.8, 0.7]), iou_threshold=0.3)
 print("rows kept:", kept.tolist())
 assert kept.tolist() == [0, 2]
 
@@ -316,7 +316,7 @@ across.preset("reset")
 def my_nms_per_class(boxes, labels, scores, iou_threshold):
     """Return the rows kept, int64 [K], best score first; only boxes of one label are rivals.
 
-    boxes [N, 4] are x1 y1 x2 y2 in pixels, labels int64 [N], scores [N]. Use postprocess.nms or
+    boxes [N, 4] are x1 y1 x2 y2 in pixels, labels int64 [N], scores [N]. Use suppression.nms or
     your own.
     """
     ...
@@ -419,7 +419,7 @@ exercises.soft_nms.check(my_soft_nms)
 # by one: set *method* to *soft*.
 
 # %%
-lesson.show_source(postprocess.soft_nms_steps)
+lesson.show_source(suppression.soft_nms_steps)
 
 # %% [markdown]
 # Does it help the shoals? Against greedy NMS at two IoU thresholds, all with scores above 0.3:
@@ -430,7 +430,7 @@ soft = exercises.soft_nms.mine_or_reference(my_soft_nms)
 found = []
 for row in range(len(shoals)):
     places, kinds, before = select_candidates(heard, row, (128, 128), 0.3, 1000)
-    after = soft(postprocess.separate_classes(places, kinds), before)  # each class by itself
+    after = soft(suppression.separate_classes(places, kinds), before)  # each class by itself
     stay = after > 0.3
     found.append({"boxes": places[stay], "labels": kinds[stay], "scores": after[stay]})
 right, duplicates = count_found(found, [each.target for each in shoals])
@@ -474,7 +474,7 @@ torch.testing.assert_close(scores[rows], clean["scores"])
 # can overlap it, and suppresses once.
 
 # %%
-lesson.show_source(postprocess.separate_classes)
+lesson.show_source(suppression.separate_classes)
 
 # %% [markdown]
 # ## Recap

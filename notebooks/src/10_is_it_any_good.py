@@ -682,7 +682,7 @@ assert of_middling.most_common(1)[0][0] == "class"
 # classes must help:
 
 # %%
-from detlab.postprocess import nms
+from detlab.suppression import nms
 
 single = []
 for f in found:

@@ -535,7 +535,7 @@ Commit(
 
 # %%
 # NBVAL_IGNORE_OUTPUT
-from detlab.postprocess import nms_per_class
+from detlab.suppression import nms_per_class
 
 
 def suppressed(record, limit=0.3):

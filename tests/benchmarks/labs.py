@@ -17,9 +17,10 @@ from torch import Tensor
 from detlab.anchors import pyramid_anchors
 from detlab.coco import coco_metrics
 from detlab.model import build_detector, named_config
-from detlab.postprocess import detect, nms, separate_classes
+from detlab.postprocess import detect
 from detlab.reef import CLASS_NAMES, TRAIN_SEED, Reef, Scene, draw_scene
 from detlab.run import augmentation
+from detlab.suppression import nms, separate_classes
 from detlab.train import TrainConfig, fit
 from detlab.transforms import Augmented
 from detlab.types import Detection
