@@ -43,6 +43,7 @@ What there is to look at
 
 A detector's life
     processes    several of them that train together
+    devices      where it computes, and how precisely
     batches      the order in which it sees its pictures
     train        one step, one run, on one processor or many
     checkpoint   weights, settings and class names in one file

@@ -28,13 +28,14 @@ from detlab.audit import Finding
 from detlab.backbone import WeightsError
 from detlab.checkpoint import CheckpointError, load_checkpoint
 from detlab.coco import Metrics
+from detlab.devices import choose_device
 from detlab.files import finite
 from detlab.model import ConfigName, named_config
 from detlab.processes import process_group
 from detlab.records import DataError, Defect, Record
 from detlab.run import load_split, train_run
 from detlab.run_folder import CHECKPOINT, CURVES, PREDICTIONS, SETTINGS, RunError
-from detlab.train import NonFiniteLoss, TrainConfig, choose_device
+from detlab.train import NonFiniteLoss, TrainConfig
 
 START = Path(__file__).parents[1] / "notebooks" / "00_start_here.ipynb"
 PROMPT = "--ServerApp.kernel_websocket_connection_class=detlab.server.PromptConnection"

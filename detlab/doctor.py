@@ -102,7 +102,7 @@ def check_devices() -> Iterator[Check]:
     """Processor and GPUs, and what the network would compute with."""
     import torch
 
-    from detlab.train import choose_device, choose_dtype
+    from detlab.devices import choose_device, choose_dtype
 
     yield Check("processor", f"{platform.machine()}, {torch.get_num_threads()} threads")
     for row in range(torch.cuda.device_count()):
@@ -154,10 +154,11 @@ def measure_speeds() -> Speeds:
     """How fast this machine does each part of the default training, on one batch."""
     import torch
 
+    from detlab.devices import choose_device
     from detlab.model import build_detector, named_config
     from detlab.postprocess import detect
     from detlab.reef import CLASS_NAMES, TRAIN_SEED, Reef
-    from detlab.train import TrainConfig, choose_device, fit
+    from detlab.train import TrainConfig, fit
 
     config = TrainConfig()
     reef = Reef(TRAIN_SEED, config.batch_size)

@@ -8,13 +8,12 @@ authors' "SGDR", ICLR 2017; averaged weights from Polyak and Juditsky, 1992.
 """
 
 import math
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -24,10 +23,11 @@ from torch.utils.data import Dataset
 
 from detlab.batches import Batches, load_batches
 from detlab.checkpoint import CheckpointError, read_tensors, write_tensors
+from detlab.devices import Precision, choose_dtype
 from detlab.losses import detection_loss
 from detlab.matching import match_anchors
 from detlab.model import Detector
-from detlab.processes import first_process_says, num_processes, under_torchrun
+from detlab.processes import first_process_says, num_processes
 from detlab.types import Predictions, Target
 
 DEFAULT_SECONDS = 300.0
@@ -37,7 +37,6 @@ SHARES = (
     *("positive_iou", "negative_iou"),
 )
 """Settings from 0 to 1."""
-Precision = Literal["auto", "float32", "bfloat16", "float16"]
 Weights = tuple[Tensor, ...] | list[Tensor]
 Loss = Callable[[Predictions, list[Target]], dict[str, Tensor]]
 """predictions and targets to "class", "box" and "total"."""
@@ -302,45 +301,6 @@ def distribute(detector: Detector, config: TrainConfig) -> nn.Module:
     if next(detector.parameters()).is_cuda:
         nn.SyncBatchNorm.convert_sync_batchnorm(detector)
     return DistributedDataParallel(detector)
-
-
-def choose_device(name: str = "auto") -> torch.device:
-    """The device to learn on; auto takes a GPU where there is one, each process its own.
-
-    Processes that learn together cannot exchange what lies on an Apple GPU, so they leave it.
-
-    Raises:
-        ValueError: the named device is not in this machine, or not for so many processes.
-    """
-    present = {
-        "cpu": True,
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available() and not under_torchrun(),
-    }
-    if name == "auto":
-        name = next(kind for kind in ("cuda", "mps", "cpu") if present[kind])
-    if not present.get(name, False):
-        there = [kind for kind, is_there in present.items() if is_there]
-        raise ValueError(f"device {name!r} is not in this machine; here are {there}")
-    if name != "cuda":
-        return torch.device(name)
-    row, count = int(os.environ.get("LOCAL_RANK", 0)), torch.cuda.device_count()
-    if row >= count:
-        raise ValueError(f"process {row} wants its own GPU, here are {count}; try --device cpu")
-    return torch.device("cuda", row)
-
-
-def choose_dtype(precision: Precision, device: torch.device) -> torch.dtype:
-    """What the network computes with; "auto" takes the fastest that this device has."""
-    if precision != "auto":
-        return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[
-            precision
-        ]
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(False) else torch.float16
-    if device.type == "cpu" and torch.cpu._is_avx512_bf16_supported():
-        return torch.bfloat16
-    return torch.float32
 
 
 def save_run(path: Path, run: Run) -> None:

@@ -31,8 +31,6 @@ from detlab.processes import (
 from detlab.train import (
     NonFiniteLoss,
     TrainConfig,
-    choose_device,
-    choose_dtype,
     configured_loss,
     distribute,
     fit,
@@ -321,14 +319,6 @@ def test_the_network_computes_in_the_precision_asked_for(precision, dtype, devic
     assert all(parameter.dtype == torch.float32 for parameter in detector.parameters())
 
 
-def test_auto_takes_what_the_processor_has(monkeypatch):
-    cpu = torch.device("cpu")
-    for has_it, dtype in ((True, torch.bfloat16), (False, torch.float32)):
-        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda has_it=has_it: has_it)
-        assert choose_dtype("auto", cpu) == dtype
-    assert choose_dtype("float16", cpu) == torch.float16
-
-
 @pytest.mark.parametrize(
     ("progress", "share"),
     [(0.0, 0.0), (0.05, 0.5), (0.1, 1.0), (0.55, 0.5), (1.0, 0.0)],
@@ -432,33 +422,6 @@ def test_compile_reaches_the_two_halves_of_the_network(monkeypatch):
     assert compiled == []
     distribute(detector, replace(SHORT, compile=True))
     assert compiled == [detector.backbone, detector.head]
-
-
-def test_a_device_that_is_not_here_is_refused_with_those_that_are(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    assert choose_device() == choose_device("cpu") == torch.device("cpu")
-    for name in ("cuda", "mps", "tpu"):
-        with pytest.raises(ValueError, match=rf"device '{name}' .*here are \['cpu'\]"):
-            choose_device(name)
-
-
-def test_auto_takes_the_gpu_of_this_process(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
-    monkeypatch.setenv("LOCAL_RANK", "2")
-    assert choose_device() == choose_device("cuda") == torch.device("cuda:2")
-    monkeypatch.setenv("LOCAL_RANK", "3")
-    with pytest.raises(ValueError, match="process 3 wants its own GPU, here are 3"):
-        choose_device()
-
-
-def test_processes_that_train_together_leave_an_apple_gpu(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
-    assert choose_device() == torch.device("mps")
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    assert choose_device() == torch.device("cpu")
 
 
 def gradients_of_one_step(activation, dataset, batch_size):

@@ -31,10 +31,10 @@ from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
 from detlab.batches import Batches, load_batches
 from detlab.coco import evaluate
+from detlab.devices import choose_dtype
 from detlab.train import (
     DEFAULT_SECONDS,
     TrainConfig,
-    choose_dtype,
     parameter_groups,
     set_learning_rate,
 )

@@ -28,12 +28,13 @@ from detlab.checkpoint import CheckpointInfo, load_checkpoint
 from detlab.coco import Metrics, evaluate
 from detlab.data import FolderDataset, load_dataset, read_splits
 from detlab.defects import check_splits
+from detlab.devices import choose_device
 from detlab.inference import judge
 from detlab.model import ConfigName, Detector, named_config
 from detlab.records import Annotations, DataError
 from detlab.run import train_run
 from detlab.run_folder import CHECKPOINT, SETTINGS, differences
-from detlab.train import TrainConfig, choose_device
+from detlab.train import TrainConfig
 
 TWINLESS = ("AP without twins", "AP50 without twins")
 """On the pictures whose scene stands in no other split."""
