@@ -49,7 +49,7 @@ def call(function: Callable[..., Any], arguments: Sequence[Any]) -> Outcome:
     answer, error, stopped = None, None, False
     with printed_lines() as lines, warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         warnings.simplefilter("ignore")
-        torch.manual_seed(0)  # whoever draws lots draws the same ones
+        torch.default_generator.manual_seed(0)  # whoever draws lots draws the same ones
         try:
             with time_limit(LIMIT):
                 answer = function(*copies)
@@ -88,37 +88,42 @@ class FirstLines(io.StringIO):
 
 @contextlib.contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise TooLong in the main thread after so many seconds; elsewhere there is no limit.
-
-    A timer interrupts as Ctrl-C does, which Python understands on every system.
-    """
+    """Raise TooLong in the main thread after so many seconds; elsewhere there is no limit."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    rang, over = threading.Event(), threading.Lock()
-
-    def ring() -> None:
-        with over:
-            rang.set()
-            interrupt_main(signal.SIGINT)
-
-    def interrupted(number: int, frame: Any) -> None:
-        if rang.is_set():
-            raise TooLong
-        if callable(before):
-            before(number, frame)
-
-    before = signal.signal(signal.SIGINT, interrupted)
-    timer = threading.Timer(seconds, ring)
-    timer.daemon = True
-    timer.start()
+    alarm = Alarm(seconds)
     try:
         yield
-        with over:  # either it has rung, or it will not ring any more
-            timer.cancel()
+        with alarm.ringing:  # either it has rung, or it will not ring any more
+            alarm.timer.cancel()
     finally:
-        timer.cancel()
-        signal.signal(signal.SIGINT, before)
+        alarm.timer.cancel()
+        signal.signal(signal.SIGINT, alarm.before)
+
+
+class Alarm:
+    """A timer that interrupts as Ctrl-C does, which Python understands on every system."""
+
+    def __init__(self, seconds: float) -> None:
+        self.rang, self.ringing = threading.Event(), threading.Lock()
+        self.before = signal.signal(signal.SIGINT, self.interrupted)
+        self.timer = threading.Timer(seconds, self.ring)
+        self.timer.daemon = True
+        self.timer.start()
+
+    def ring(self) -> None:
+        """Interrupt the main thread."""
+        with self.ringing:
+            self.rang.set()
+            interrupt_main(signal.SIGINT)
+
+    def interrupted(self, number: int, frame: Any) -> None:
+        """Tell the alarm from the learner's own Ctrl-C."""
+        if self.rang.is_set():
+            raise TooLong
+        if callable(self.before):
+            self.before(number, frame)
 
 
 def not_written(outcome: Outcome) -> bool:

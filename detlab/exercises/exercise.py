@@ -9,6 +9,7 @@ import textwrap
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from html import escape
 from typing import Any
 
@@ -48,8 +49,13 @@ class Verdict:
     text: str
     mistake: str = ""
     """The known mistake that gives the same answers, "" if none does."""
-    picture: bytes = b""
-    """PNG of the failing case."""
+    draw_case: Callable[[], bytes] = bytes
+    """Draws the failing case; nothing by default."""
+
+    @cached_property
+    def picture(self) -> bytes:
+        """PNG of the failing case, drawn when it is first looked at."""
+        return self.draw_case()
 
     @property
     def passed(self) -> bool:
@@ -151,14 +157,14 @@ class Exercise:
         ]
         if mistake:
             lines += [f"What happened: {mistake}.", self.mistakes[mistake].hint]
-        picture = self._picture(case, found[case].answer, wanted[case].answer)
-        return Verdict("wrong", "\n".join(lines), mistake, picture)
+        draw_case = partial(self._picture, case, found[case].answer, wanted[case].answer)
+        return Verdict("wrong", "\n".join(lines), mistake, draw_case)
 
     def recognise(self, found: Mapping[str, Outcome]) -> str:
         """The known mistake that answers every case in the same way; "" if none does."""
         for name, mistake in self.mistakes.items():
-            theirs = {case: call(mistake.function, self.cases[case]) for case in found}
-            if all(same_outcome(found[case], theirs[case]) for case in found):
+            theirs = ((case, call(mistake.function, self.cases[case])) for case in found)
+            if all(same_outcome(found[case], outcome) for case, outcome in theirs):
                 return name
         return ""
 

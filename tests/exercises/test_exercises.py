@@ -28,6 +28,15 @@ def test_each_mistake_is_called_by_its_own_name(name):
         assert mistake.hint in verdict.text
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if exercises.ALL[name].draw])
+def test_a_failing_case_is_drawn(name):
+    first, *_ = exercises.ALL[name].mistakes.values()
+    verdict = exercises.ALL[name].judge(first.function)
+    assert "picture" not in vars(verdict), "a picture costs time, and few are looked at"
+    assert verdict.picture.startswith(b"\x89PNG")
+    assert vars(verdict)["picture"] is verdict.picture  # drawn once
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_change_of_the_reference_is_caught(name):
     exercise = exercises.ALL[name]
