@@ -6,6 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 ARGS ?=
+WORKERS ?= 2
 
 .DEFAULT_GOAL := lab
 .PHONY: lab test setup format notebooks exercises handout results peers bench bench-gpu bench-widgets
@@ -18,8 +19,8 @@ test: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest $(ARGS)
-	$(BIN)/pytest --nbval --override-ini addopts= notebooks
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/pytest --nbval --override-ini addopts= --numprocesses $(WORKERS) --dist loadfile notebooks
 
 setup: $(VENV)/installed-dev
 

@@ -16,7 +16,8 @@ configuration.set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "detlab-hypo
 settings.register_profile("detlab", deadline=None, max_examples=50, database=None)
 settings.load_profile("detlab")
 os.environ["no_proxy"] = os.environ["NO_PROXY"] = "127.0.0.1,localhost"  # servers of these tests
-torch.set_num_threads(1)  # the tensors are small: threads would only wait for each other
+torch.set_num_threads(1)  # the tensors are small: threads would only wait for each other …
+os.environ["OMP_NUM_THREADS"] = "1"  # … and so in what tests start: kernels, commands
 
 
 @pytest.fixture(autouse=True)
