@@ -73,5 +73,6 @@ A learner's way
     lesson       what notebooks need beside the package
 
 All of it from the command line
+    printout     numbers, tables, and an audit in words
     cli          detlab lab | train | evaluate | detect | data | doctor | progress | reset
 """
