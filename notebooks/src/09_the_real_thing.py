@@ -26,7 +26,6 @@ from detlab.boxes import clip_boxes
 from detlab.coco import evaluate
 from detlab.data import load_dataset
 from detlab.draw import Layers, Picture, draw_grid, draw_layers
-from detlab.evaluate import match_image
 from detlab.inference import judge
 from detlab.matching import match_anchors
 from detlab.model import Detector, named_config
@@ -387,6 +386,8 @@ lesson.Show(figure, "One picture three times: B has boxes all over it, A and C a
 
 # %%
 # NBVAL_IGNORE_OUTPUT
+from detlab.evaluate import match_image
+
 precision = {}
 for letter, each in detectors.items():
     found = parts.detect(each, images, score_threshold=0.4)
