@@ -5,3 +5,4 @@ import tempfile
 from pathlib import Path
 
 os.environ["DETLAB_PROGRESS"] = str(Path(tempfile.mkdtemp()) / "progress.json")
+os.environ["OMP_NUM_THREADS"] = "1"  # two lessons run at a time: threads would only wait
