@@ -1,4 +1,4 @@
-"""Lessons that are run as tests or to be built remember nothing of whoever runs them."""
+"""Lessons that are run as tests remember nothing of whoever runs them, and share the processor."""
 
 import os
 import tempfile

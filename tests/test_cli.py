@@ -39,15 +39,6 @@ NAMES = ("background", "cat", "dog")
 
 
 @pytest.fixture(autouse=True)
-def _one_thread():
-    """More would take turns on a busy machine, and be no faster for such small pictures."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(autouse=True)
 def _elsewhere(tmp_path, monkeypatch):
     """Nothing is written to the repository, nothing is found in the user's folders."""
     (tmp_path / "here").mkdir()
@@ -723,10 +714,9 @@ def test_an_error_of_the_system_without_a_file_keeps_its_traceback(detlab, monke
 
 
 def start(*words, **options):
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     command = [sys.executable, *map(str, words)]
-    return subprocess.Popen(command, env=environment, **pipes, **options)
+    return subprocess.Popen(command, **pipes, **options)
 
 
 def wait_until(true, program, seconds=60):

@@ -30,15 +30,6 @@ from detlab.doctor import (
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """More would take turns on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def test_a_whole_machine_is_told_from_python_to_pictures_per_second(monkeypatch):
     monkeypatch.setattr(doctor, "measure_speeds", lambda: Speeds(200.0, 100.0, 300.0))
     checks = list(examine())

@@ -33,15 +33,6 @@ SHORT = TrainConfig(epochs=10.0, batch_size=2, precision="float32", workers=0)
 STEPS = 10  # two of the three pictures are trained on
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """More would take turns on a busy machine, and be no faster for such small pictures."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Three pictures, the one for val with objects in it."""
