@@ -1,5 +1,5 @@
 # make lab   opens the course         make test    runs every check
-# make setup | format | notebooks | exercises | handout | results | peers
+# make quick | setup | format | notebooks | exercises | handout | results | peers
 # make bench | bench-gpu | bench-widgets
 
 PYTHON ?= python3
@@ -7,9 +7,10 @@ VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 ARGS ?=
 WORKERS ?= 2
+PYTEST = $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := lab
-.PHONY: lab test setup format notebooks exercises handout results peers bench bench-gpu bench-widgets
+.PHONY: lab test quick setup format notebooks exercises handout results peers bench bench-gpu bench-widgets
 
 lab: $(VENV)/installed
 	$(BIN)/detlab lab -- $(ARGS)
@@ -19,8 +20,11 @@ test: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
-	$(BIN)/pytest --nbval --override-ini addopts= --numprocesses $(WORKERS) --dist loadfile notebooks
+	$(PYTEST) -m "slow or not slow" $(ARGS)
+	$(PYTEST) --nbval --override-ini addopts= notebooks
+
+quick: $(VENV)/installed-dev
+	$(PYTEST) $(ARGS)
 
 setup: $(VENV)/installed-dev
 

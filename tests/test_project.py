@@ -59,6 +59,12 @@ def test_the_map_holds_no_code():
     assert isinstance(map_only, ast.Expr)
 
 
+def test_what_pytest_alone_leaves_out_is_run_by_make_test():
+    assert "-m 'not slow'" in SETTINGS["tool"]["pytest"]["ini_options"]["addopts"]
+    recipe = re.search(r"^test:.*\n((?:\t.+\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert '-m "slow or not slow"' in recipe[1]
+
+
 def test_the_core_imports_neither_widgets_nor_plots():
     script = "import detlab, detlab.model, detlab.train, sys; print(*sys.modules)"
     loaded = subprocess.run(

@@ -9,6 +9,7 @@ from tests.widgets.jupyter import open_jupyter
 
 from .reading import NOTEBOOK_SOURCES
 
+pytestmark = pytest.mark.slow
 VIEW = "application/vnd.jupyter.widget-view+json"
 
 

@@ -12,6 +12,7 @@ from detlab.restore import read_source
 
 from .reading import CHECK, LESSONS, codes, named
 
+pytestmark = pytest.mark.slow
 lessons = pytest.mark.parametrize("lesson", LESSONS, ids=named(LESSONS))
 MOST_MEMORY = 3e9  # bytes
 NO_NETWORK = """
