@@ -22,9 +22,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # … and so in what tests start: kernels, 
 
 @pytest.fixture(autouse=True)
 def _seeded():
-    torch.default_generator.manual_seed(0)  # torch.manual_seed takes 9 ms for devices not here
-    if torch.cuda.is_available():
-        torch.cuda.manual_seed_all(0)
+    torch.manual_seed(0)
 
 
 @pytest.fixture(autouse=True)
