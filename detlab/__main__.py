@@ -6,7 +6,7 @@ import sys
 def main() -> None:
     """Run the command line; where a package is missing or broken, say which and what mends it."""
     try:
-        from detlab.cli import main as run
+        from detlab.cli.commands import main as run
     except (ImportError, OSError, RuntimeError) as error:
         if (getattr(error, "name", None) or "").startswith("detlab"):
             raise
@@ -20,7 +20,7 @@ def main() -> None:
 
 def tell_what_is_wrong(error: Exception) -> None:
     """Print what the doctor says of Python and its packages, for which it needs none."""
-    from detlab.doctor import INSTALL, check_packages, check_python
+    from detlab.cli.doctor import INSTALL, check_packages, check_python
 
     print(f"detlab: {error}", file=sys.stderr)
     packages = list(check_packages())

@@ -9,15 +9,15 @@ from typing import Any
 
 from torch import Tensor
 
-from detlab.checkpoint import CheckpointInfo
-from detlab.coco import Metrics, coco_results, evaluate
-from detlab.draw import Picture, draw_alone, save_figure
+from detlab.data.pictures import SUFFIXES, list_pictures, read_picture
+from detlab.data.records import DataError
+from detlab.detector.checkpoint import CheckpointInfo
+from detlab.detector.model import Detector
+from detlab.detector.postprocess import detect
+from detlab.detector.tiling import detect_in_tiles
+from detlab.draw.figures import Picture, draw_alone, save_figure
 from detlab.files import to_json, write_atomically
-from detlab.model import Detector
-from detlab.pictures import SUFFIXES, list_pictures, read_picture
-from detlab.postprocess import detect
-from detlab.records import DataError
-from detlab.tiling import detect_in_tiles
+from detlab.metrics.coco import Metrics, coco_results, evaluate
 from detlab.types import Detection
 
 DETECTIONS = "detections.json"

@@ -18,8 +18,8 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 from PIL import Image
 
+from detlab.course.restore import KERNEL, read_source
 from detlab.files import write_atomically
-from detlab.restore import KERNEL, read_source
 
 NOTEBOOKS = Path(__file__).parent
 SOURCES = NOTEBOOKS / "src"

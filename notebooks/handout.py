@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 from nbconvert import HTMLExporter
 
-from detlab.course import COURSE, NOTEBOOKS
+from detlab.course.lessons import COURSE, NOTEBOOKS
 from detlab.files import write_atomically
 
 

@@ -9,7 +9,7 @@ import torch
 from hypothesis import configuration, settings
 from jaxtyping import config
 
-from detlab import progress
+from detlab.course import progress
 
 # Nothing of hypothesis stays behind: no examples, no constants that it reads from the source.
 configuration.set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "detlab-hypothesis")

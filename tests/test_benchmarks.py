@@ -14,14 +14,14 @@ import pytest
 import torch
 import torchvision
 from PIL import Image
-from sample_folders import SCENES, coco_folder
 from torch.testing import assert_close
 
 from detlab.boxes import clip_boxes
-from detlab.checkpoint import load_checkpoint, save_checkpoint
-from detlab.coco import COCO_NAMES
-from detlab.model import build_detector, named_config
-from detlab.reef import CLASS_NAMES, draw_scene
+from detlab.detector.checkpoint import load_checkpoint, save_checkpoint
+from detlab.detector.model import build_detector, named_config
+from detlab.metrics.coco import COCO_NAMES
+from detlab.reef.scene import CLASS_NAMES, draw_scene
+from tests.sample_folders import SCENES, coco_folder
 
 BENCHMARKS = Path(__file__).parent / "benchmarks"
 sys.path.append(str(BENCHMARKS))
@@ -135,9 +135,9 @@ def test_a_step_has_all_its_parts():
 
 @pytest.mark.parametrize("name", list(peers.BUILDERS))
 def test_a_peer_trains_and_detects(name):
-    from detlab.reef import Reef
-    from detlab.train import TrainConfig
-    from detlab.transforms import Augmented, training_transforms
+    from detlab.data.transforms import Augmented, training_transforms
+    from detlab.reef.scene import Reef
+    from detlab.training.loop import TrainConfig
 
     reef = Reef(seed=1, length=4)
     model = peers.BUILDERS[name](len(reef.class_names))

@@ -5,7 +5,7 @@ import sys
 import nbformat
 import pytest
 
-from detlab.course import NOTEBOOKS
+from detlab.course.lessons import NOTEBOOKS
 
 sys.path.insert(0, str(NOTEBOOKS))
 import build as builder

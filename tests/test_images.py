@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch.testing import assert_close
 from torchvision.transforms.v2.functional import get_size, resize
 
-from detlab.anchors import window_boxes
+from detlab.detector.anchors import window_boxes
 from detlab.images import batch_images, cut_windows, fit_image, fitted_size, image_size
 
 lengths = st.integers(1, 900)

@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from sample_folders import coco_folder, write_picture
 from torch.testing import assert_close
 
 from detlab import inference
-from detlab.checkpoint import CheckpointInfo
-from detlab.data import load_dataset
+from detlab.data.datasets import load_dataset
+from detlab.data.records import DataError
+from detlab.detector.checkpoint import CheckpointInfo
+from detlab.detector.model import build_detector, named_config
 from detlab.inference import check_inputs, detect_files, find_pictures, judge, output_names
-from detlab.model import build_detector, named_config
-from detlab.records import DataError
+from tests.sample_folders import coco_folder, write_picture
 
 NAMES = ("background", "cat", "dog")
 CONFIG = named_config("course", 3)
@@ -99,8 +99,8 @@ def test_results_are_pictures_and_coco_json(tmp_path, detector, finds_one):
 
 
 def test_a_real_detector_finds_what_it_would_in_memory(tmp_path, detector):
-    from detlab.pictures import read_picture
-    from detlab.postprocess import detect
+    from detlab.data.pictures import read_picture
+    from detlab.detector.postprocess import detect
 
     path = write_picture(tmp_path / "a.png", (60, 40))
     [(_, found)] = detect_files(detector, INFO, [path], tmp_path / "out", score_threshold=0.0)

@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from detlab import __main__, cli
+from detlab import __main__
+from detlab.cli import commands as cli
 
 
 def type_command(*words, **environment):
@@ -58,11 +59,11 @@ def fail_to_import(monkeypatch, error):
     class Finder:
         @staticmethod
         def find_spec(name, path=None, target=None):
-            if name == "detlab.cli":
+            if name == "detlab.cli.commands":
                 raise error
 
-    monkeypatch.delitem(sys.modules, "detlab.cli")
-    monkeypatch.delattr("detlab.cli")
+    monkeypatch.delitem(sys.modules, "detlab.cli.commands")
+    monkeypatch.delattr("detlab.cli.commands")
     monkeypatch.setattr(sys, "meta_path", [Finder, *sys.meta_path])
 
 

@@ -66,11 +66,11 @@ def test_what_pytest_alone_leaves_out_is_run_by_make_test():
 
 
 def test_the_core_imports_neither_widgets_nor_plots():
-    script = "import detlab, detlab.model, detlab.train, sys; print(*sys.modules)"
+    script = "import detlab, detlab.detector.model, detlab.training.loop, sys; print(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split()
-    assert "detlab.losses" in loaded
+    assert "detlab.detector.losses" in loaded
     unwanted = {"ipywidgets", "anywidget", "matplotlib", "IPython"}
     assert unwanted & set(loaded) == set()
 

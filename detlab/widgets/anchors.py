@@ -7,8 +7,14 @@ import torch
 import traitlets
 from torch import Tensor
 
-from detlab.anchors import anchor_grid, anchor_shapes, encode_boxes, grid_centres, shape_iou
 from detlab.boxes import box_iou, clip_boxes, xyxy_to_xywh
+from detlab.detector.anchors import (
+    anchor_grid,
+    anchor_shapes,
+    encode_boxes,
+    grid_centres,
+    shape_iou,
+)
 from detlab.widgets.canvas import BoxCanvas, check_image
 from detlab.widgets.checks import check_truth, names_of
 from detlab.widgets.lab import Goal, Lab, choice, one_thread, slider

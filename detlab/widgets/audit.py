@@ -13,10 +13,10 @@ import traitlets
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from detlab.audit import Finding
-from detlab.audit_sheet import surroundings
-from detlab.pictures import open_picture, read_picture
-from detlab.records import Record
+from detlab.audit.findings import Finding
+from detlab.audit.sheet import surroundings
+from detlab.data.pictures import open_picture, read_picture
+from detlab.data.records import Record
 from detlab.widgets.canvas import BoxCanvas
 from detlab.widgets.checks import names_of
 from detlab.widgets.lab import Goal, Lab, buttons_row, switch

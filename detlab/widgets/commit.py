@@ -7,7 +7,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from detlab.progress import read_progress, remember
+from detlab.course.progress import read_progress, remember
 from detlab.widgets.canvas import Header
 from detlab.widgets.lab import classed
 

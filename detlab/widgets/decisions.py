@@ -8,7 +8,7 @@ from typing import NamedTuple
 from jaxtyping import Float
 from torch import Tensor
 
-from detlab.suppression import soft_nms_steps, suppressed_by
+from detlab.detector.suppression import soft_nms_steps, suppressed_by
 
 
 class Decision(NamedTuple):

@@ -8,7 +8,7 @@ import traitlets
 from torch import Tensor
 
 from detlab.boxes import box_iou, xyxy_to_cxcywh
-from detlab.matching import IGNORED, NEGATIVE, match_anchors
+from detlab.detector.matching import IGNORED, NEGATIVE, match_anchors
 from detlab.types import check_boxes
 from detlab.widgets.canvas import BoxCanvas, check_image
 from detlab.widgets.checks import check_truth, names_of

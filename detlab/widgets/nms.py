@@ -9,8 +9,8 @@ import traitlets
 from torch import Tensor
 
 from detlab.boxes import box_iou
-from detlab.evaluate import find_duplicates, find_missed, match_image
-from detlab.suppression import separate_classes
+from detlab.detector.suppression import separate_classes
+from detlab.metrics.average_precision import find_duplicates, find_missed, match_image
 from detlab.types import Detection
 from detlab.widgets.canvas import BoxCanvas, check_image
 from detlab.widgets.checks import check_detection, check_truth, names_of

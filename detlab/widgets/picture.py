@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from torch import Tensor
 
-from detlab.draw import to_png
-from detlab.roles import Role
+from detlab.draw.figures import to_png
+from detlab.draw.roles import Role
 from detlab.widgets.canvas import BoxCanvas
 from detlab.widgets.readout import Bar, Chart, Formula, Item, Row
 from detlab.widgets.roles import ROLES, STATE, role

@@ -1,4 +1,4 @@
-"""The roles of detlab.roles, and those that only a canvas has.
+"""The roles of detlab.draw.roles, and those that only a canvas has.
 
 A canvas gets one uint8 of state per box: the place of its role in ROLES, 0 is not drawn at all.
 """
@@ -9,8 +9,8 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from detlab import roles
-from detlab.roles import Role
+from detlab.draw import roles
+from detlab.draw.roles import Role
 
 ROLES: Mapping[str, Role] = MappingProxyType(
     {  # drawn in this order: dashes over solid lines, so that both show where boxes agree

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from detlab.evaluate import match_image, precision_recall
+from detlab.metrics.average_precision import match_image, precision_recall
 from detlab.types import Detection, Target
 from detlab.widgets.canvas import BoxCanvas
 from detlab.widgets.checks import check_detection, check_truth, names_of

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
-from detlab.anchors import window_boxes
+from detlab.detector.anchors import window_boxes
 from detlab.widgets.canvas import BoxCanvas, check_image
 from detlab.widgets.lab import Goal, Lab, slider
 from detlab.widgets.readout import Item, Row, Words

@@ -12,13 +12,15 @@
 # Shift + Enter.
 
 # %%
-from detlab import doctor, exercises, lesson, reef
-from detlab.data import load_dataset
-from detlab.draw import Picture, draw_alone
-from detlab.postprocess import detect
+from detlab import reef
+from detlab.cli import doctor
+from detlab.course import exercises, notebook
+from detlab.data.datasets import load_dataset
+from detlab.detector.postprocess import detect
+from detlab.draw.figures import Picture, draw_alone
 from detlab.widgets import Commit, ThresholdLab
 
-detector, info = lesson.shipped_detector()
+detector, info = notebook.shipped_detector()
 print("it knows:", ", ".join(info.class_names[1:]))
 
 # %% [markdown]
@@ -29,7 +31,7 @@ print("it knows:", ", ".join(info.class_names[1:]))
 
 # %%
 scene = reef.draw_scene(reef.VAL_SEED, index=3, image_size=(512, 512))
-lesson.Show(
+notebook.Show(
     draw_alone(Picture(scene.image), info.class_names),
     "a drawn reef: a small turtle on the left, a blue starfish above, a large jellyfish below",
 )
@@ -60,7 +62,7 @@ Commit(
 
 # %% tags=["thumbnail"]
 [found] = detect(detector, [scene.image], info.config.longest_side, score_threshold=0.4)
-lesson.Show(
+notebook.Show(
     draw_alone(Picture(scene.image, scene.target, found), info.class_names),
     "the same reef; a dashed box with a name and a score lies on each of the animals",
 )
@@ -165,7 +167,7 @@ print("the reef picture is", image_size(scene.image), "and those in the lab", im
 # yours beside it.
 
 # %%
-lesson.course_map()
+notebook.course_map()
 
 # %% [markdown]
 # ## If something goes wrong
@@ -214,4 +216,4 @@ lesson.course_map()
 # Lesson 01 begins with less than this detector can do: one picture, one word.
 
 # %%
-lesson.finish("00")
+notebook.finish("00")

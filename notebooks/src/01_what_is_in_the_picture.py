@@ -13,12 +13,18 @@ import torch
 from matplotlib.figure import Figure
 from torchvision.transforms.v2.functional import resize
 
-from detlab import exercises, lesson, reef
-from detlab.draw import draw_image
-from detlab.single import SingleObjectNet, draw_several_objects, draw_single_objects, fit_single
+from detlab import reef
+from detlab.course import exercises, notebook
+from detlab.course.single_object import (
+    SingleObjectNet,
+    draw_several_objects,
+    draw_single_objects,
+    fit_single,
+)
+from detlab.draw.figures import draw_image
 from detlab.widgets import ClassifierLab, Commit
 
-seed = lesson.seed()
+seed = notebook.seed()
 
 # %% [markdown]
 # Eight pictures from the drawn reef, with four of its seven animals. What is in each? (`seed` is 0.
@@ -31,7 +37,7 @@ figure = Figure(figsize=(8, 4.1), layout="constrained")
 for index, ax in enumerate(figure.subplots(2, 4).flat, start=4):
     dials = {"image_size": (240, 240), "object_size": (0.6, 0.85), **alone}
     draw_image(ax, reef.draw_scene(11, index, **dials).image)
-lesson.Show(
+notebook.Show(
     figure, "Eight reef pictures with one animal each: fish, jellyfish, sharks and starfish."
 )
 
@@ -195,7 +201,9 @@ for p in (0.1, 0.01):
     ax.plot(p, loss, "o", color="#d55e00")
     ax.text(p + 0.02, loss, f"p = {p:.0%}: loss {loss:.1f}", va="center")
 ax.set(xlabel="p, probability of the right class", ylabel="cross-entropy", ylim=(0, 5.3))
-lesson.Show(figure, "A curve that falls from 5 near p = 0 to 0 at p = 1, with dots at 2.3 and 4.6.")
+notebook.Show(
+    figure, "A curve that falls from 5 near p = 0 to 0 at p = 1, with dots at 2.3 and 4.6."
+)
 
 # %% [markdown]
 # ## Build · `cross_entropy`
@@ -297,7 +305,7 @@ ax.plot(range(19, 400), losses.unfold(0, 20, 1).mean(dim=1), color="#0072b2")
 ax.axhline(knows_nothing, color="#d55e00", linestyle="--", label="knows nothing: log 5")
 ax.set(xlabel="step", ylabel="cross-entropy", ylim=(0, 2.2))
 ax.legend(frameon=False)
-lesson.Show(figure, "The loss starts at about 1.6 and falls below 0.4 within 400 steps.")
+notebook.Show(figure, "The loss starts at about 1.6 and falls below 0.4 within 400 steps.")
 
 # %% [markdown]
 # ## Build · `accuracy`
@@ -347,7 +355,7 @@ for ax, index in zip(figure.subplots(2, 6).flat, [*order[:6], *order[-6:]], stri
     wrong = "" if row.argmax() == label else ", wrong"
     draw_image(ax, unseen.images[index])
     ax.set_title(f"{class_names[row.argmax()]} {row.max():.2f}{wrong}", size=9)
-lesson.Show(figure, "Twelve pictures never seen, each under the class that the network names.")
+notebook.Show(figure, "Twelve pictures never seen, each under the class that the network names.")
 
 # %% [markdown]
 # ## Play · what does it look at?
@@ -436,7 +444,7 @@ for ax, image, row, pair in zip(figure.subplots(1, 5), images, probabilities, la
     draw_image(ax, image)
     there = " and ".join(class_names[label] for label in pair)
     ax.set_title(f"{there}\nit says {class_names[row.argmax()]} {row.max():.2f}", size=10)
-lesson.Show(
+notebook.Show(
     figure, "Five pictures of two animals each; above each, both true names and the one answer."
 )
 
@@ -495,9 +503,9 @@ assert not (answer.argmax(dim=1) == 0).any()
 # background, so it puts a 0 there.
 
 # %%
-from detlab.postprocess import to_scores
+from detlab.detector.postprocess import to_scores
 
-detector, _ = lesson.shipped_detector()
+detector, _ = notebook.shipped_detector()
 with torch.no_grad():
     rows = detector(resize(scene.image, [128, 128])[None]).logits[0]
 print("rows of logits for one picture:", list(rows.shape))
@@ -512,7 +520,7 @@ print("your softmax reads them as the detector does:", alike)
 # %%
 from detlab.classify import cross_entropy as package_cross_entropy
 
-lesson.show_source(package_cross_entropy)
+notebook.show_source(package_cross_entropy)
 
 # %% [markdown]
 # ## Recap
@@ -539,7 +547,7 @@ lesson.show_source(package_cross_entropy)
 # of rows, nearly all of them background) and 10 (why accuracy is the wrong judge there).
 
 # %%
-lesson.finish("01")
+notebook.finish("01")
 
 # %% [markdown]
 # **Next question:** the network knows *what*. How do you write down **where**, and how good is a

@@ -13,12 +13,13 @@
 import torch
 from matplotlib.figure import Figure
 
-from detlab import exercises, lesson, reef
+from detlab import reef
 from detlab.boxes import box_iou, xyxy_to_xywh
-from detlab.draw import draw_boxes, draw_image
+from detlab.course import exercises, notebook
+from detlab.draw.figures import draw_boxes, draw_image
 from detlab.widgets import Commit, FormatLab, IoULab
 
-seed = lesson.seed()
+seed = notebook.seed()
 
 # %% [markdown]
 # The true box (**ground truth**) is green and solid, the three guesses are orange and dashed.
@@ -35,7 +36,7 @@ for ax, name, guess in zip(figure.subplots(1, 3), "ABC", guesses, strict=True):
     draw_boxes(ax, scene.boxes, "truth")
     draw_boxes(ax, guess[None], "prediction")
     ax.set_title(f"guess {name}")
-lesson.Show(
+notebook.Show(
     figure, "One turtle three times. Guess A is moved right, B is too large, C is its left half."
 )
 
@@ -157,7 +158,7 @@ ax.plot(shift, diagonal, "--", color="#d55e00", label="moved along the diagonal"
 ax.plot(0.5, 1 / 3, "o", color="#0072b2")
 ax.set(xlabel="shift, in widths of the box")
 ax.legend(frameon=False)
-lesson.Show(
+notebook.Show(
     figure,
     "IoU over shift. Sideways: 1 at 0, a third at half a width, 0 at one. Diagonal: steeper.",
 )
@@ -368,7 +369,7 @@ for ax, index in zip(figure.subplots(1, 4), crowded[:4], strict=True):
     draw_boxes(ax, crowd.boxes, "truth", scale=0.7)
     draw_boxes(ax, xyxy_to_xywh(crowd.boxes), "prediction", scale=0.7)
 figure.suptitle("Four pictures of four animals: right (solid) and xywh read as corners (dashed)")
-lesson.Show(
+notebook.Show(
     figure, "Solid boxes sit on the animals; dashed ones lie anywhere, mostly towards the top left."
 )
 
@@ -424,9 +425,9 @@ assert one_more(squares[2:3] / whole, moved[2:3] / whole).item() > 0.9
 
 # %%
 # NBVAL_IGNORE_OUTPUT
-from detlab.postprocess import detect
+from detlab.detector.postprocess import detect
 
-detector, info = lesson.shipped_detector()
+detector, info = notebook.shipped_detector()
 unseen = [reef.draw_scene(seed + 50, index, objects=(1, 4), empty_share=0.0) for index in range(40)]
 found = detect(detector, [scene.image for scene in unseen], info.config.longest_side)
 no_area = torch.zeros(1, 4)
@@ -447,7 +448,7 @@ for ax, animals, guess in zip(figure.subplots(1, 3), unseen, found, strict=False
     draw_boxes(ax, animals.boxes, "truth", scale=0.7)
     draw_boxes(ax, guess["boxes"], "prediction", [f"{v:.2f}" for v in reached])
 figure.suptitle("The trained detector's boxes and their IoU with the nearest animal")
-lesson.Show(
+notebook.Show(
     figure,
     "Three pictures. Dashed boxes lie close around the animals, most with an IoU of 0.8 or more.",
 )
@@ -461,8 +462,8 @@ lesson.Show(
 # %%
 from functools import partial
 
-from detlab.losses import detection_loss
-from detlab.matching import match_anchors
+from detlab.detector.losses import detection_loss
+from detlab.detector.matching import match_anchors
 
 with torch.no_grad():
     predictions = detector(torch.stack([scene.image for scene in unseen[:8]]))
@@ -481,7 +482,7 @@ assert not torch.allclose(loss["no clamp"], loss["package"], rtol=0.05)
 # And this is how the package writes it:
 
 # %%
-lesson.show_source(box_iou)
+notebook.show_source(box_iou)
 
 # %% [markdown]
 # It differs from a first version in one thing: `clamp(min=tiny)` below the fraction. Two boxes
@@ -514,7 +515,7 @@ lesson.show_source(box_iou)
 # boxes are the same?) and 10 (which boxes count as right?): all four call `box_iou`.
 
 # %%
-lesson.finish("02")
+notebook.finish("02")
 
 # %% [markdown]
 # **Next question:** a box is four numbers, and networks can predict numbers. Can a network

@@ -12,18 +12,19 @@
 import torch
 from matplotlib.figure import Figure
 
-from detlab import exercises, lesson, reef
-from detlab.draw import draw_boxes, draw_image
-from detlab.single import (
+from detlab import reef
+from detlab.course import exercises, notebook
+from detlab.course.single_object import (
     SingleObjectNet,
     draw_single_objects,
     fit_single,
     judge_single,
     predict_single,
 )
+from detlab.draw.figures import draw_boxes, draw_image
 from detlab.widgets import Commit, LossLab
 
-seed = lesson.seed()
+seed = notebook.seed()
 
 # %% [markdown]
 # Six pictures with one animal each, and the true boxes. This is what the network shall learn to
@@ -37,7 +38,7 @@ figure = Figure(figsize=(9, 6), layout="constrained")
 for ax, image, box in zip(figure.subplots(2, 3).flat, large.images, large.boxes, strict=True):
     draw_image(ax, image)
     draw_boxes(ax, 256 * box[None], "truth")
-lesson.Show(figure, "Six underwater pictures, one animal in each, a green box tight around it.")
+notebook.Show(figure, "Six underwater pictures, one animal in each, a green box tight around it.")
 
 # %% [markdown]
 # ## Four numbers for a picture
@@ -107,7 +108,7 @@ for ax, image, box, guess in zip(
     draw_boxes(ax, 256 * box[None], "truth", scale=0.7)
     draw_boxes(ax, 256 * guess[None], "prediction", scale=0.7)
 figure.suptitle("Step 0: the untrained network's box (dashed) is the same everywhere")
-lesson.Show(figure, "Six animals in solid boxes; a dashed box of one size in the middle of each.")
+notebook.Show(figure, "Six animals in solid boxes; a dashed box of one size in the middle of each.")
 
 # %% [markdown]
 # A box in the middle that never looks at the picture: what is that worth?
@@ -155,7 +156,7 @@ draw_boxes(ax, truth, "truth")
 for step in (0, 2, 5, 20):
     draw_boxes(ax, walk[step], "prediction", [f"step {step}"])
 ax.set_title("A box walks to its place, with smaller and smaller steps")
-lesson.Show(figure, "Dashed boxes move from the upper left onto a turtle, ever more slowly.")
+notebook.Show(figure, "Dashed boxes move from the upper left onto a turtle, ever more slowly.")
 
 # %% [markdown]
 # In a network, the gradient goes on from the four numbers into its weights. Change those a little,
@@ -183,7 +184,7 @@ for name, curve in curves.items():
 values.set(title="Loss", xlabel="error", ylabel="loss", ylim=(0, 4))
 slopes.set(title="Slope: how hard it pulls", xlabel="error", ylabel="slope", ylim=(-4, 4))
 figure.legend(loc="outside lower center", ncols=3, frameon=False)
-lesson.Show(
+notebook.Show(
     figure,
     "L2 is a bowl whose slope grows without end. L1 is a V: slope −1 or 1. Smooth L1 is round at"
     " the bottom and straight outside.",
@@ -214,7 +215,7 @@ Commit(
 # For Smooth L1, the 10.0 in the code says where its square ends: at an error of 10 pixels.
 
 # %%
-from detlab.losses import l1_loss, smooth_l1_loss, squared_loss
+from detlab.detector.losses import l1_loss, smooth_l1_loss, squared_loss
 
 labels = torch.tensor([98.0, 99, 99, 100, 100, 100, 101, 101, 102, 300])
 answers = torch.arange(90, 310, 0.5)
@@ -315,7 +316,7 @@ Commit(
 # boxes overlap by 10 pixels:
 
 # %%
-from detlab.losses import iou_loss
+from detlab.detector.losses import iou_loss
 
 animal = torch.tensor([[60.0, 20.0, 100.0, 50.0]])
 for gap in (-10, 30, 300):
@@ -461,7 +462,7 @@ for row, (step, boxes) in zip(grid, seen.items(), strict=True):
         draw_boxes(ax, 256 * box[None], "truth", scale=0.7)
         draw_boxes(ax, 256 * guess[None], "prediction", scale=0.7)
     row[0].set_title(f"step {step}", loc="left")
-lesson.Show(
+notebook.Show(
     figure, "Four rows of six pictures. The dashed boxes start equal and end close to the animals."
 )
 
@@ -472,9 +473,9 @@ lesson.Show(
 # %%
 from functools import partial
 
-from detlab.losses import detection_loss, giou_box_loss
+from detlab.detector.losses import detection_loss, giou_box_loss
 
-detector, _ = lesson.shipped_detector()
+detector, _ = notebook.shipped_detector()
 scenes = [reef.draw_scene(seed + 9, index) for index in range(8)]
 with torch.no_grad():
     predictions = detector(torch.stack([scene.image for scene in scenes]))
@@ -493,7 +494,7 @@ assert not torch.allclose(box_losses[2], box_losses[1])
 # two boxes without area from dividing 0 by 0.
 
 # %%
-lesson.show_source(exercises.paired_giou.reference)
+notebook.show_source(exercises.paired_giou.reference)
 
 # %% [markdown]
 # ## Recap
@@ -523,4 +524,4 @@ lesson.show_source(exercises.paired_giou.reference)
 # The network points now. But nobody taught it to say *what* it points at. Can one network do both?
 
 # %%
-lesson.finish("03")
+notebook.finish("03")

@@ -14,10 +14,9 @@ from functools import partial
 import torch
 from matplotlib.figure import Figure
 
-from detlab import exercises, lesson, reef
-from detlab.draw import draw_boxes, draw_image
-from detlab.losses import giou_loss, squared_loss
-from detlab.single import (
+from detlab import reef
+from detlab.course import exercises, notebook
+from detlab.course.single_object import (
     SingleObjectNet,
     draw_several_objects,
     draw_single_objects,
@@ -26,9 +25,11 @@ from detlab.single import (
     one_by_one,
     predict_single,
 )
+from detlab.detector.losses import giou_loss, squared_loss
+from detlab.draw.figures import draw_boxes, draw_image
 from detlab.widgets import Commit, LambdaLab, LambdaRun
 
-seed = lesson.seed()
+seed = notebook.seed()
 names = reef.CLASS_NAMES
 
 # %% [markdown]
@@ -43,7 +44,7 @@ figure = Figure(figsize=(9, 6), layout="constrained")
 for ax, image, label, box in zip(figure.subplots(2, 3).flat, *large, strict=True):
     draw_image(ax, image)
     draw_boxes(ax, 256 * box[None], "truth", [names[label]])
-lesson.Show(figure, "Six underwater pictures; in each, one animal in a box that bears its name.")
+notebook.Show(figure, "Six underwater pictures; in each, one animal in a box that bears its name.")
 
 # %% [markdown]
 # ## One body, two heads
@@ -54,7 +55,7 @@ lesson.Show(figure, "Six underwater pictures; in each, one animal in a box that 
 # with one body is called **multi-task learning**. Here is how a picture goes through:
 
 # %%
-lesson.show_source(SingleObjectNet.forward)
+notebook.show_source(SingleObjectNet.forward)
 
 # %% [markdown]
 # `normalise` brings the colours near 0. `body` makes **maps**, coarse grids of numbers (lesson 06);
@@ -286,10 +287,10 @@ lab
 # Its box head does not put out a centre in shares of the picture; lesson 06 shows what instead.
 
 # %%
-from detlab.losses import detection_loss
-from detlab.train import TrainConfig
+from detlab.detector.losses import detection_loss
+from detlab.training.loop import TrainConfig
 
-detector, _ = lesson.shipped_detector()
+detector, _ = notebook.shipped_detector()
 scenes = [reef.draw_scene(seed + 9, index) for index in range(8)]
 with torch.no_grad():
     predictions = detector(torch.stack([scene.image for scene in scenes]))
@@ -302,7 +303,7 @@ for weight in (0.0, TrainConfig().box_weight):
 # And this is how the package writes yours:
 
 # %%
-lesson.show_source(exercises.single_object_loss.reference)
+notebook.show_source(exercises.single_object_loss.reference)
 
 # %% [markdown]
 # ## Two animals, one box
@@ -322,7 +323,9 @@ for ax, image, truth, box in zip(
     draw_boxes(ax, 256 * truth, "truth", scale=0.7)
     draw_boxes(ax, 256 * box[None], "prediction", scale=0.7)
 figure.suptitle("Two animals (solid), one answer (dashed): it never saw such a picture")
-lesson.Show(figure, "Six pictures with two solid boxes each; one dashed box covers parts of both.")
+notebook.Show(
+    figure, "Six pictures with two solid boxes each; one dashed box covers parts of both."
+)
 
 # %% [markdown]
 # "It never saw such pictures", you may say. "Train it on them!" Which box is the truth, then?
@@ -394,7 +397,7 @@ for ax, image, truth, box in zip(
     draw_boxes(ax, 256 * truth, "truth", scale=0.7)
     draw_boxes(ax, 256 * box[None], "prediction", scale=0.7)
 figure.suptitle("Taught on such pictures (dashed): the box in between")
-lesson.Show(figure, "Six pictures with two solid boxes each; the dashed one lies between them.")
+notebook.Show(figure, "Six pictures with two solid boxes each; the dashed one lies between them.")
 
 # %% [markdown]
 # Measured: how far is the middle of its box from the nearer animal's middle, and how far from the
@@ -462,4 +465,4 @@ for name, box in candidates.items():
 # numbers every time. How can it say **how many there are**?
 
 # %%
-lesson.finish("04")
+notebook.finish("04")

@@ -16,14 +16,15 @@ import torch
 from torch import nn
 from torchvision.transforms.v2.functional import resize
 
-from detlab import exercises, lesson, reef
-from detlab.anchors import window_boxes
+from detlab import reef
 from detlab.boxes import box_iou
-from detlab.draw import Layers, draw_layers
+from detlab.course import exercises, notebook
+from detlab.detector.anchors import window_boxes
+from detlab.draw.figures import Layers, draw_layers
 from detlab.images import cut_windows
 from detlab.widgets import Commit, WindowLab
 
-seed = lesson.seed()
+seed = notebook.seed()
 
 # %% [markdown]
 # Four pictures of one sea. Which single output fits all of them?
@@ -43,7 +44,7 @@ figure = draw_layers(
     columns=4,
     title="The answer has as many boxes as there are animals",
 )
-lesson.Show(figure, "Four drawn reefs with no, one, three and six animals, each in its box")
+notebook.Show(figure, "Four drawn reefs with no, one, three and six animals, each in its box")
 
 # %% [markdown]
 # ## A window that slides
@@ -412,7 +413,7 @@ figure = draw_layers(
     columns=4,
     title="Any number of boxes, and too many of them",
 )
-lesson.Show(figure, "Four reefs; around most animals lies a bundle of dashed windows")
+notebook.Show(figure, "Four reefs; around most animals lies a bundle of dashed windows")
 
 # %% [markdown]
 # ## Lists, or padding?
@@ -447,7 +448,7 @@ Commit(
 # filled up the boxes.
 
 # %%
-from detlab.data import collate
+from detlab.data.datasets import collate
 
 batch = [(scene.image, scene.target) for scene in scenes[150:]]
 joined = {
@@ -522,9 +523,9 @@ exercises.collate.check(my_collate)
 # above.
 
 # %%
-from detlab.losses import detection_loss
+from detlab.detector.losses import detection_loss
 
-detector, info = lesson.shipped_detector()
+detector, info = notebook.shipped_detector()
 frames = [
     reef.draw_scene(54, index, image_size=size, objects=(2, 3))
     for index, size in enumerate([(96, 160), (128, 128), (150, 110)])
@@ -549,8 +550,8 @@ assert loss["left and above"] > loss["package"] + 0.2
 # pictures of its **validation set**, pictures that are kept apart from training:
 
 # %%
-from detlab.data import load_dataset
-from detlab.postprocess import detect
+from detlab.data.datasets import load_dataset
+from detlab.detector.postprocess import detect
 
 val = load_dataset("reef", "val")
 images, targets = zip(*(val[index] for index in range(6)), strict=True)
@@ -566,8 +567,8 @@ for found, target in zip(detect(detector, images), targets, strict=True):
 # then in one padded batch:
 
 # %%
+from detlab.detector.postprocess import select_detections
 from detlab.images import batch_images
-from detlab.postprocess import select_detections
 
 pictures = [scene.image for scene in frames]
 with torch.no_grad():
@@ -586,7 +587,7 @@ assert sum(len(one["boxes"]) for one in together) > sum(len(one["boxes"]) for on
 # The package's `collate`:
 
 # %%
-lesson.show_source(collate)
+notebook.show_source(collate)
 
 # %% [markdown]
 # It leaves the pictures to `batch_images`, which the detector calls at work, too. The rest is one
@@ -621,4 +622,4 @@ lesson.show_source(collate)
 # **Next question:** one square per cell fits few animals. **Can guesses help?**
 
 # %%
-lesson.finish("05")
+notebook.finish("05")

@@ -15,13 +15,14 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from detlab import exercises, lesson, reef
-from detlab.anchors import anchor_grid, anchor_shapes, encode_boxes, shape_iou
+from detlab import reef
 from detlab.boxes import box_iou, cxcywh_to_xyxy, paired_iou, xyxy_to_cxcywh
-from detlab.draw import Layers, draw_layers
+from detlab.course import exercises, notebook
+from detlab.detector.anchors import anchor_grid, anchor_shapes, encode_boxes, shape_iou
+from detlab.draw.figures import Layers, draw_layers
 from detlab.widgets import AnchorLab, Commit
 
-seed = lesson.seed()
+seed = notebook.seed()
 
 # %% [markdown]
 # An **anchor** is such a guess: a box of a fixed shape on the centre of a cell of the map. On the
@@ -41,7 +42,7 @@ figure = draw_layers(
     title="No guess is exact, and each animal has one that is near",
     meanings={"ignored": "anchors", "positive": "the best anchor of an animal"},
 )
-lesson.Show(figure, "A reef twice: dotted anchors of six shapes; the best anchor of each animal")
+notebook.Show(figure, "A reef twice: dotted anchors of six shapes; the best anchor of each animal")
 
 # %% [markdown]
 # ## A few words for guesses
@@ -83,7 +84,7 @@ Commit(
 # Count them, level by level, and ask the detector itself:
 
 # %%
-detector, info = lesson.shipped_detector()
+detector, info = notebook.shipped_detector()
 for stride in (8, 16, 32):
     print(
         f"stride {stride:>2}: {(128 // stride) ** 2:>3} cells, {6 * (128 // stride) ** 2} anchors"
@@ -239,7 +240,7 @@ exercises.encode_boxes.check(my_encode_boxes)
 # off at `MAX_STRETCH` *before* `exp`: `.clamp(max=MAX_STRETCH)`.
 
 # %%
-from detlab.anchors import MAX_STRETCH
+from detlab.detector.anchors import MAX_STRETCH
 
 print(f"exp(MAX_STRETCH) = {torch.tensor(MAX_STRETCH).exp():.1f} times as wide at most")
 
@@ -399,7 +400,7 @@ figure = draw_layers(
     title="Same network, same steps: coordinates miss, corrections mostly sit",
     meanings={"prediction": "what the network says"},
 )
-lesson.Show(
+notebook.Show(
     figure, "Dashed boxes of coordinates lie beside the animals, most of corrections on them"
 )
 
@@ -429,9 +430,9 @@ assert means["coordinates"] < means["the guess"] - 0.1
 # there is such an animal.
 
 # %%
-from detlab.data import load_dataset
-from detlab.model import Detector
-from detlab.postprocess import detect
+from detlab.data.datasets import load_dataset
+from detlab.detector.model import Detector
+from detlab.detector.postprocess import detect
 
 val = load_dataset("reef", "val")
 unseen, targets = zip(*(val[index] for index in range(24)), strict=True)
@@ -477,7 +478,7 @@ figure = draw_layers(
     ],
     title="The same network, its anchors in three orders and places",
 )
-lesson.Show(
+notebook.Show(
     figure, "Cell by cell every box sits; shape by shape they lie anywhere; corners: shifted"
 )
 
@@ -582,7 +583,7 @@ assert used.sort().values[:3].sum() < 0.01 * len(other)
 # as good a mean best IoU. `fit_shapes` does your round fifty times:
 
 # %%
-from detlab.anchors import fit_shapes
+from detlab.detector.anchors import fit_shapes
 
 six = fit_shapes(own, 6, torch.Generator().manual_seed(seed))
 eighteen = anchor_shapes(sum(info.config.anchor_sizes, ()), info.config.aspect_ratios)
@@ -598,7 +599,7 @@ assert abs(fits[6] - fits[18]) < 0.03
 # argument. It must come to the same number, and the one without `exp` to a larger one.
 
 # %%
-from detlab.losses import detection_loss, giou_loss
+from detlab.detector.losses import detection_loss, giou_loss
 
 with torch.no_grad():
     predictions = detector(torch.stack(unseen[:8]))
@@ -617,7 +618,7 @@ assert loss["without exp"] > loss["package"] + 0.3
 # And this is how the package writes the grid of one level:
 
 # %%
-lesson.show_source(anchor_grid)
+notebook.show_source(anchor_grid)
 
 # %% [markdown]
 # It has no loop over cells: `expand` repeats the centres and the shapes without copying them. A
@@ -652,4 +653,4 @@ lesson.show_source(anchor_grid)
 # **Next question:** 2,016 guesses and five animals. **Who learns what?**
 
 # %%
-lesson.finish("06")
+notebook.finish("06")

@@ -16,19 +16,20 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 
-from detlab import exercises, lesson, reef
-from detlab.anchors import anchor_grid
+from detlab import reef
 from detlab.boxes import box_iou
-from detlab.draw import Layers, Picture, draw_grid, draw_layers
-from detlab.evaluate import count_found
-from detlab.losses import detection_loss, match_batch
-from detlab.matching import IGNORED, NEGATIVE, match_anchors
-from detlab.model import build_detector
-from detlab.postprocess import detect
-from detlab.train import TrainConfig, fit
+from detlab.course import exercises, notebook
+from detlab.detector.anchors import anchor_grid
+from detlab.detector.losses import detection_loss, match_batch
+from detlab.detector.matching import IGNORED, NEGATIVE, match_anchors
+from detlab.detector.model import build_detector
+from detlab.detector.postprocess import detect
+from detlab.draw.figures import Layers, Picture, draw_grid, draw_layers
+from detlab.metrics.average_precision import count_found
+from detlab.training.loop import TrainConfig, fit
 from detlab.widgets import Commit, MatchLab
 
-seed = lesson.seed()
+seed = notebook.seed()
 
 # %% [markdown]
 # ## One picture, all its anchors
@@ -40,7 +41,7 @@ seed = lesson.seed()
 # to the animal's box. Which anchors should learn?
 
 # %%
-detector, info = lesson.shipped_detector()
+detector, info = notebook.shipped_detector()
 names = info.class_names
 with torch.no_grad():
     anchors = detector(reef.draw_scene(reef.VAL_SEED, index=6).image[None]).anchors
@@ -59,7 +60,7 @@ figure = draw_layers(
     title="Guesses everywhere: which of them should learn?",
     meanings={"negative": "every fifth anchor"},
 )
-lesson.Show(figure, "A reef with four animals under a mesh of anchors that covers all of it")
+notebook.Show(figure, "A reef with four animals under a mesh of anchors that covers all of it")
 
 # %% [markdown]
 # ## Commit · how many?
@@ -92,7 +93,7 @@ figure = draw_layers(
     title="Guesses everywhere, and few of them near an animal",
     meanings={"negative": "anchors", "positive": "anchors that learn an animal"},
 )
-lesson.Show(
+notebook.Show(
     figure, "A reef twice: a mesh of anchors all over it; a few blue anchors around four animals"
 )
 
@@ -462,7 +463,7 @@ rows = [
     for name in ("mean over all", "hard negatives")
     for row in range(4)
 ]
-lesson.Show(
+notebook.Show(
     draw_grid(rows, names, columns=4, title="Above: nothing but background. Below: animals"),
     "Eight small reefs; no dashed boxes in the upper four, boxes on all animals in the lower four",
 )
@@ -503,7 +504,7 @@ torch.testing.assert_close(mine, package)
 # through the whole table twice, since training asks for them in every step.
 
 # %%
-lesson.show_source(match_anchors)
+notebook.show_source(match_anchors)
 
 # %% [markdown]
 # ## Recap
@@ -531,4 +532,4 @@ lesson.show_source(match_anchors)
 # **Next** Many anchors learn the same animal. Who stops them from all shouting its name? Lesson 08.
 
 # %%
-lesson.finish("07")
+notebook.finish("07")

@@ -12,14 +12,16 @@
 # %%
 import torch
 
-from detlab import exercises, lesson, reef, suppression
+from detlab import reef
 from detlab.boxes import box_iou, scale_boxes
-from detlab.draw import Layers, Picture, draw_grid, draw_layers
-from detlab.evaluate import count_found, match_image
-from detlab.postprocess import detect, select_candidates, select_detections
+from detlab.course import exercises, notebook
+from detlab.detector import suppression
+from detlab.detector.postprocess import detect, select_candidates, select_detections
+from detlab.draw.figures import Layers, Picture, draw_grid, draw_layers
+from detlab.metrics.average_precision import count_found, match_image
 from detlab.widgets import Commit, NMSLab
 
-seed = lesson.seed()
+seed = notebook.seed()
 
 # %% [markdown]
 # ## Commit · how many boxes?
@@ -45,7 +47,7 @@ Commit(
 
 # %%
 # NBVAL_IGNORE_OUTPUT
-detector, info = lesson.shipped_detector()
+detector, info = notebook.shipped_detector()
 names = info.class_names
 dials = {"objects": (4, 6), "crowding": 0.5, "empty_share": 0.0}
 scene = reef.draw_scene(reef.VAL_SEED, 99, image_size=(512, 512), **dials)
@@ -69,7 +71,7 @@ figure = draw_layers(
     title="Every animal is found many times",
     meanings={"suppressed": "raw boxes", "prediction": "what remains"},
 )
-lesson.Show(figure, "A reef twice: five animals under bundles of boxes, and under one box each")
+notebook.Show(figure, "A reef twice: five animals under bundles of boxes, and under one box each")
 
 # %% [markdown]
 # Is this one picture, or is it always so? We count on forty other reefs. A raw box is *on* an
@@ -385,7 +387,7 @@ for name, threshold in {"too eager, 0.1": 0.1, "usual, 0.5": 0.5, "too patient, 
     [guess] = select_detections(said, [(128, 128)], iou_threshold=threshold)
     guess["boxes"] = scale_boxes(guess["boxes"], (128, 128), (512, 512))
     pictures.append(Picture(scene.image, scene.target, guess, name))
-lesson.Show(
+notebook.Show(
     draw_grid(pictures, names, columns=3, title="One reef, three IoU thresholds"),
     "A reef three times: one of two stingrays has no box; each animal has one; each has a bundle",
 )
@@ -419,7 +421,7 @@ exercises.soft_nms.check(my_soft_nms)
 # by one: set *method* to *soft*.
 
 # %%
-lesson.show_source(suppression.soft_nms_steps)
+notebook.show_source(suppression.soft_nms_steps)
 
 # %% [markdown]
 # Does it help the shoals? Against greedy NMS at two IoU thresholds, all with scores above 0.3:
@@ -474,7 +476,7 @@ torch.testing.assert_close(scores[rows], clean["scores"])
 # can overlap it, and suppresses once.
 
 # %%
-lesson.show_source(suppression.separate_classes)
+notebook.show_source(suppression.separate_classes)
 
 # %% [markdown]
 # ## Recap
@@ -499,4 +501,4 @@ lesson.show_source(suppression.separate_classes)
 # **Next** You have every part. Lesson 09 puts them together and trains.
 
 # %%
-lesson.finish("08")
+notebook.finish("08")

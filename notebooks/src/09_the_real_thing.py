@@ -20,30 +20,32 @@ from matplotlib.figure import Figure
 from torch.testing import assert_close
 from torch.utils.data import Subset
 
-from detlab import exercises, lesson, losses, reef
-from detlab.anchors import decode_deltas
+from detlab import reef
 from detlab.boxes import clip_boxes
-from detlab.coco import evaluate
-from detlab.data import load_dataset
-from detlab.draw import Layers, Picture, draw_grid, draw_layers
+from detlab.course import exercises, notebook
+from detlab.course.your_parts import suspects
+from detlab.data.datasets import load_dataset
+from detlab.detector import losses
+from detlab.detector.anchors import decode_deltas
+from detlab.detector.matching import match_anchors
+from detlab.detector.model import Detector, named_config
+from detlab.detector.postprocess import detect, select_detections, to_scores
+from detlab.draw.figures import Layers, Picture, draw_grid, draw_layers
 from detlab.inference import judge
-from detlab.matching import match_anchors
-from detlab.model import Detector, named_config
-from detlab.parts import suspects
-from detlab.postprocess import detect, select_detections, to_scores
-from detlab.train import TrainConfig, configured_loss, fit, load_run, save_run, start_run
+from detlab.metrics.coco import evaluate
+from detlab.training.loop import TrainConfig, configured_loss, fit, load_run, save_run, start_run
 from detlab.widgets import Commit, NMSLab, TrainingView
 
-seed = lesson.seed()
+seed = notebook.seed()
 
 # %% [markdown]
 # One network, twice. On the left its weights are random. On the right it has trained for five
 # minutes on two processor cores. Between them lies this lesson.
 
 # %% tags=["thumbnail"]
-trained, info = lesson.shipped_detector()
+trained, info = notebook.shipped_detector()
 torch.manual_seed(0)
-untrained = lesson.collect().detector(info.config)
+untrained = notebook.collect().detector(info.config)
 scene = reef.draw_scene(reef.VAL_SEED, index=35, image_size=(192, 256))
 [before] = detect(untrained, [scene.image], 128, score_threshold=0.0, max_detections=40)
 [after] = detect(trained, [scene.image], 128, score_threshold=0.5)
@@ -54,7 +56,7 @@ figure = draw_layers(
     ],
     title="What a training is for",
 )
-lesson.Show(figure, "A reef twice: forty boxes all over it; then one box around each animal")
+notebook.Show(figure, "A reef twice: forty boxes all over it; then one box around each animal")
 
 # %% [markdown]
 # ## Assemble
@@ -80,7 +82,7 @@ print(list(batch.shape), batch.dtype)
 # %%
 config = replace(named_config("course", len(reef.CLASS_NAMES)), longest_side=96)
 torch.manual_seed(seed)
-detector = lesson.collect().detector(config)
+detector = notebook.collect().detector(config)
 maps = detector.backbone(detector.normalise(batch))
 for level, features in enumerate(maps):
     print(f"level {level}, stride {8 * 2**level:>2}: {list(features.shape)}")
@@ -105,19 +107,19 @@ print("weights", sum(weights.numel() for weights in detector.parameters()))
 # outside of it, by functions that you have written or are about to write.
 
 # %%
-lesson.show_source(Detector.forward)
+notebook.show_source(Detector.forward)
 
 # %% [markdown]
 # ## Your parts
 #
-# `lesson.collect()` gathers what passed its check in lessons 02 to 08. Each is judged once more.
+# `notebook.collect()` gathers what passed its check in lessons 02 to 08. Each is judged once more.
 # What is right goes into the detector; the rest stays detlab's, and the table says why.
 #
 # Two class losses and two box losses stand in it. A training takes one of each: here *softmax*,
 # with hard negatives, and *GIoU*. The other two are alternatives.
 
 # %%
-lesson.collect()
+notebook.collect()
 
 # %% [markdown]
 # ## Build · `matched_loss`
@@ -209,7 +211,7 @@ exercises.select_candidates.check(my_select_candidates)
 
 # %%
 mine = {"matched_loss": my_matched_loss, "select_candidates": my_select_candidates}
-parts = lesson.collect(**mine)
+parts = notebook.collect(**mine)
 find = partial(parts.detect, score_threshold=0.05)
 print("yours:", *(parts.yours or ["none yet, detlab's go in"]))
 
@@ -317,7 +319,7 @@ lab.preset("reset")
 # The detector does the same for each picture of a batch: your raw boxes, then NMS per class.
 
 # %%
-lesson.show_source(select_detections)
+notebook.show_source(select_detections)
 
 # %% [markdown]
 # ## Break · one of three has a fault
@@ -346,7 +348,7 @@ for ax, (key, name) in zip(figure.subplots(1, 3), kinds.items(), strict=True):
     ax.set(title=name, xlabel="step", yscale="log")
     ax.legend(frameon=False)
 figure.suptitle("All losses of all three fall")
-lesson.Show(figure, "Three curves for A, B and C in each of three plots; all of them fall")
+notebook.Show(figure, "Three curves for A, B and C in each of three plots; all of them fall")
 
 # %% [markdown]
 # ## Commit · which one?
@@ -379,14 +381,14 @@ for letter, each in detectors.items():
     title = f"{letter}: {len(found['boxes'])} boxes"
     pictures.append(Picture(images[row], targets[row], found, title))
 figure = draw_grid(pictures, reef.CLASS_NAMES, columns=3, title="B shouts everywhere")
-lesson.Show(figure, "One picture three times: B has boxes all over it, A and C a few that fit")
+notebook.Show(figure, "One picture three times: B has boxes all over it, A and C a few that fit")
 
 # %% [markdown]
 # Now all four pictures, and **precision**: the share of the boxes that are right, as in lesson 08.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
-from detlab.evaluate import match_image
+from detlab.metrics.average_precision import match_image
 
 precision = {}
 for letter, each in detectors.items():
@@ -617,7 +619,7 @@ assert_close(sum(agreed) / 2, whole)
 # are:
 
 # %%
-lesson.show_source(losses.positives_to_divide_by)
+notebook.show_source(losses.positives_to_divide_by)
 
 # %% [markdown]
 # ## Recap
@@ -644,4 +646,4 @@ lesson.show_source(losses.positives_to_divide_by)
 # **Next question:** it finds animals. But is it any good?
 
 # %%
-lesson.finish("09")
+notebook.finish("09")

@@ -15,15 +15,16 @@ from collections import Counter
 import torch
 from matplotlib.figure import Figure
 
-from detlab import exercises, lesson, reef
-from detlab.coco import coco_metrics
-from detlab.data import load_dataset
-from detlab.draw import add_legend, box_captions, draw_boxes, draw_image
-from detlab.evaluate import class_average_precision, match_image
-from detlab.postprocess import detect
+from detlab import reef
+from detlab.course import exercises, notebook
+from detlab.data.datasets import load_dataset
+from detlab.detector.postprocess import detect
+from detlab.draw.figures import add_legend, box_captions, draw_boxes, draw_image
+from detlab.metrics.average_precision import class_average_precision, match_image
+from detlab.metrics.coco import coco_metrics
 from detlab.widgets import Commit, ThresholdLab
 
-seed = lesson.seed()
+seed = notebook.seed()
 
 # %% [markdown]
 # One detector, one picture, three score thresholds: a box is shown if it scores that much or more.
@@ -31,7 +32,7 @@ seed = lesson.seed()
 # must say what for; at the end of the lesson you can.
 
 # %% tags=["thumbnail"]
-detector, info = lesson.shipped_detector()
+detector, info = notebook.shipped_detector()
 scene = reef.draw_scene(10, index=25, image_size=(320, 480), objects=(4, 6), empty_share=0.0)
 figure = Figure(figsize=(10, 2.8), layout="constrained")
 for ax, score in zip(figure.subplots(1, 3), (0.05, 0.5, 0.98), strict=True):
@@ -42,7 +43,7 @@ for ax, score in zip(figure.subplots(1, 3), (0.05, 0.5, 0.98), strict=True):
     title = f"score from {score}: {len(boxed['boxes'])} boxes for {len(scene.boxes)} animals"
     ax.set_title(title, size=10)
 add_legend(figure, ["truth", "prediction"])
-lesson.Show(
+notebook.Show(
     figure,
     "The same reef three times: many boxes, two or three on one animal; fewer; too few.",
 )
@@ -211,7 +212,7 @@ for threshold, sign in zip((0.98, 0.5, 0.05), "os^", strict=True):
 ax.set(xlabel="recall, share of the animals", ylabel="precision, share of the boxes")
 ax.set(xlim=(0, 1.02), ylim=(0, 1.05))
 ax.legend(title="threshold", frameon=False, loc="lower left")
-lesson.Show(
+notebook.Show(
     figure,
     "Precision over recall: near 1 up to a recall of 0.9, then it falls steeply. The thresholds"
     " 0.98, 0.5 and 0.05 lie one after the other on the falling part.",
@@ -298,7 +299,7 @@ assert coco["AP50"] > coco["AP75"] + 0.05 > coco["AP"]
 # number must say its IoU. This is how the package computes one class at one IoU:
 
 # %%
-lesson.show_source(class_average_precision)
+notebook.show_source(class_average_precision)
 
 # %% [markdown]
 # ## Use · how sure is that number?
@@ -398,7 +399,7 @@ assert result["the same score"][0] < 0.6 * result["no copies"][0]
 # anchor: animal or background? A detector that always says *background* finds nothing, ever.
 
 # %%
-from detlab.matching import NEGATIVE, match_anchors
+from detlab.detector.matching import NEGATIVE, match_anchors
 
 with torch.no_grad():
     anchors = detector(torch.stack(images[:1])).anchors
@@ -424,7 +425,7 @@ assert silent == 0
 # Among the kinds, *missed* is an animal without hit, class or location error; *correct* is a hit.
 
 # %%
-from detlab.errors import ERRORS, error_kinds, mend
+from detlab.metrics.error_kinds import ERRORS, error_kinds, mend
 
 kinds = [error_kinds(f, t).kinds for f, t in zip(found, truth, strict=True)]
 sure = [error_kinds(f, t).kinds for f, t in zip(shown, truth, strict=True)]
@@ -455,7 +456,7 @@ for ax, reason in zip(figure.subplots(1, 5), reasons, strict=True):
     draw_boxes(ax, found[row]["boxes"][[at]], "prediction", [names[at]], 0.7)
     ax.set_title(reason)
 add_legend(figure, ["truth", "prediction"])
-lesson.Show(
+notebook.Show(
     figure,
     "Five pictures, each with one wrong box: a second one on an animal already hit, "
     "a wrong name, a box beside its animal, a wrong name beside one, a box on nothing.",
@@ -522,7 +523,7 @@ left.set(title="Rough boxes do: names cost most", xlabel="gain in AP50, place fr
 right.set(title="Boxes must fit: places cost most", xlabel="gain in AP, place from 0.75")
 left.invert_yaxis()
 left.locator_params(axis="x", nbins=4)
-lesson.Show(figure, "Left, AP50: class has the longest bar. Right, AP: location, by far.")
+notebook.Show(figure, "Left, AP50: class has the longest bar. Right, AP: location, by far.")
 
 # %% [markdown]
 # Who only counts errors would mend names. For AP that gains next to nothing, and better places gain
@@ -615,7 +616,9 @@ right.axvline(thresholds[by_cost], color="grey", linewidth=0.8)
 left.set(title="F1 wants a high threshold", xlabel="score threshold", ylabel="F1")
 right.set(title="Dear misses want a low one", xlabel="score threshold", ylabel="cost")
 left.legend(frameon=False, loc="lower right")
-lesson.Show(figure, "F1 rises up to a threshold near 0.95; cost is least near 0.2, then it climbs.")
+notebook.Show(
+    figure, "F1 rises up to a threshold near 0.95; cost is least near 0.2, then it climbs."
+)
 
 # %% [markdown]
 # There is no *right* threshold, there are only prices; so of the three pictures at the beginning,
@@ -645,7 +648,7 @@ Commit(
 
 # %%
 # NBVAL_IGNORE_OUTPUT
-from detlab.calibration import calibration
+from detlab.metrics.calibration import calibration
 
 bins = calibration(scores, is_hit)
 for promised, kept, number in zip(*(column.tolist() for column in bins), strict=True):
@@ -663,7 +666,7 @@ ax.bar(torch.arange(10) / 10 + 0.05, bins.share_correct, width=0.09, color="#007
 ax.plot([0, 1], [0, 1], "--", color="#d55e00", label="an honest score")
 ax.set(xlabel="score (promised)", ylabel="share of hits (kept)", xlim=(0, 1), ylim=(0, 1))
 ax.legend(frameon=False)
-lesson.Show(figure, "Bars far below the diagonal in all bins but the last, which reaches 0.95.")
+notebook.Show(figure, "Bars far below the diagonal in all bins but the last, which reaches 0.95.")
 
 # %% [markdown]
 # The calibration error looks small because more than half of the boxes score below 0.1: where
@@ -682,7 +685,7 @@ assert of_middling.most_common(1)[0][0] == "class"
 # classes must help:
 
 # %%
-from detlab.suppression import nms
+from detlab.detector.suppression import nms
 
 single = []
 for f in found:
@@ -727,4 +730,4 @@ assert hits[visible].float().mean() > is_hit[scores >= 0.5].float().mean() + 0.0
 # made, and their mistakes?
 
 # %%
-lesson.finish("10")
+notebook.finish("10")

@@ -18,14 +18,16 @@ from pathlib import Path
 import torch
 from matplotlib.figure import Figure
 
-from detlab import download, exercises, lesson, reef
-from detlab.data import FolderDataset, load_dataset, read_splits
-from detlab.draw import Layers, Picture, draw_grid, draw_layers
-from detlab.faults import found_faults, listed_faults
-from detlab.spoiled import write_spoiled_reef
+from detlab import reef
+from detlab.audit.known_faults import found_faults, listed_faults
+from detlab.audit.planted_faults import write_spoiled_reef
+from detlab.course import exercises, notebook
+from detlab.data import download
+from detlab.data.datasets import FolderDataset, load_dataset, read_splits
+from detlab.draw.figures import Layers, Picture, draw_grid, draw_layers
 from detlab.widgets import AnchorLab, AuditLab, Commit
 
-seed = lesson.seed()
+seed = notebook.seed()
 
 # %% [markdown]
 # This lesson is about **BCCD**, 364 photographs of blood under a microscope with 4,888 boxes around
@@ -61,7 +63,7 @@ figure = draw_grid(
     columns=3,
     title="Small, middle and large: each class has its size",
 )
-lesson.Show(figure, "Three pictures, each with labelled boxes: a few small, many middle-sized")
+notebook.Show(figure, "Three pictures, each with labelled boxes: a few small, many middle-sized")
 
 # %% [markdown]
 # ## Read the labels first
@@ -71,7 +73,7 @@ lesson.Show(figure, "Three pictures, each with labelled boxes: a few small, many
 
 # %%
 # NBVAL_IGNORE_OUTPUT
-from detlab.defects import check_splits
+from detlab.data.check import check_splits
 
 published = read_splits(data)
 splits, defects = check_splits(published)
@@ -94,9 +96,9 @@ for defect in defects:
 # over anchor width.
 
 # %%
-from detlab.anchors import encode_boxes
-from detlab.losses import detection_loss, giou_box_loss, smooth_l1_box_loss
-from detlab.model import build_detector, named_config
+from detlab.detector.anchors import encode_boxes
+from detlab.detector.losses import detection_loss, giou_box_loss, smooth_l1_box_loss
+from detlab.detector.model import build_detector, named_config
 
 flat = torch.tensor([[30.0, 20.0, 30.0, 44.0]])
 deltas = encode_boxes(flat, torch.tensor([[20.0, 20.0, 40.0, 40.0]]))[0]
@@ -124,7 +126,7 @@ assert broken["with it"] > 0.5 > broken["without"] == 0
 # goes before anybody sees it, and the report says which one it was:
 
 # %%
-from detlab.defects import box_fault
+from detlab.data.check import box_fault
 
 detector.zero_grad()
 detection_loss(detector(scene.image[None]), [wrong], box_loss=giou_box_loss)["total"].backward()
@@ -155,12 +157,12 @@ Commit(
 
 # %% [markdown]
 # `audit` compares every picture with every other, at all shifts, without their light and colour
-# (`detlab.twins` says how). Two that show the same scene are **twins**. It also looks at the boxes;
+# (`detlab.audit.twins` says how). Two that show the same scene are **twins**. It also looks at the boxes;
 # we come to that.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
-from detlab.audit import audit
+from detlab.audit.findings import audit
 
 audited = audit(splits, names)
 across = [found for found in audited.findings if found.kind == "twins across splits"]
@@ -181,13 +183,13 @@ assert len(across) >= 0.9 * known
 # Three of these pairs, the test picture in the lower row. Look at the borders: the camera moved.
 
 # %%
-from detlab.pictures import read_picture
+from detlab.data.pictures import read_picture
 
 pairs = list(leaked.items())[:3]
 views = [Picture(read_picture(path, 320), title="train or val") for _, path in pairs]
 views += [Picture(read_picture(path, 320), title="test") for path, _ in pairs]
 figure = draw_grid(views, names, columns=3, title="Photographed twice, once for each split")
-lesson.Show(figure, "Three pairs of pictures; each pair shows one scene, a little shifted")
+notebook.Show(figure, "Three pairs of pictures; each pair shows one scene, a little shifted")
 
 # %% [markdown]
 # What is *known* was planted in the drawn set; in BCCD somebody looked at all pictures. Nobody
@@ -203,7 +205,7 @@ lesson.Show(figure, "Three pairs of pictures; each pair shows one scene, a littl
 # suits the anchors to the boxes of this set; below you see how well.)
 
 # %%
-from detlab.fitting import box_shapes, fit_anchors
+from detlab.training.anchor_fit import box_shapes, fit_anchors
 
 shapes = box_shapes(splits["train"], 128)
 ladder = replace(named_config("course", len(names)), longest_side=128)
@@ -221,7 +223,7 @@ print("no picture in both halves:", not set(twins[0].names) & set(twins[1].names
 # NBVAL_IGNORE_OUTPUT
 # The two trainings, on pictures that never change, so that they are learned by heart:
 from detlab.inference import judge
-from detlab.train import TrainConfig, fit
+from detlab.training.loop import TrainConfig, fit
 
 heart = {"known": [], "unknown": []}
 settings = {"batch_size": 4, "learning_rate": 4e-3, "average_decay": 0.95, "seed": seed}
@@ -370,7 +372,7 @@ assert len(found) < len(audited.findings)
 
 
 # %%
-from detlab.anchors import anchor_shapes, shape_iou
+from detlab.detector.anchors import anchor_shapes, shape_iou
 
 
 def my_mean_best_iou(shapes, anchor_shapes):
@@ -437,7 +439,7 @@ for ax, (name, each) in zip(
     ax.set(xlabel="width, px", xlim=(0, 135), ylim=(0, 135))
     ax.legend(frameon=False)
 figure.axes[0].set_ylabel("height, px")
-lesson.Show(
+notebook.Show(
     figure,
     "Boxes in clouds: the ladder's crosses spread wide, most fitted ones lie where boxes are",
 )
@@ -472,7 +474,7 @@ Commit(
 # weights, **fine-tuning**. Which weights fit? Those of the same name and the same shape:
 
 # %%
-course, info = lesson.shipped_detector()
+course, info = notebook.shipped_detector()
 starts = {}
 for start in ("fresh", "pretrained"):
     torch.manual_seed(seed)
@@ -489,7 +491,7 @@ print(len(kept), "of", len(own), "tensors are taken over; new:", sorted(own.keys
 
 # %%
 # NBVAL_IGNORE_OUTPUT
-from detlab.transforms import Augmented, training_transforms
+from detlab.data.transforms import Augmented, training_transforms
 
 small = load_dataset(data, "train", 128, skip_bad=True, cache=True)
 lesson_set = Augmented(small, training_transforms())
@@ -535,7 +537,7 @@ Commit(
 
 # %%
 # NBVAL_IGNORE_OUTPUT
-from detlab.suppression import nms_per_class
+from detlab.detector.suppression import nms_per_class
 
 
 def suppressed(record, limit=0.3):
@@ -548,7 +550,7 @@ worst = max(range(len(records)), key=lambda row: int(lost[row].sum()))
 boxes = records[worst].boxes
 layers = {"truth": boxes[~lost[worst]], "suppressed": boxes[lost[worst]]}
 figure = draw_layers([Layers(read_picture(records[worst].image), layers, "NMS at 0.3")])
-lesson.Show(
+notebook.Show(
     figure, "One picture; some right boxes that overlap others of their class are suppressed"
 )
 
@@ -620,10 +622,10 @@ exercises.tile_starts.check(my_tile_starts)
 # The package lays tiles in both directions, with the function that it is given: yours.
 
 # %%
-from detlab.tiling import detect_in_tiles, tile_boxes
+from detlab.detector.tiling import detect_in_tiles, tile_boxes
 
 starts_of = exercises.tile_starts.mine_or_reference(my_tile_starts)
-lesson.show_source(tile_boxes)
+notebook.show_source(tile_boxes)
 
 # %%
 # A picture of 384 × 512 pixels, tiles of 192:
@@ -639,8 +641,8 @@ assert tiles[-1, 2:].tolist() == [512, 384]
 
 # %%
 # NBVAL_IGNORE_OUTPUT
-from detlab.evaluate import match_image
-from detlab.postprocess import detect
+from detlab.detector.postprocess import detect
+from detlab.metrics.average_precision import match_image
 
 wide = {"image_size": (384, 512), "objects": (8, 12), "object_size": (0.06, 0.45)}
 reefs = [reef.draw_scene(700 + seed, row, **wide, crowding=0.0) for row in range(12)]
@@ -684,8 +686,8 @@ assert wrong_of["whole and tiles"] > wrong_of["whole, at 128"]
 
 # %%
 # NBVAL_IGNORE_OUTPUT
-from detlab.baselines import find_nothing, mean_box, random_anchors
-from detlab.coco import coco_metrics
+from detlab.metrics.baselines import find_nothing, mean_box, random_anchors
+from detlab.metrics.coco import coco_metrics
 
 clean = [row for row, record in enumerate(test.records) if record.image not in leaked]
 images, truth = zip(*(test[row] for row in clean), strict=True)
@@ -736,7 +738,7 @@ for row in (0, 1, 2):
     [guess] = detect(starts["pretrained"], [images[row]], 128, score_threshold=0.4)
     pictures.append(Picture(images[row], truth[row], guess))
 figure = draw_grid(pictures, names, columns=3, title="After 50 steps, on test pictures")
-lesson.Show(figure, "Three test pictures: larger objects are boxed, the smallest are missed")
+notebook.Show(figure, "Three test pictures: larger objects are boxed, the smallest are missed")
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -778,4 +780,4 @@ assert class_ap[smallest] == min(class_ap.values())
 # then `detlab train --data FOLDER`.
 
 # %%
-lesson.finish("11")
+notebook.finish("11")

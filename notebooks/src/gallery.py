@@ -18,8 +18,8 @@
 import torch
 
 from detlab import reef, widgets
-from detlab.lesson import shipped_detector
-from detlab.postprocess import detect
+from detlab.course.notebook import shipped_detector
+from detlab.detector.postprocess import detect
 
 names = reef.CLASS_NAMES
 scene = reef.draw_scene(reef.VAL_SEED, index=3, image_size=(384, 512))
@@ -62,7 +62,7 @@ widgets.LossLab(scene.image, [250, 120, 420, 300], [60, 40, 200, 170], loss="GIo
 # %%
 from functools import partial
 
-from detlab import single
+from detlab.course import single_object as single
 
 animals = {"image_size": (48, 48), "classes": ("fish", "starfish", "jellyfish")}
 pictures = single.draw_single_objects(1, 800, **animals)
@@ -148,7 +148,7 @@ widgets.AnchorLab(scene.image, scene.target, names, all_boxes=others, size=48.0,
 # that nobody learns.
 
 # %%
-from detlab.anchors import pyramid_anchors
+from detlab.detector.anchors import pyramid_anchors
 
 maps = ((12, 16), (6, 8), (3, 4))  # rows and columns at the size at which the detector looks
 shapes = info.config.anchor_sizes, info.config.aspect_ratios
@@ -175,7 +175,7 @@ widgets.NMSLab(crowd.image, candidates, crowd.target, names)
 # stay are right, and animals are missed. The dot walks along the curve of all sixty pictures.
 
 # %%
-from detlab.data import load_dataset
+from detlab.data.datasets import load_dataset
 
 val = load_dataset("reef", "val")
 images, targets = zip(*(val[index] for index in range(60)), strict=True)
@@ -194,8 +194,8 @@ from pathlib import Path
 
 from torchvision.transforms.v2.functional import to_pil_image
 
-from detlab.audit import audit
-from detlab.records import make_record
+from detlab.audit.findings import audit
+from detlab.data.records import make_record
 
 folder = Path(tempfile.mkdtemp())
 dials = {"image_size": (240, 320), "object_size": (0.25, 0.45), "classes": ("fish", "starfish")}
@@ -245,9 +245,9 @@ widgets.AuditLab(findings, names, faults)
 # %%
 # NBVAL_IGNORE_OUTPUT
 
-from detlab.coco import coco_metrics
-from detlab.model import build_detector
-from detlab.train import TrainConfig, fit
+from detlab.detector.model import build_detector
+from detlab.metrics.coco import coco_metrics
+from detlab.training.loop import TrainConfig, fit
 
 easy = [reef.draw_scene(1, index, objects=(1, 3), empty_share=0.0) for index in range(6)]
 images, targets = [each.image for each in easy], [each.target for each in easy]

@@ -5,10 +5,10 @@ from collections import Counter
 
 from report import Row
 
-from detlab.audit import audit
-from detlab.data import read_splits
-from detlab.defects import check_splits
-from detlab.faults import found_faults, listed_faults
+from detlab.audit.findings import audit
+from detlab.audit.known_faults import found_faults, listed_faults
+from detlab.data.check import check_splits
+from detlab.data.datasets import read_splits
 
 GOAL = 60.0
 """Seconds."""

@@ -41,16 +41,16 @@ from report import Row, describe_machine, publish, ratios, spread, take_turns
 from torch import Tensor
 
 from detlab.boxes import xyxy_to_xywh
-from detlab.checkpoint import load_checkpoint
-from detlab.coco import COCO_NAMES, coco_metrics
-from detlab.data import REEF_VAL, load_dataset
+from detlab.data.datasets import REEF_VAL, load_dataset
+from detlab.data.transforms import Augmented
+from detlab.detector.checkpoint import load_checkpoint
+from detlab.detector.model import Detector, build_detector, named_config
+from detlab.detector.postprocess import detect
 from detlab.inference import judge
-from detlab.model import Detector, build_detector, named_config
-from detlab.postprocess import detect
-from detlab.reef import CLASS_NAMES, TRAIN_SEED, Reef, draw_scene
-from detlab.run import REEF_PICTURES, augmentation
-from detlab.train import DEFAULT_SECONDS, TrainConfig, configured_loss, fit, start_run
-from detlab.transforms import Augmented
+from detlab.metrics.coco import COCO_NAMES, coco_metrics
+from detlab.reef.scene import CLASS_NAMES, TRAIN_SEED, Reef, draw_scene
+from detlab.training.loop import DEFAULT_SECONDS, TrainConfig, configured_loss, fit, start_run
+from detlab.training.run import REEF_PICTURES, augmentation
 from detlab.types import Detection, Target
 
 OURS = "detlab"
@@ -315,8 +315,10 @@ def timed_steps(dataset: Any) -> Iterator[dict[str, float]]:
         "average", run.average.update_parameters
     )
     with (
-        patch("detlab.train.load_batches", watched_batches(watch)),
-        patch("detlab.losses.match_batch", watch.time("matching", imported("match_batch"))),
+        patch("detlab.training.loop.load_batches", watched_batches(watch)),
+        patch(
+            "detlab.detector.losses.match_batch", watch.time("matching", imported("match_batch"))
+        ),
         patch.object(Tensor, "backward", watch.time("backward", Tensor.backward)),
     ):
         before = 0.0
@@ -331,16 +333,16 @@ def timed_steps(dataset: Any) -> Iterator[dict[str, float]]:
 
 
 def imported(name: str) -> Callable[..., Any]:
-    """A function of `detlab.losses` as it is before anybody watches it."""
-    import detlab.losses
+    """A function of `detlab.detector.losses` as it is before anybody watches it."""
+    import detlab.detector.losses
 
-    function: Callable[..., Any] = getattr(detlab.losses, name)
+    function: Callable[..., Any] = getattr(detlab.detector.losses, name)
     return function
 
 
 def watched_batches(watch: Stopwatch) -> Callable[..., Iterator[Any]]:
     """`load_batches`, with the waiting for each batch counted as "data"."""
-    from detlab.batches import load_batches
+    from detlab.training.batches import load_batches
 
     def load(*arguments: Any) -> Iterator[Any]:
         following = watch.time("data", load_batches(*arguments).__next__)

@@ -23,10 +23,10 @@ from report import Row, describe_machine, publish, ratios, spread, take_turns
 from torch import Tensor, nn
 from torchvision.models.detection import RetinaNet, retinanet_resnet50_fpn
 
-from detlab.devices import choose_dtype
-from detlab.model import Detector, build_detector, from_torchvision, named_config
-from detlab.postprocess import detect, to_scores
-from detlab.train import (
+from detlab.detector.model import Detector, build_detector, from_torchvision, named_config
+from detlab.detector.postprocess import detect, to_scores
+from detlab.hardware import choose_dtype
+from detlab.training.loop import (
     TrainConfig,
     configured_loss,
     set_learning_rate,

@@ -14,15 +14,15 @@ from IPython.display import display
 from matplotlib import pyplot as plt
 from torch import Tensor
 
-from detlab.anchors import pyramid_anchors
-from detlab.coco import coco_metrics
-from detlab.model import build_detector, named_config
-from detlab.postprocess import detect
-from detlab.reef import CLASS_NAMES, TRAIN_SEED, Reef, Scene, draw_scene
-from detlab.run import augmentation
-from detlab.suppression import nms, separate_classes
-from detlab.train import TrainConfig, fit
-from detlab.transforms import Augmented
+from detlab.data.transforms import Augmented
+from detlab.detector.anchors import pyramid_anchors
+from detlab.detector.model import build_detector, named_config
+from detlab.detector.postprocess import detect
+from detlab.detector.suppression import nms, separate_classes
+from detlab.metrics.coco import coco_metrics
+from detlab.reef.scene import CLASS_NAMES, TRAIN_SEED, Reef, Scene, draw_scene
+from detlab.training.loop import TrainConfig, fit
+from detlab.training.run import augmentation
 from detlab.types import Detection
 from detlab.widgets import IoULab, MatchLab, NMSLab, TrainingView
 from detlab.widgets.canvas import FROM_HAND

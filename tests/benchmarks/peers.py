@@ -29,10 +29,10 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
-from detlab.batches import Batches, load_batches
-from detlab.coco import evaluate
-from detlab.devices import choose_dtype
-from detlab.train import (
+from detlab.hardware import choose_dtype
+from detlab.metrics.coco import evaluate
+from detlab.training.batches import Batches, load_batches
+from detlab.training.loop import (
     DEFAULT_SECONDS,
     TrainConfig,
     parameter_groups,
@@ -106,7 +106,7 @@ def use_half_in_training(model: nn.Module, dtype: torch.dtype, device: torch.dev
 
 
 def train_peer(model: nn.Module, dataset: Any, config: TrainConfig) -> tuple[int, float]:
-    """Train in place as `detlab.train.fit` does; its clock counts loading and steps, no more.
+    """Train in place as `detlab.training.loop.fit` does; its clock counts loading and steps, no more.
 
     Returns:
         steps and seconds.

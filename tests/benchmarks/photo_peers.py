@@ -40,16 +40,16 @@ from torch import Tensor, nn
 from torchvision.models.detection import RetinaNet, ssdlite320_mobilenet_v3_large
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 
-from detlab.backbone import PyramidBackbone
-from detlab.data import load_dataset
-from detlab.draw import save_figure
-from detlab.fitting import box_shapes, fit_anchors
+from detlab.data.datasets import load_dataset
+from detlab.data.transforms import Augmented
+from detlab.detector.backbone import PyramidBackbone
+from detlab.detector.model import build_detector, named_config
+from detlab.detector.postprocess import detect
+from detlab.draw.figures import save_figure
 from detlab.inference import judge
-from detlab.model import build_detector, named_config
-from detlab.postprocess import detect
-from detlab.run import augmentation
-from detlab.train import TrainConfig, fit
-from detlab.transforms import Augmented
+from detlab.training.anchor_fit import box_shapes, fit_anchors
+from detlab.training.loop import TrainConfig, fit
+from detlab.training.run import augmentation
 
 OURS, RETINANET, SSDLITE = "detlab", "RetinaNet-MobileNetV2", "SSDlite-MobileNetV3"
 CONFIG = "mobilenet"

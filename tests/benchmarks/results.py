@@ -1,7 +1,7 @@
 """What the README says of each data set, trained and judged anew: `make results`.
 
 Every row is trained three times, each time with its own seed, and judged on pictures that decided
-nothing. Beside it stand detectors that never look: see `detlab.baselines`; and for BCCD how well
+nothing. Beside it stand detectors that never look: see `detlab.metrics.baselines`; and for BCCD how well
 two labellings of one scene agree, see second_annotator.py, and the audit's time. A row that was
 trained already, in the same folder, is judged again and not trained again; an interrupted one goes
 on.
@@ -22,19 +22,19 @@ from audit_time import measure_audit
 from report import Row, describe_machine, publish, spread
 from second_annotator import measure_agreement
 
-from detlab.audit import twins_of
-from detlab.baselines import find_nothing, mean_box, random_anchors
-from detlab.checkpoint import CheckpointInfo, load_checkpoint
-from detlab.coco import Metrics, evaluate
-from detlab.data import FolderDataset, load_dataset, read_splits
-from detlab.defects import check_splits
-from detlab.devices import choose_device
+from detlab.audit.findings import twins_of
+from detlab.data.check import check_splits
+from detlab.data.datasets import FolderDataset, load_dataset, read_splits
+from detlab.data.records import Annotations, DataError
+from detlab.detector.checkpoint import CheckpointInfo, load_checkpoint
+from detlab.detector.model import ConfigName, Detector, named_config
+from detlab.hardware import choose_device
 from detlab.inference import judge
-from detlab.model import ConfigName, Detector, named_config
-from detlab.records import Annotations, DataError
-from detlab.run import train_run
-from detlab.run_folder import CHECKPOINT, SETTINGS, differences
-from detlab.train import TrainConfig
+from detlab.metrics.baselines import find_nothing, mean_box, random_anchors
+from detlab.metrics.coco import Metrics, evaluate
+from detlab.training.loop import TrainConfig
+from detlab.training.run import train_run
+from detlab.training.run_folder import CHECKPOINT, SETTINGS, differences
 
 TWINLESS = ("AP without twins", "AP50 without twins")
 """On the pictures whose scene stands in no other split."""

@@ -12,13 +12,13 @@ import torch
 from report import Row
 from torch import Tensor
 
+from detlab.audit.twins import best_shift, find_twins, thumbnail
 from detlab.boxes import box_iou
-from detlab.coco import coco_metrics
-from detlab.data import read_splits
-from detlab.defects import sound_records
-from detlab.pictures import read_picture
-from detlab.records import Record
-from detlab.twins import best_shift, find_twins, thumbnail
+from detlab.data.check import sound_records
+from detlab.data.datasets import read_splits
+from detlab.data.pictures import read_picture
+from detlab.data.records import Record
+from detlab.metrics.coco import coco_metrics
 from detlab.types import Detection, Target
 
 ROWS = 240

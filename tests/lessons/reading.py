@@ -4,8 +4,8 @@ import re
 
 import nbformat
 
-from detlab.course import COURSE, NOTEBOOKS
-from detlab.restore import read_source
+from detlab.course.lessons import COURSE, NOTEBOOKS
+from detlab.course.restore import read_source
 
 LESSONS = [lesson for lesson in COURSE if (NOTEBOOKS / "src" / f"{lesson.stem}.py").exists()]
 TAUGHT = [lesson for lesson in LESSONS if lesson.number != "00"]

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from detlab.course import NOTEBOOKS, find_lesson
+from detlab.course.lessons import NOTEBOOKS, find_lesson
 
 from .reading import LESSONS, named
 

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from detlab.course import NOTEBOOKS
+from detlab.course.lessons import NOTEBOOKS
 from tests.widgets.jupyter import open_jupyter
 
 from .reading import NOTEBOOK_SOURCES

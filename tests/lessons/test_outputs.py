@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from detlab.course import NOTEBOOKS
-from detlab.restore import read_source
+from detlab.course.lessons import NOTEBOOKS
+from detlab.course.restore import read_source
 
 from .reading import IGNORED, LESSONS, NOTEBOOK_SOURCES, built, named
 
@@ -64,6 +64,6 @@ def words_of(cell):
         output.get("text", "") or output.get("data", {}).get("text/plain", "")
         for output in cell.outputs
     )
-    assert "<Figure size" not in words, f"show it with lesson.Show: {cell.source}"
+    assert "<Figure size" not in words, f"show it with notebook.Show: {cell.source}"
     assert " at 0x" not in words, f"an address is not the same twice: {cell.source}"
     return words

@@ -6,9 +6,9 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from detlab import download
-from detlab.course import NOTEBOOKS
-from detlab.restore import read_source
+from detlab.course.lessons import NOTEBOOKS
+from detlab.course.restore import read_source
+from detlab.data import download
 
 from .reading import CHECK, LESSONS, codes, named
 

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from detlab import exercises
-from detlab.course import COURSE, NOTEBOOKS
+from detlab.course import exercises
+from detlab.course.lessons import COURSE, NOTEBOOKS
 
 from .reading import CHECK, LESSONS, TAUGHT, codes, headings, named, prose, source, texts
 
@@ -114,7 +114,7 @@ def test_commits_are_remembered_under_the_lessons_number(lesson):
 @taught
 def test_the_end_tells_takeaways_a_myth_and_what_comes_next(lesson):
     cells = source(lesson)
-    assert codes(cells)[-1] == f'lesson.finish("{lesson.number}")'
+    assert codes(cells)[-1] == f'notebook.finish("{lesson.number}")'
     recap = "\n".join(texts(cells)).partition("\n## Recap")[2]
     assert 3 <= len(re.findall(r"^(?:[-*]|\d\.) ", recap, flags=re.MULTILINE)) <= 8
     assert "**Myth**" in recap

@@ -22,7 +22,7 @@ import nbformat
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from detlab.cli import PROMPT
+from detlab.cli.commands import PROMPT
 
 FLAGS = [
     "--headless",

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torchvision.ops import box_iou
 
-from detlab.anchors import decode_deltas
+from detlab.detector.anchors import decode_deltas
 from detlab.widgets import AnchorLab
 from detlab.widgets.picture import wrapped
 

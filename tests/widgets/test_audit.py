@@ -6,8 +6,8 @@ import pytest
 import torch
 from PIL import Image
 
-from detlab.audit import Audit, Finding
-from detlab.records import DataError, make_record
+from detlab.audit.findings import Audit, Finding
+from detlab.data.records import DataError, make_record
 from detlab.widgets import AuditLab
 from detlab.widgets.roles import STATE
 
@@ -324,8 +324,8 @@ CELL = """
 import tempfile
 from pathlib import Path
 from PIL import Image
-from detlab.audit import Finding
-from detlab.records import make_record
+from detlab.audit.findings import Finding
+from detlab.data.records import make_record
 from detlab.widgets import AuditLab
 folder = Path(tempfile.mkdtemp())
 records = []

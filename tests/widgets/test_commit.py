@@ -2,7 +2,7 @@
 
 import pytest
 
-from detlab.progress import read_progress
+from detlab.course.progress import read_progress
 from detlab.widgets import Commit
 
 OPTIONS = {"1/2": "Of what?", "1/3": "50 of 150.", "1/4": "In both directions."}

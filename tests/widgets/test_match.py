@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from detlab.anchors import pyramid_anchors
-from detlab.matching import IGNORED, match_anchors
+from detlab.detector.anchors import pyramid_anchors
+from detlab.detector.matching import IGNORED, match_anchors
 from detlab.widgets import MatchLab, match
 from detlab.widgets.roles import STATE
 

@@ -5,7 +5,7 @@ import torch
 from torchvision.ops import batched_nms, box_iou
 from torchvision.ops import nms as compiled_nms
 
-from detlab.suppression import separate_classes, soft_nms
+from detlab.detector.suppression import separate_classes, soft_nms
 from detlab.widgets import NMSLab
 from detlab.widgets.nms import ALL
 from detlab.widgets.roles import STATE

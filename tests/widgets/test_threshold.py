@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from detlab.evaluate import match_detections
+from detlab.metrics.average_precision import match_detections
 from detlab.widgets import ThresholdLab
 from detlab.widgets.roles import STATE
 

@@ -1,0 +1,1 @@
+"""Labels that deserve a second look."""

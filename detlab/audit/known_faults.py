@@ -1,0 +1,90 @@
+"""What is known to be wrong with a set, to judge an audit by.
+
+Follows audit.py and corrections; spoiled.py plants such faults, people found those of BCCD.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from detlab.audit.findings import Finding, iou_in_class
+from detlab.boxes import box_area
+from detlab.data.corrections import read_lists, records_by_number, row_of
+from detlab.data.records import Annotations, Record, label_of_class
+
+
+class Fault(NamedTuple):
+    """One fault that is known."""
+
+    kind: str
+    """As `audit.Finding` has it, or "no area", or "no box", which no audit of labels can see."""
+    pictures: tuple[str, ...]
+    """File names."""
+    objects: tuple[str, ...]
+    """As `Record.objects` names them; none for twins and where a box is missing."""
+
+
+def found_faults(faults: Sequence[Fault], findings: Sequence[Finding]) -> dict[Fault, int]:
+    """Which of an audit's findings is which fault: fault to index; one that is missed is not there.
+
+    Args:
+        faults: what is known.
+        findings: what an audit found.
+    """
+    places = {}
+    for index, finding in enumerate(findings):
+        about = [finding.records[0].objects[row] for row in finding.boxes]
+        pictures = sorted(path.name for path in finding.pictures)
+        places[finding.kind, tuple(pictures), tuple(about)] = index
+    keys = {fault: (fault.kind, tuple(sorted(fault.pictures)), fault.objects) for fault in faults}
+    return {fault: places[key] for fault, key in keys.items() if key in places}
+
+
+def listed_faults(name: str, splits: Mapping[str, Annotations]) -> tuple[Fault, ...]:
+    """What people found wrong with a public set: the same lists that mend it.
+
+    Args:
+        name: a set that has corrections: "bccd".
+        splits: all of it, as published.
+    """
+    lists = read_lists(name)
+    records = records_by_number(name, splits.values())
+    split_of = {record.image: split for split, found in splits.items() for record in found.records}
+    class_names = next(iter(splits.values())).class_names
+    pairs = ((records[one].image, records[other].image) for one, other in lists["twins"])
+    twins = (
+        Fault("twins across splits", (one.name, other.name), ())
+        for one, other in pairs
+        if split_of[one] != split_of[other]
+    )
+    missing = missing_boxes(lists, records, class_names)
+    return tuple(dict.fromkeys((*twins, *wrong_boxes(lists, records), *missing)))
+
+
+def wrong_boxes(lists: Mapping[str, Any], records: Mapping[str, Record]) -> Iterator[Fault]:
+    """Boxes that the lists take out or give another class."""
+    for number, box in lists["drop"]:
+        record = records[number]
+        row = row_of(box, record)
+        if box_area(record.boxes)[row] == 0:
+            yield fault_of("no area", record, row)
+        else:
+            rival = int(iou_in_class(record).fill_diagonal_(0)[row].argmax())
+            yield fault_of("double box", record, *sorted((row, rival)))
+    for number, box, _ in lists["relabel"]:
+        yield fault_of("odd size", records[number], row_of(box, records[number]))
+
+
+def missing_boxes(
+    lists: Mapping[str, Any], records: Mapping[str, Record], class_names: Sequence[str]
+) -> Iterator[Fault]:
+    """Pictures that lack boxes of a class: all of them, which shows, or only some."""
+    lacking = [(number, lists["incomplete"]) for number in lists["excluded"]]
+    lacking += [(number, name) for number, _, name in lists["add"]]
+    for number, name in lacking:
+        boxed = label_of_class(name, class_names[1:]) in records[number].labels
+        yield fault_of("no box" if boxed else "class missing", records[number])
+
+
+def fault_of(kind: str, record: Record, *rows: int) -> Fault:
+    """A fault of one picture, about some of its boxes."""
+    return Fault(kind, (record.image.name,), tuple(record.objects[row] for row in rows))

@@ -1,0 +1,1 @@
+"""All of it from the command line."""

@@ -1,0 +1,387 @@
+"""`detlab lab | train | evaluate | detect | data | doctor | progress | reset`.
+
+The words on the command line; the work is done elsewhere, and imported where it is needed.
+
+A user's mistake gets one or two lines and exit status 2, Ctrl-C gets 130. What counts as a mistake
+is the short list MISTAKES: errors that are raised for the user's eyes, with the file and record.
+Any other ValueError is a fault of the program, and keeps its traceback.
+"""
+
+import errno
+import functools
+import json
+import os
+import shlex
+import sys
+from collections import Counter
+from collections.abc import Callable
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Annotated, Any, Literal, ParamSpec, TypeVar, cast
+
+import torch
+from tyro.conf import FlagCreatePairsOff, Positional, arg
+from tyro.extras import SubcommandApp
+
+from detlab.cli.printout import metrics_row, print_check, print_metrics, print_table
+from detlab.data.records import DataError
+from detlab.detector.backbone import WeightsError
+from detlab.detector.checkpoint import CheckpointError, load_checkpoint
+from detlab.detector.model import ConfigName, named_config
+from detlab.hardware import choose_device, process_group
+from detlab.training.loop import NonFiniteLoss, TrainConfig
+from detlab.training.run import load_split, train_run
+from detlab.training.run_folder import CHECKPOINT, CURVES, PREDICTIONS, SETTINGS, RunError
+
+START = Path(__file__).parents[2] / "notebooks" / "00_start_here.ipynb"
+PROMPT = "--ServerApp.kernel_websocket_connection_class=detlab.course.server.PromptConnection"
+"""An option of JupyterLab, see server.py."""
+SMALLEST = 32
+"""Pixels: less than a cell of the coarsest level shows a detector nothing."""
+
+
+class UsageError(ValueError):
+    """Words on the command line that do not fit, or not together."""
+
+
+MISTAKES = (
+    *(UsageError, DataError, CheckpointError, RunError, NonFiniteLoss, WeightsError),
+    torch.OutOfMemoryError,
+)
+
+app = SubcommandApp()
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Settings = Annotated[TrainConfig, arg(name="")]
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def command(work: Callable[P, R]) -> Callable[P, R]:
+    """Make a function a command whose words are read first and whose work is done after that.
+
+    So a setting that refuses its value (ValueError) is told from an error in the work.
+    """
+
+    @functools.wraps(work)
+    def prepare(*args: P.args, **kwargs: P.kwargs) -> Callable[[], R]:
+        return functools.partial(work, *args, **kwargs)
+
+    app.command(prepare)
+    return work
+
+
+@command
+def lab(arguments: Positional[tuple[str, ...]] = ()) -> None:
+    """Open the course in JupyterLab, on this machine only.
+
+    Args:
+        arguments: passed on to JupyterLab, as in `detlab lab --no-browser --port 8899`.
+    """
+    from jupyterlab.labapp import LabApp  # type: ignore[import-untyped]
+
+    from detlab.course import advice
+
+    if not START.exists():
+        raise UsageError(f"{START}: no such notebook; the course is a clone of the repository")
+    place = [f"--ServerApp.root_dir={START.parent}", f"--LabApp.default_url=/lab/tree/{START.name}"]
+    os.environ.setdefault("PYTHONSTARTUP", advice.__file__)  # read by every notebook's kernel
+    is_root = hasattr(os, "geteuid") and os.geteuid() == 0  # as everybody is in a container
+    root = ["--allow-root"] if is_root else []
+    LabApp.launch_instance(["--ip=127.0.0.1", *place, PROMPT, *root, *arguments])
+
+
+@command
+def train(
+    data: str = "reef",
+    config: ConfigName = "course",
+    device: Device = "auto",
+    out: Annotated[Path | None, arg(metavar="DIR")] = None,
+    resume: bool = False,
+    skip_bad: bool = False,
+    longest_side: int | None = None,
+    settings: Settings = TrainConfig(),  # noqa: B008
+) -> None:
+    """Train a detector, judge it, and write all about it into a folder.
+
+    Args:
+        data: a name from `detlab data list`, or a folder in COCO, VOC or YOLO layout.
+        config: which detector; all but course start from ImageNet weights.
+        device: where to train; auto takes a GPU where there is one.
+        out: the folder to write to; runs/DATA-CONFIG if not given.
+        resume: go on with the interrupted run in that folder.
+        skip_bad: leave out faulty boxes and pictures instead of stopping.
+        longest_side: of what the network sees, in pixels; the config's if not given.
+        settings: how long and how fast.
+    """
+    check_pixels("--longest-side", longest_side)
+    check_pixels("--crop", settings.crop)
+    check_batch(longest_side or named_config(config, num_classes=2).longest_side, settings)
+    folder = out or Path("runs") / f"{Path(data).resolve().name}-{config}"
+    place = device_named(device)
+    try:
+        with process_group(place):
+            metrics = train_run(
+                data, config, settings, place, folder, resume, skip_bad, longest_side
+            )
+    except KeyboardInterrupt as stop:
+        if not (folder / SETTINGS).exists():
+            raise
+        raise KeyboardInterrupt(f"{stop or 'stopped'}\nto go on: {command_to_resume()}") from stop
+    if metrics is not None:
+        print_metrics(metrics)
+        print(f"\nLook at {folder / CURVES} and {folder / PREDICTIONS}. Then try")
+        print(f"    detlab detect {shlex.quote(str(folder / CHECKPOINT))} PICTURE_OR_FOLDER")
+
+
+@command
+def evaluate(
+    checkpoint: Positional[Path],
+    data: Positional[str],
+    split: Literal["train", "val", "test"] = "val",
+    device: Device = "auto",
+    skip_bad: bool = False,
+    as_json: Annotated[bool, arg(name="json")] = False,
+) -> None:
+    """Judge a detector by the twelve COCO numbers, the AP of each class, and its speed.
+
+    Args:
+        checkpoint: written by `detlab train`.
+        data: a name from `detlab data list`, or a folder in COCO, VOC or YOLO layout.
+        split: which part of the data.
+        device: where to compute.
+        skip_bad: leave out faulty boxes and pictures instead of stopping.
+        as_json: print JSON, for programs.
+    """
+    from detlab.inference import judge
+
+    detector, info = load_checkpoint(checkpoint, device_named(device))
+    dataset = load_split(data, split, skip_bad)
+    if tuple(dataset.class_names) != info.class_names:
+        raise UsageError(
+            f"{checkpoint} knows the classes {', '.join(info.class_names[1:])};\n"
+            f"{data} has {', '.join(dataset.class_names[1:])}: want the same in the same order"
+        )
+    metrics = judge(detector, dataset, info.config.longest_side, info.class_names)
+    if as_json:
+        print(json.dumps(metrics_row(metrics), indent=2))
+    else:
+        print_metrics(metrics)
+
+
+@command
+def detect(
+    checkpoint: Positional[Path],
+    pictures: Positional[Path],
+    out: Annotated[Path, arg(metavar="DIR")] = Path("detections"),
+    score_threshold: float = 0.4,
+    iou_threshold: float = 0.5,
+    tile: int | None = None,
+    device: Device = "auto",
+) -> None:
+    """Find objects in a picture, or in every picture of a folder.
+
+    Writes each picture with its boxes as PNG, and detections.json in COCO's results format.
+
+    Args:
+        checkpoint: written by `detlab train`.
+        pictures: a file or a folder.
+        out: the folder to write to.
+        score_threshold: boxes that score less are not shown, 0 to 1.
+        iou_threshold: of two boxes of a class that overlap more, the better stays, 0 to 1.
+        tile: look at squares of so many pixels, too, one after the other: for tiny objects.
+        device: where to compute.
+    """
+    from detlab.inference import detect_files, find_pictures
+
+    thresholds = {"score_threshold": score_threshold, "iou_threshold": iou_threshold}
+    for name, value in thresholds.items():
+        if not 0 <= value <= 1:
+            raise UsageError(f"--{name.replace('_', '-')} goes from 0 to 1, got {value}")
+    check_pixels("--tile", tile)
+    detector, info = load_checkpoint(checkpoint, device_named(device))
+    paths = find_pictures(pictures)
+    for path, found in detect_files(detector, info, paths, out, tile, **thresholds):
+        counts = Counter(info.class_names[label] for label in found["labels"].tolist())
+        print(
+            f"{path}: "
+            + (", ".join(f"{n} {name}" for name, n in counts.most_common()) or "nothing")
+        )
+    print(f"{len(paths)} with boxes, and detections.json, are in {out}")
+
+
+@command
+def data(
+    action: Positional[Literal["list", "get", "check"]],
+    what: Positional[str | None] = None,
+    out: Annotated[Path | None, arg(metavar="PNG")] = None,
+) -> None:
+    """List the public data sets, get one, or check any set for faults.
+
+    `check` prints every fault with its file and record; exit status 1 says that there are some.
+    Then it audits the labels: what may be right, and is worth a second look.
+
+    Args:
+        action: list the public sets, get one by name, or check one or a folder.
+        what: a name; for check also a folder.
+        out: check also draws what is worth a look, on one sheet.
+    """
+    from detlab.data.corrections import CORRECTED
+    from detlab.data.datasets import find_data
+    from detlab.data.download import SETS, list_sets
+
+    if out is not None and out.suffix.lower() != ".png":
+        raise UsageError(f"--out is a picture whose name ends in .png, got {out}")
+    if action == "list":
+        print_table(list_sets())
+        print(
+            "\nbccd-clean is bccd with its mistakes mended and no slide field in two splits;"
+            "\n19 of the 364 pictures, whose boxes are incomplete, are left out"
+        )
+    elif what is None:
+        raise UsageError(f"`detlab data {action}` wants a name; `detlab data list` shows them")
+    elif action == "get":
+        if what not in (*SETS, *CORRECTED):
+            raise UsageError(
+                f"no public set {what!r}; want one of {', '.join((*SETS, *CORRECTED))}"
+            )
+        print(find_data(what))
+    else:
+        raise SystemExit(1 if print_check(what, out) else 0)
+
+
+@command
+def doctor() -> None:
+    """Tell what this machine has, what is missing, and how long training takes here.
+
+    Exit status 1 says that something is to be mended.
+    """
+    from detlab.cli.doctor import examine
+
+    healthy = True
+    for check in examine():
+        print(check, flush=True)
+        healthy &= check.remedy is None
+    raise SystemExit(0 if healthy else 1)
+
+
+@command
+def progress(as_json: Annotated[bool, arg(name="json")] = False) -> None:
+    """Show what you have answered, built and finished, and what comes next.
+
+    Args:
+        as_json: print JSON, for programs; a teacher collects it.
+    """
+    from detlab.course.progress import progress_file
+    from detlab.course.status import all_statuses, next_lesson, status_json, status_rows
+
+    statuses = all_statuses()
+    if as_json:
+        print(json.dumps(status_json(statuses), indent=2))
+        return
+    print_table(status_rows(statuses))
+    following = next_lesson(statuses)
+    print(f"\nnext: {following.notebook.name if following else 'nothing, all is done'}")
+    print(f"kept in {progress_file()}")
+
+
+@command
+def reset(lesson: Positional[str]) -> None:
+    """Restore a lesson's notebook as it was shipped; the old one is kept beside it.
+
+    Args:
+        lesson: its number, as 02.
+    """
+    from detlab.course.lessons import find_lesson
+    from detlab.course.restore import restore_lesson
+
+    try:
+        chosen = find_lesson(lesson)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    kept = restore_lesson(chosen)
+    print(f"{chosen.notebook.name} is as it was shipped")
+    if kept:
+        print(f"yours is kept as {kept.name}")
+
+
+def check_pixels(option: str, value: int | None) -> None:
+    """Refuse a side in pixels that is too small to see anything.
+
+    Raises:
+        UsageError: says how many are wanted.
+    """
+    if value is not None and value < SMALLEST:
+        raise UsageError(f"{option} is {SMALLEST} pixels or more, got {value}")
+
+
+def check_batch(longest_side: int, settings: TrainConfig) -> None:
+    """Refuse a batch whose coarsest feature map is a single cell: it has no spread to learn from.
+
+    Raises:
+        UsageError: one picture a step, and that one small.
+    """
+    smallest = min(longest_side, settings.crop or longest_side) / settings.multiscale
+    if settings.batch_size == 1 and smallest < 2 * SMALLEST:
+        raise UsageError(f"pictures below {2 * SMALLEST} pixels want --batch-size 2 or more")
+
+
+def command_to_resume() -> str:
+    """What was typed, with --resume; what torchrun was told is not known here."""
+    start = "torchrun … -m detlab" if "TORCHELASTIC_RUN_ID" in os.environ else "detlab"
+    words = [word for word in sys.argv[1:] if word != "--resume"]
+    return f"{start} {shlex.join([*words, '--resume'])}"
+
+
+def device_named(name: Device) -> torch.device:
+    """The device of a name, or of "auto".
+
+    Raises:
+        UsageError: this machine has none.
+    """
+    try:
+        return choose_device(name)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def read_words() -> Callable[[], Any]:
+    """The command that was typed, ready to be run; what `lab` is given goes to JupyterLab.
+
+    Raises:
+        UsageError: a setting refuses its value.
+        SystemExit: help was asked for (0), or the words make no command (2).
+    """
+    words = sys.argv[1:]
+    if words[:1] == ["lab"] and not {"--", "-h", "--help"} & set(words):
+        words.insert(1, "--")
+    about = "Train an object detector, judge it, use it, and learn how it works."
+    try:
+        work = app.cli(prog="detlab", description=about, args=words, config=(FlagCreatePairsOff,))
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return cast(Callable[[], Any], work)
+
+
+def main() -> None:
+    """Run a command; a user's mistake becomes one or two lines."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names that no alphabet here can print
+    try:
+        read_words()()
+    except KeyboardInterrupt as stop:
+        fail(str(stop) or "stopped", 130)
+    except BrokenPipeError:  # the reader, as in `detlab data check … | head`, has seen enough
+        sys.stdout = None  # nothing more can be written to it
+        raise SystemExit(1) from None
+    except MISTAKES as error:
+        fail(str(error))
+    except OSError as error:
+        if error.filename is None and error.errno != errno.ENOSPC:
+            raise
+        fail(f"{error.filename or 'output'}: {error.strerror}")
+
+
+def fail(message: str, status: int = 2) -> None:
+    """Say why, and leave."""
+    print(f"detlab: {message}", file=sys.stderr)
+    raise SystemExit(status) from None

@@ -1,0 +1,81 @@
+"""A lesson as it was shipped: its notebook made anew from its source.
+
+notebooks/src/NAME.py is what people edit; this is how it becomes the cells of a notebook. The
+outputs that were shipped with it are in the clone's own git history, and come back from there.
+"""
+
+import subprocess
+from datetime import datetime
+from pathlib import Path
+
+import jupytext
+import nbformat
+from nbformat import NotebookNode
+
+from detlab.course.lessons import NOTEBOOKS, Lesson
+from detlab.files import write_atomically
+
+KERNEL = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+
+
+def read_source(path: Path) -> NotebookNode:
+    """A lesson's source as a notebook without outputs, its cells numbered in their ids.
+
+    The source of a question is folded away, because it holds the answer.
+    """
+    notebook: NotebookNode = jupytext.read(path, fmt="py:percent")
+    notebook.metadata = nbformat.from_dict(KERNEL)
+    for number, cell in enumerate(notebook.cells):
+        cell.id = f"{path.stem[:40]}-{number:03d}".replace(".", "-")
+        if cell.source.startswith("Commit("):
+            cell.metadata["jupyter"] = {"source_hidden": True}
+    return notebook
+
+
+def shipped(lesson: Lesson, notebooks: Path) -> str:
+    """The text of a lesson's notebook, with its outputs where git has them.
+
+    Raises:
+        FileNotFoundError: the lesson has no source here.
+    """
+    fresh = read_source(notebooks / "src" / f"{lesson.stem}.py")
+    stored = committed(notebooks / lesson.notebook.name)
+    if stored and texts(nbformat.reads(stored, as_version=4)) == texts(fresh):
+        return stored
+    return f"{nbformat.writes(fresh)}\n"
+
+
+def committed(path: Path) -> str:
+    """A file's text as the last commit has it; "" without git, or without a commit of it."""
+    command = ["git", "-C", str(path.parent), "show", f"HEAD:./{path.name}"]
+    try:
+        return subprocess.run(command, capture_output=True, check=True).stdout.decode()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def texts(notebook: NotebookNode) -> list[str]:
+    """What stands in each cell."""
+    return [cell.source for cell in notebook.cells]
+
+
+def restore_lesson(lesson: Lesson, notebooks: Path = NOTEBOOKS) -> Path | None:
+    """Put a fresh notebook in place of a learner's, which is kept beside it.
+
+    Returns:
+        Where the learner's notebook is now; None if there was none.
+
+    Raises:
+        FileNotFoundError: the lesson has no source here; the old notebook stays as it was.
+    """
+    fresh = shipped(lesson, notebooks)
+    place = notebooks / lesson.notebook.name
+    kept = place.with_name(f"{place.stem}.kept-{datetime.now():%Y%m%d-%H%M%S}.ipynb")
+    existed = place.exists()
+    if existed:
+        place.rename(kept)
+    write_atomically(place, fresh.encode())
+    return kept if existed else None

@@ -1,0 +1,1 @@
+"""Folders and public sets become pictures with targets."""

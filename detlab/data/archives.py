@@ -1,0 +1,130 @@
+"""Fetch an archive that a stranger packed, and unpack it without harm.
+
+Stands on records.py (`DataError`); download.py says what to fetch and what must come out.
+"""
+
+import gzip
+import os
+import shutil
+import tarfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.error import URLError
+
+import requests
+from tqdm import tqdm
+
+from detlab.data.records import DataError
+
+CHUNK = 1 << 16
+"""Bytes between two looks at the progress bar."""
+
+TIMEOUT = 30
+"""Seconds without a byte until a server counts as gone."""
+
+MAX_UNPACKED = 2 << 30
+"""Bytes that an archive may unpack to; the largest of ours has some 0.1 GB."""
+
+
+def resume_download(address: str, output_file: str, _: Any, part: Path) -> None:
+    """Fetch an address into `part`, going on after what is there; move it when it is whole.
+
+    Raises:
+        DataError: it broke off, with how much is kept for the next try.
+    """
+    try:
+        want = fetch_rest(address, part)
+        reason = "the connection was cut"
+    except requests.RequestException as error:
+        want, reason = -1, plain_reason(error)
+    done = part.stat().st_size if part.exists() else 0
+    if want not in (None, done):
+        kept = f"{done:,} bytes are kept; run it again to go on from there"
+        raise DataError(f"{address}: {reason}" + (f"\n{kept}" if done else ""))
+    os.replace(part, output_file)
+
+
+def plain_reason(error: requests.RequestException) -> str:
+    """What a learner can make of an error of the network."""
+    if error.response is not None:
+        return f"the server answers {error.response.status_code} {error.response.reason}"
+    if isinstance(error, requests.Timeout):
+        return f"no answer within {TIMEOUT} s"
+    if isinstance(error, requests.ConnectionError):
+        return "no connection to the server; is this machine online?"
+    return "the connection was cut"
+
+
+def fetch_rest(address: str, part: Path) -> int | None:
+    """Append to `part` what it lacks, and say how large the whole is, where the server says so."""
+    done = part.stat().st_size if part.exists() else 0
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={done}-"} if done else {})
+    with requests.get(address, headers=headers, stream=True, timeout=TIMEOUT) as response:
+        if response.status_code == 416 and done:  # nothing comes after `done`: start over
+            part.unlink()
+            return fetch_rest(address, part)
+        response.raise_for_status()
+        if response.status_code != 206:  # the server sends all of it
+            done = 0
+        size = response.headers.get("Content-Length")
+        want = done + int(size) if size else None
+        with (
+            part.open("ab" if done else "wb") as file,
+            tqdm(desc=part.stem, total=want, initial=done, unit="B", unit_scale=True) as bar,
+        ):
+            for chunk in response.iter_content(CHUNK):
+                file.write(chunk)
+                bar.update(len(chunk))
+    return want
+
+
+def unpack(archive: Path, folder: Path, inside: str = "") -> None:
+    """Take a part of an archive's only top folder out of it, plain files alone.
+
+    Raises:
+        DataError: damaged; a path that leaves the folder; a link; more than MAX_UNPACKED bytes.
+    """
+    part, left = PurePosixPath(inside).parts, MAX_UNPACKED
+    try:
+        with gzip.open(archive) as stream, tarfile.open(fileobj=stream) as tar:
+            for member in tar:
+                path = PurePosixPath(member.name)
+                if path.is_absolute() or ".." in path.parts or set(member.name) & {"\\", ":"}:
+                    raise DataError(f"{archive}: {member.name}: the path leaves the folder")
+                if path.parts[1 : 1 + len(part)] != part or member.isdir():
+                    continue
+                if not member.isreg():
+                    raise DataError(f"{archive}: {member.name}: want plain files, this is a link")
+                left -= member.size
+                if left < 0:
+                    raise DataError(f"{archive}: unpacks to more than {MAX_UNPACKED} bytes")
+                write_member(tar, member, folder.joinpath(*path.parts[1 + len(part) :]))
+            while stream.read(CHUNK):  # gzip's own checksum stands at the very end
+                pass
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{archive}: damaged archive ({error}); run it again") from error
+
+
+def write_member(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
+    """Write one plain file of an archive: its bytes, and nothing else that it says of itself."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = tar.extractfile(member)
+    assert content is not None  # as of every plain file
+    with content, path.open("wb") as file:
+        shutil.copyfileobj(content, file)
+
+
+@contextmanager
+def plain_errors(folder: Path) -> Iterator[None]:
+    """Say in one or two lines what stopped a download, and what to do about it."""
+    try:
+        yield
+    except (URLError, RuntimeError) as error:  # torchvision's ways to say it
+        raise DataError(f"{folder}: the download stopped: {error}; run it again") from error
+    except OSError as error:
+        what = f"{error.filename or folder}: {error.strerror or error}"
+        advice = "make room, or let DETLAB_DATA name a folder elsewhere"
+        raise DataError(f"{what}\n{advice}") from error

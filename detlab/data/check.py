@@ -1,0 +1,145 @@
+"""What is wrong with a folder: every fault of its pictures and boxes, one by one.
+
+Follows folders.py, whose readers report what they cannot read; feeds data.py with what is sound.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+
+from detlab.data.pictures import open_picture, read_picture
+from detlab.data.records import Annotations, DataError, Defect, Record
+
+SLACK = 1.0
+"""Pixels a box may reach past the edge: annotation tools round and count from 0 or from 1."""
+
+
+def box_fault(box: list[float], image_size: tuple[int, int]) -> str | None:
+    """Say what is wrong with one box (x1 y1 x2 y2, pixels), or None.
+
+    >>> box_fault([0.0, 0.0, 30.5, 20.0], image_size=(20, 30))
+    >>> box_fault([5.0, 5.0, 5.0, 9.0], image_size=(20, 30))
+    'box 5 5 5 9 has no area inside the 30x20 picture; want x2 > x1 and y2 > y1'
+    """
+    height, width = image_size
+    x1, y1, x2, y2 = box
+    written = " ".join(f"{value:g}" for value in box)
+    if not all(map(math.isfinite, box)):
+        return f"box {written}; want four finite numbers"
+    if min(x1, y1) < -SLACK or x2 > width + SLACK or y2 > height + SLACK:
+        return f"box {written} reaches outside the {width}x{height} picture"
+    if min(x2, width) <= max(x1, 0) or min(y2, height) <= max(y1, 0):
+        return f"box {written} has no area inside the {width}x{height} picture; " + (
+            "want x2 > x1 and y2 > y1"
+        )
+    return None
+
+
+def check_record(record: Record, decode: bool = False) -> tuple[Record | None, list[Defect]]:
+    """Part the sound half of a record from its faults.
+
+    A picture that cannot be used takes the whole record with it; a bad box goes alone.
+    What is left has its boxes clipped to the picture and its true `image_size`.
+    A record without objects is sound: an empty picture teaches what is background.
+
+    Args:
+        record: what a reader found.
+        decode: also decode every pixel (some ms a picture), which finds truncated files;
+            otherwise only the header is read.
+    """
+    try:
+        with open_picture(record.image) as picture:
+            width, height = picture.size
+        if decode:
+            read_picture(record.image)
+    except DataError as error:
+        what = str(error).removeprefix(f"{record.image}: ")
+        return None, [Defect(record.image, "", what)]
+    if record.image_size not in (None, (height, width)):
+        said = f"{record.image_size[1]}x{record.image_size[0]}" if record.image_size else ""
+        what = f"is {width}x{height} pixels; its annotation {record.source.name} says {said}"
+        return None, [Defect(record.image, "", what)]
+
+    faults = [box_fault(box, (height, width)) for box in record.boxes.tolist()]
+    kept = [row for row, fault in enumerate(faults) if fault is None]
+    edges = torch.tensor([width, height, width, height])
+    sound = replace(
+        record,
+        image_size=(height, width),
+        boxes=record.boxes[kept].clamp(min=0).minimum(edges),
+        labels=record.labels[kept],
+        objects=tuple(record.objects[row] for row in kept),
+    )
+    where = [f"{record.image.stem} {name}" for name in record.objects]
+    return sound, [
+        Defect(record.source, name, fault)
+        for name, fault in zip(where, faults, strict=True)
+        if fault
+    ]
+
+
+def check_all(annotations: Annotations) -> tuple[list[Record], list[Defect]]:
+    """Part what is sound of a split from all its faults.
+
+    Decodes every picture, so it takes some milliseconds for each.
+
+    Returns:
+        Records without their faulty boxes, no unusable pictures; the faults met in reading, then
+        those of pictures and boxes.
+    """
+    parts = [check_record(record, decode=True) for record in annotations.records]
+    sound = [record for record, _ in parts if record is not None]
+    defects = [*annotations.defects, *(fault for _, faults in parts for fault in faults)]
+    if annotations.records and not any(len(record.boxes) for record in annotations.records):
+        what = f"no object in any of {len(annotations.records)} pictures"
+        defects.append(Defect(annotations.records[0].source, "", what))
+    return sound, defects
+
+
+def check_splits(
+    splits: Mapping[str, Annotations],
+) -> tuple[dict[str, list[Record]], list[Defect]]:
+    """Part what is sound of each split from the faults of all, see `check_all`."""
+    checked = {split: check_all(found) for split, found in splits.items()}
+    sound = {split: records for split, (records, _) in checked.items()}
+    return sound, [fault for _, faults in checked.values() for fault in faults]
+
+
+def find_defects(annotations: Annotations) -> list[Defect]:
+    """Every fault of a split, see `check_all`."""
+    return check_all(annotations)[1]
+
+
+def sound_records(annotations: Annotations) -> list[Record]:
+    """What is sound of a split, see `check_all`."""
+    return check_all(annotations)[0]
+
+
+def sound_part(annotations: Annotations, skip_bad: bool, decode: bool = False) -> Annotations:
+    """What can be trained on; its `defects` are what was left out of it.
+
+    Args:
+        annotations: what a reader found.
+        skip_bad: leave out faults instead of stopping at the first.
+        decode: find truncated pictures too, see `check_record`.
+
+    Raises:
+        DataError: at the first fault, unless `skip_bad`; or where no picture is left.
+    """
+    records, defects = [], list(annotations.defects)
+    for record in annotations.records:
+        if defects and not skip_bad:
+            break
+        sound, faults = check_record(record, decode)
+        defects += faults
+        if sound is not None:
+            records.append(sound)
+    if defects and not skip_bad:
+        raise DataError(
+            f"{defects[0]}\n(`detlab data check` lists all faults, --skip-bad leaves them out)"
+        )
+    if not records:
+        raise DataError(f"no usable picture; {defects[0] if defects else 'the list is empty'}")
+    return replace(annotations, records=tuple(records), defects=tuple(defects))

@@ -1,0 +1,1 @@
+"""What the lessons build: an image becomes a loss, an image becomes boxes."""

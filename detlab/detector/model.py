@@ -1,0 +1,306 @@
+"""The detector: backbone, head and anchors. It only predicts.
+
+Follows backbone.py and anchors.py; losses.py and postprocess.py read what it predicts.
+
+One head shared over all levels, and its first bias, are from Lin et al., "Focal Loss for Dense
+Object Detection" (RetinaNet), ICCV 2017.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Literal, cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torchvision.models.detection.image_list import ImageList
+from torchvision.models.detection.retinanet import RetinaNet
+from torchvision.ops import Conv2dNormActivation
+
+from detlab.detector.anchors import Grid, anchor_grid, pyramid_anchors
+from detlab.detector.backbone import PyramidBackbone, build_backbone
+from detlab.types import Activation, Predictions
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+PRIOR = 0.01
+"""What an untrained sigmoid detector believes of every anchor and class: almost surely nothing."""
+SILENT = -20.0
+"""As a logit a score of two in a billion."""
+
+MakeAnchors = Callable[[Tensor, Sequence[Tensor]], Tensor]
+"""Images [B 3 H W] and maps [B C _ _] of each level to anchors [A 4]."""
+
+
+@dataclass(frozen=True)
+class DetectorConfig:
+    """What the detector is made of; stored with its weights."""
+
+    num_classes: int
+    """Background counts as one."""
+    backbone: str = "tiny"
+    """tiny, mobilenet_v2, resnet18, resnet34 or resnet50."""
+    pretrained: bool = False
+    """Start from ImageNet weights."""
+    channels: int = 64
+    """Of every pyramid level and of the head."""
+    head_depth: int = 1
+    """Convolutions before the last one, in each of the head's two branches."""
+    anchor_sizes: tuple[tuple[float, ...], ...] = ((16.0, 24.0), (32.0, 48.0), (64.0, 96.0))
+    """Per level, finest first: square roots of the anchors' areas, in pixels. 3 levels or 5."""
+    aspect_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
+    """Height / width."""
+    activation: Activation = "softmax"
+    """softmax: one choice, background among them; sigmoid: a yes or no per class."""
+    longest_side: int = 128
+    """Pixels; to this length pictures are brought before the network sees them."""
+
+    def __post_init__(self) -> None:
+        """Refuse settings that build no detector."""
+        if self.num_classes < 2:
+            raise ValueError(f"want background and a class at least, got {self.num_classes}")
+        if self.activation not in ("sigmoid", "softmax"):
+            raise ValueError(f"want activation sigmoid or softmax, got {self.activation!r}")
+        if len(self.anchor_sizes) not in (3, 5) or len(set(map(len, self.anchor_sizes))) != 1:
+            raise ValueError(f"want as many sizes on each of 3 or 5 levels: {self.anchor_sizes}")
+        lengths = (self.longest_side, *self.aspect_ratios, *sum(self.anchor_sizes, ()))
+        if not self.aspect_ratios or not self.anchor_sizes[0] or min(lengths) <= 0:
+            raise ValueError(f"sizes and aspect ratios are above 0, got {lengths}")
+
+
+ConfigName = Literal["course", "mobilenet", "resnet18", "resnet50"]
+
+
+def named_config(
+    name: ConfigName, num_classes: int, longest_side: int | None = None
+) -> DetectorConfig:
+    """One of the four detectors that the course speaks of.
+
+    Args:
+        name: which one.
+        num_classes: "background" included.
+        longest_side: in pixels, if not its own; its anchors grow along.
+
+    Raises:
+        ValueError: no such name.
+
+    >>> named_config("mobilenet", num_classes=4).longest_side
+    320
+    """
+    course = DetectorConfig(num_classes)
+    large = replace(
+        course,
+        pretrained=True,
+        channels=128,
+        head_depth=2,
+        anchor_sizes=((24.0, 36.0), (54.0, 80.0), (120.0, 180.0)),
+        longest_side=320,
+    )
+    thirds = (1.0, 2 ** (1 / 3), 2 ** (2 / 3))
+    configs = {
+        "course": course,
+        "mobilenet": replace(large, backbone="mobilenet_v2", channels=96, head_depth=1),
+        "resnet18": replace(large, backbone="resnet18"),
+        "resnet50": replace(
+            large,
+            backbone="resnet50",
+            channels=256,
+            head_depth=4,
+            anchor_sizes=tuple(tuple(32 * 2**level * t for t in thirds) for level in range(5)),
+            longest_side=640,
+        ),
+    }
+    if name not in configs:
+        raise ValueError(f"no config {name!r}; want one of {sorted(configs)}")
+    config = configs[name]
+    return config if longest_side is None else scaled(config, longest_side)
+
+
+def scaled(config: DetectorConfig, longest_side: int) -> DetectorConfig:
+    """The same detector for pictures of another longest side (pixels): its anchors grow along.
+
+    >>> scaled(DetectorConfig(num_classes=2), longest_side=256).anchor_sizes[0]
+    (32.0, 48.0)
+    """
+    factor = longest_side / config.longest_side
+    sizes = tuple(tuple(size * factor for size in level) for level in config.anchor_sizes)
+    return replace(config, longest_side=longest_side, anchor_sizes=sizes)
+
+
+class Branch(nn.Module):
+    """Some convolutions, then one that gives every anchor shape of every cell its answers."""
+
+    def __init__(
+        self, channels: int, depth: int, num_shapes: int, num_answers: int, norm: Any = None
+    ) -> None:
+        super().__init__()
+        self.num_answers = num_answers
+        self.tower = nn.Sequential(
+            *[Conv2dNormActivation(channels, channels, 3, norm_layer=norm) for _ in range(depth)]
+        )
+        self.last = nn.Conv2d(channels, num_shapes * num_answers, 3, padding=1)
+
+    def forward(self, features: Float[Tensor, "B C H W"]) -> Float[Tensor, "B HWS N"]:
+        """Answers in the order of the anchors: row by row, cell by cell, shape by shape."""
+        answers: Tensor = self.last(self.tower(features))  # [B, S * N, H, W]
+        return answers.permute(0, 2, 3, 1).reshape(len(answers), -1, self.num_answers)
+
+
+class Head(nn.Module):
+    """What and where: one branch says the classes, one the deltas, the same on all levels."""
+
+    def __init__(
+        self, channels: int, depth: int, num_shapes: int, num_classes: int, norm: Any = None
+    ) -> None:
+        super().__init__()
+        self.classes = Branch(channels, depth, num_shapes, num_classes, norm)
+        self.boxes = Branch(channels, depth, num_shapes, 4, norm)
+        for last in (self.classes.last, self.boxes.last):
+            nn.init.normal_(last.weight, std=0.01)
+            nn.init.zeros_(cast(Tensor, last.bias))
+
+    def forward(
+        self, maps: Sequence[Float[Tensor, "B C _ _"]]
+    ) -> tuple[Float[Tensor, "B A K"], Float[Tensor, "B A 4"]]:
+        """Logits and deltas of every anchor of every level."""
+        logits = torch.cat([self.classes(features) for features in maps], dim=1)
+        deltas = torch.cat([self.boxes(features) for features in maps], dim=1)
+        return logits, deltas
+
+
+class Detector(nn.Module):
+    """Images to predictions, in training and after: what else is wanted is made from these."""
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        head: nn.Module,
+        make_anchors: MakeAnchors,
+        activation: Activation = "sigmoid",
+        mean: Sequence[float] = IMAGENET_MEAN,
+        std: Sequence[float] = IMAGENET_STD,
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+        self.make_anchors = make_anchors
+        self.activation = activation
+        self.normalise = Normalise(mean, std)
+
+    def forward(self, images: Tensor) -> Predictions:
+        """Predict on a batch.
+
+        Args:
+            images: [B, 3, H, W], uint8 from 0 to 255 or float from 0 to 1; any H and W.
+        """
+        maps = self.backbone(self.normalise(images))
+        logits, deltas = self.head(maps)
+        return Predictions(logits, deltas, self.make_anchors(images, maps), self.activation)
+
+
+class Normalise(nn.Module):
+    """Pixel values as the body expects them: less the mean, divided by the spread."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> Float[Tensor, "B 3 H W"]:
+        """[B, 3, H, W], uint8 or float from 0 to 1."""
+        if images.ndim != 4 or images.shape[1] != 3:
+            raise ValueError(f"want images [B, 3, H, W], got {list(images.shape)}")
+        if images.dtype == torch.uint8:
+            images = images / 255
+        return ((images - self.mean) / self.std).to(self.mean.dtype)  # as the weights have it
+
+
+def build_detector(config: DetectorConfig, grid: Grid = anchor_grid) -> Detector:
+    """Settings to a detector with fresh weights (ImageNet weights in its body, if asked for).
+
+    Args:
+        config: what it is made of.
+        grid: where the anchors of a level stand, see `anchors.anchor_grid`.
+
+    >>> detector = build_detector(DetectorConfig(num_classes=3))
+    >>> detector(torch.zeros(1, 3, 64, 96)).logits.shape  # 6 in each of 126 cells
+    torch.Size([1, 756, 3])
+    """
+    num_levels = len(config.anchor_sizes)
+    backbone = build_backbone(config.backbone, config.channels, config.pretrained, num_levels)
+    num_shapes = len(config.anchor_sizes[0]) * len(config.aspect_ratios)
+    head = Head(config.channels, config.head_depth, num_shapes, config.num_classes)
+    if config.activation == "sigmoid":
+        start_quiet(head.classes)
+    make_anchors = partial(
+        anchors_on_maps,
+        anchor_sizes=config.anchor_sizes,
+        aspect_ratios=config.aspect_ratios,
+        grid=grid,
+    )
+    return Detector(backbone, head, make_anchors, config.activation)
+
+
+@torch.no_grad()
+def start_quiet(classes: Branch) -> None:
+    """Let every class begin with a score of PRIOR, and background, which is no object, with none.
+
+    Among thousands of anchors few hold an object: starting at 0.5 the first loss would be huge.
+    The prior is from Lin et al., "Focal Loss", ICCV 2017.
+    """
+    bias = cast(Tensor, classes.last.bias).view(-1, classes.num_answers)  # [S, K]
+    bias.fill_(-math.log((1 - PRIOR) / PRIOR))
+    bias[:, 0] = SILENT
+
+
+def anchors_on_maps(
+    images: Tensor,
+    maps: Sequence[Float[Tensor, "B C _ _"]],
+    anchor_sizes: tuple[tuple[float, ...], ...],
+    aspect_ratios: tuple[float, ...],
+    grid: Grid = anchor_grid,
+) -> Float[Tensor, "A 4"]:
+    """The anchors that belong to these maps, see `anchors.pyramid_anchors`."""
+    feature_sizes = tuple((features.shape[2], features.shape[3]) for features in maps)
+    return pyramid_anchors(feature_sizes, anchor_sizes, aspect_ratios, images.device, grid)
+
+
+def from_torchvision(retinanet: RetinaNet) -> Detector:
+    """A torchvision RetinaNet, v1 or v2 with any weights, as a Detector: same logits, same deltas.
+
+    Backbone and anchor generator are taken over as they are, the head's weights are copied.
+    torchvision centres anchors on the corner of a cell, we on its middle; its trained weights
+    expect its own.
+    """
+    theirs = retinanet.head
+    classes, boxes = theirs.classification_head, theirs.regression_head
+    num_convolutions, channels = len(classes.conv), classes.cls_logits.in_channels
+    group_norm = any(isinstance(part, nn.GroupNorm) for part in classes.modules())
+    head = Head(
+        channels,
+        num_convolutions,
+        classes.num_anchors,
+        classes.num_classes,
+        norm=partial(nn.GroupNorm, 32) if group_norm else None,
+    )
+    head.classes.tower.load_state_dict(classes.conv.state_dict())
+    head.classes.last.load_state_dict(classes.cls_logits.state_dict())
+    head.boxes.tower.load_state_dict(boxes.conv.state_dict())
+    head.boxes.last.load_state_dict(boxes.bbox_reg.state_dict())
+
+    def make_anchors(images: Tensor, maps: Sequence[Tensor]) -> Tensor:
+        sizes = [(images.shape[2], images.shape[3])] * len(images)
+        anchors: list[Tensor] = retinanet.anchor_generator(ImageList(images, sizes), list(maps))
+        return anchors[0]
+
+    backbone = PyramidBackbone(retinanet.backbone.body, retinanet.backbone.fpn)
+    transform = retinanet.transform
+    detector = Detector(
+        backbone, head, make_anchors, mean=transform.image_mean, std=transform.image_std
+    )
+    return detector.train(retinanet.training)

@@ -1,0 +1,1 @@
+"""How good a detector is, and what kinds of error it makes."""

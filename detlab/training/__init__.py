@@ -1,0 +1,1 @@
+"""A detector learns: batches, steps, runs."""

@@ -1,0 +1,269 @@
+"""One training run: what `detlab train` does, from the data to a folder with all about it.
+
+Follows train.py, inference.py and draw.py; run_folder.py says what the folder holds.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torchvision.transforms import v2
+from tqdm import tqdm
+
+from detlab.data.datasets import FolderDataset, load_dataset, shared_classes
+from detlab.data.download import SETS
+from detlab.data.records import DataError
+from detlab.data.transforms import Augmented, Transforms, training_transforms
+from detlab.detector.checkpoint import CheckpointInfo, save_checkpoint
+from detlab.detector.model import ConfigName, Detector, build_detector, named_config
+from detlab.detector.postprocess import detect
+from detlab.draw.figures import Picture, draw_curves, draw_grid, save_figure
+from detlab.files import append_line, finite, to_json
+from detlab.hardware import any_process, num_processes, one_after_the_other, process_rank
+from detlab.inference import judge
+from detlab.metrics.coco import Metrics
+from detlab.reef.scene import Reef
+from detlab.training.anchor_fit import box_shapes, fit_anchors
+from detlab.training.loop import Run, TrainConfig, fit
+from detlab.training.run_folder import (
+    CHECKPOINT,
+    CURVES,
+    METRICS,
+    PREDICTIONS,
+    RunError,
+    RunSettings,
+    check_folder_is_ready,
+    machine,
+    open_run,
+    record_evaluation,
+    recorded,
+    save,
+)
+
+REEF_PICTURES = 4000
+"""Drawn before a training, in a quarter of a minute; the default one sees each some ten times."""
+SAVE_EVERY = 30.0
+"""Seconds of training between two saves: what a power cut can cost."""
+EVALUATIONS = 4
+"""How often a run is judged, the last time at its end."""
+DRAWN_SCORE = 0.4
+"""Boxes in pictures for people score at least this."""
+EXAMPLES = 12
+"""Pictures in predictions.png."""
+BAR = "{percentage:3.0f}% |{bar:20}| {elapsed}, {remaining} to go{postfix}"
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C was pressed; the run is saved, and the message says where it stands."""
+
+
+def train_run(
+    data: str,
+    config_name: ConfigName,
+    training: TrainConfig,
+    device: torch.device,
+    folder: Path,
+    resume: bool = False,
+    skip_bad: bool = False,
+    longest_side: int | None = None,
+) -> Metrics | None:
+    """Train, evaluate, and write the run's folder; one process writes, the others only train.
+
+    Photographs get anchors fitted to their own boxes; the configs' ladders are made for the reef.
+    `longest_side`, in pixels, is that of what the network sees; None takes the config's.
+
+    Returns:
+        The metrics on the val split (None on a process that does not write).
+
+    Raises:
+        RunError: the folder holds another run, or none that `resume` could go on with.
+        DataError: a fault in the data.
+        WeightsError: no ImageNet weights to start from.
+        Interrupted: Ctrl-C; the run is saved.
+    """
+    check_folder_is_ready(folder, resume)
+    transforms = augmentation(data, training)
+    longest_side = longest_side or named_config(config_name, num_classes=2).longest_side
+    with one_after_the_other():
+        train_set = load_split(data, "train", skip_bad, longest_side=longest_side, cache=True)
+        val_set = load_split(data, "val", skip_bad)
+        class_names = shared_classes(data, {"train": train_set, "val": val_set})
+        if len(class_names) < 2:
+            raise DataError(f"{data}: its annotations name no class; want one or more")
+        if data != "reef" and data not in SETS:
+            look_at_all(train_set, val_set)
+        config = named_config(config_name, len(class_names), longest_side)
+        if isinstance(train_set, FolderDataset):
+            config = fit_anchors(config, box_shapes(train_set.records, longest_side))
+        settings = RunSettings(
+            data, config, training, class_names, len(train_set), skip_bad, num_processes()
+        )
+        torch.manual_seed(training.seed)
+        detector = build_detector(config).to(device)
+    if isinstance(train_set, Reef):
+        announce(f"drawing {len(train_set)} pictures of the reef …")
+        train_set.draw(workers=max(1, (os.cpu_count() or 1) // num_processes()))
+    run = open_run(folder, detector, settings, resume)
+    announce(
+        f"{config_name} on {device.type}: {len(train_set)} pictures of {data} to learn from, "
+        f"{len(val_set)} others to judge by"
+    )
+    learn(run, Augmented(train_set, transforms), val_set, settings, folder)
+    return finish(run, val_set, settings, folder) if process_rank() == 0 else None
+
+
+def load_split(data: str, split: str, skip_bad: bool, **options: Any) -> FolderDataset | Reef:
+    """Load a split, and say how many faults were left out of it; see `data.load_dataset`."""
+    dataset = load_dataset(data, split, skip_bad=skip_bad, length=REEF_PICTURES, **options)
+    skipped = getattr(dataset, "skipped", ())
+    if skipped:
+        announce(f"{data} {split}: left out {len(skipped)} faulty records, the first: {skipped[0]}")
+    return dataset
+
+
+def look_at_all(*datasets: Any) -> None:
+    """Decode every picture of a user's folder once, so that a bad one stops before the training.
+
+    No time is lost on the train split, whose pictures are kept in memory from the first visit on.
+
+    Raises:
+        DataError: a picture is cut short.
+    """
+    for dataset in datasets:
+        for index in range(len(dataset)):
+            dataset[index]
+
+
+def augmentation(data: str, training: TrainConfig) -> Transforms:
+    """How pictures change from visit to visit.
+
+    The reef draws as many pictures as one likes, so it is only mirrored: in a two-minute training
+    scale jitter cost it a third of its AP (.33 with, .47 without). Photographs are few, and get
+    all that there is.
+
+    Raises:
+        RunError: the reef is to be cropped or turned upside down.
+    """
+    if data != "reef":
+        return training_transforms(vertical_flip=training.vertical_flip, crop=training.crop)
+    if training.crop or training.vertical_flip:
+        raise RunError("crop and vertical_flip are for photographs; leave them out for the reef")
+    return v2.RandomHorizontalFlip()
+
+
+def learn(
+    run: Run, train_set: Augmented, val_set: Any, settings: RunSettings, folder: Path
+) -> None:
+    """Train to the end with a progress bar, writing down every step and saving now and then."""
+    writing, saved = process_rank() == 0, run.seconds
+    judged = evaluations_due(max(row.get("progress", 0.0) for row in [{}, *recorded(folder)]))
+    with caught_interrupt() as interrupted, progress_bar(writing) as bar:
+        for numbers in fit(run.detector, train_set, settings.training, run):
+            if writing:
+                append_line(folder / METRICS, to_json(numbers))
+                show(bar, numbers)
+                due = evaluations_due(numbers["progress"])
+                if due > judged:
+                    judged = due
+                    record_evaluation(folder, run, evaluate_average(run, val_set, settings))
+            stopping = any_process(interrupted(), next(run.detector.parameters()).device)
+            if stopping or run.seconds - saved > SAVE_EVERY:
+                saved = save(run, folder)
+            if stopping:
+                raise Interrupted(f"stopped at step {run.step}, all saved in {folder}")
+        bar.update(100 - bar.n)
+        save(run, folder)
+
+
+def evaluations_due(progress: float) -> int:
+    """How many evaluations a run should have had, the one at its end not counted.
+
+    >>> [evaluations_due(progress) for progress in (0.0, 0.24, 0.25, 0.99)]
+    [0, 0, 1, 3]
+    """
+    return int(EVALUATIONS * progress)
+
+
+def evaluate_average(run: Run, val_set: Any, settings: RunSettings) -> Metrics:
+    """Judge the averaged weights, which are the ones that the detector ends with."""
+    average = cast(Detector, run.average.module)
+    return judge(average, val_set, settings.detector.longest_side, settings.class_names)
+
+
+def finish(run: Run, val_set: Any, settings: RunSettings, folder: Path) -> Metrics:
+    """Judge the trained detector; write it down with its numbers, curves and examples."""
+    metrics = evaluate_average(run, val_set, settings)
+    record_evaluation(folder, run, metrics)
+    notes = {
+        "settings": asdict(settings),
+        "steps": run.step,
+        "seconds": run.seconds,
+        "metrics": {**metrics.coco, "class_ap": metrics.class_ap},
+        "date": date.today().isoformat(),
+        "machine": machine(next(run.detector.parameters()).device),
+    }
+    info = CheckpointInfo(settings.detector, settings.class_names, finite(notes))
+    save_checkpoint(folder / CHECKPOINT, run.detector, info)
+    save_figure(draw_curves(recorded(folder)), folder / CURVES)
+    save_figure(draw_examples(run.detector, val_set, settings), folder / PREDICTIONS)
+    return metrics
+
+
+def announce(text: str) -> None:
+    """Tell the user, on one process only."""
+    if process_rank() == 0:
+        print(text, file=sys.stderr)
+
+
+def progress_bar(shown: bool) -> Any:
+    """A bar that counts percents; in a log file it speaks every ten seconds only."""
+    pause = 0.1 if sys.stderr.isatty() else 10.0
+    return tqdm(total=100, bar_format=BAR, disable=not shown, mininterval=pause)
+
+
+def show(bar: Any, numbers: dict[str, Any]) -> None:
+    """Move the progress bar and put the latest numbers beside it."""
+    percent = 100 * numbers["progress"]
+    if bar.n == 0:
+        bar.initial = percent  # where a resumed run begins; the time to go is counted from here
+    bar.set_postfix_str(
+        f"loss {numbers['loss_total']:.3f} = class {numbers['loss_class']:.3f} "
+        f"+ λ · box {numbers['loss_box']:.3f}, {numbers['images_per_second']:.0f} pictures/s",
+        refresh=False,
+    )
+    bar.update(percent - bar.n)
+
+
+@contextmanager
+def caught_interrupt() -> Iterator[Callable[[], bool]]:
+    """Ctrl-C becomes a question that the loop asks between two steps; a second one ends at once."""
+    seen = []
+
+    def note(*_: Any) -> None:
+        seen.append(True)
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: bool(seen)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def draw_examples(detector: Detector, dataset: Any, settings: RunSettings) -> Any:
+    """What a detector finds on the first pictures of a data set, beside what is there."""
+    items = [dataset[row] for row in range(min(EXAMPLES, len(dataset)))]
+    images = [image for image, _ in items]
+    found = detect(detector, images, settings.detector.longest_side, score_threshold=DRAWN_SCORE)
+    pictures = [
+        Picture(image, target, detection)
+        for (image, target), detection in zip(items, found, strict=True)
+    ]
+    return draw_grid(pictures, settings.class_names)

@@ -1,0 +1,163 @@
+"""The folder of one training run: its settings, its numbers, and where it goes on.
+
+Follows train.py and checkpoint.py; run.py fills the folder, which holds
+
+    settings.json             the exact settings, versions and machine
+    metrics.jsonl             a line of numbers per step and per evaluation
+    resume.safetensors        where an interrupted run goes on
+    checkpoint.safetensors    the trained detector
+    curves.png                losses and AP over time
+    predictions.png           what it finds on pictures that it never saw
+"""
+
+import json
+import platform
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torchvision
+
+from detlab.detector.model import Detector, DetectorConfig
+from detlab.files import append_line, remove_unfinished, to_json, write_atomically
+from detlab.hardware import process_rank
+from detlab.metrics.coco import Metrics
+from detlab.training.loop import Run, TrainConfig, load_run, save_run, start_run
+
+SETTINGS, METRICS, RESUME = "settings.json", "metrics.jsonl", "resume.safetensors"
+CHECKPOINT, CURVES, PREDICTIONS = "checkpoint.safetensors", "curves.png", "predictions.png"
+
+
+class RunError(ValueError):
+    """What is asked of a run does not fit its folder or this machine, in one or two lines."""
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """Everything that decides what a run becomes; a resumed run must have the same."""
+
+    data: str
+    detector: DetectorConfig
+    training: TrainConfig
+    class_names: tuple[str, ...]
+    pictures: int
+    skip_bad: bool = False
+    processes: int = 1
+
+
+def check_folder_is_ready(folder: Path, resume: bool) -> None:
+    """Refuse to overwrite a run, and to go on with one that was never begun.
+
+    Raises:
+        RunError: says which, and what to do.
+    """
+    if resume and not (folder / SETTINGS).exists():
+        raise RunError(f"{folder}: no run to go on with; leave out --resume to start one")
+    if not resume and (folder / METRICS).exists() and process_rank() == 0:
+        raise RunError(
+            f"{folder} holds a run already\n--resume goes on with it, --out DIR starts another"
+        )
+
+
+def open_run(folder: Path, detector: Detector, settings: RunSettings, resume: bool) -> Run:
+    """A fresh run in a fresh folder, or the interrupted run that the folder holds.
+
+    A run that was killed before its first save begins anew.
+
+    Raises:
+        RunError: `resume` with other settings.
+    """
+    if not resume:
+        write_settings(folder, settings, next(detector.parameters()).device)
+        return start_run(detector, settings.training)
+    before, now = read_settings(folder), json.loads(to_json(asdict(settings)))
+    changes = differences({key: before.get(key) for key in now}, now)
+    if changes:
+        raise RunError(f"{folder}: --resume wants the settings of that run, but {changes}")
+    if process_rank() == 0:
+        for name in (RESUME, CHECKPOINT, SETTINGS, METRICS):
+            remove_unfinished(folder / name)
+    if (folder / RESUME).exists():
+        run = load_run(folder / RESUME, detector, settings.training)
+    else:
+        run = start_run(detector, settings.training)
+    forget_after(folder, run.step)
+    return run
+
+
+def write_settings(folder: Path, settings: RunSettings, device: torch.device) -> None:
+    """Write down all that a repetition needs."""
+    if process_rank() == 0:
+        said = {**asdict(settings), "machine": machine(device)}
+        write_atomically(folder / SETTINGS, to_json(said, indent=2).encode())
+
+
+def read_settings(folder: Path) -> dict[str, Any]:
+    """The settings of the run in a folder.
+
+    Raises:
+        RunError: the file is damaged.
+    """
+    try:
+        return dict(json.loads((folder / SETTINGS).read_bytes()))
+    except (ValueError, TypeError) as error:
+        raise RunError(f"{folder / SETTINGS}: damaged ({error}); start a new run") from error
+
+
+def differences(before: dict[str, Any], now: dict[str, Any]) -> str:
+    """What changed from one nested dict of settings to another, in words.
+
+    >>> differences({"a": 1, "b": {"c": 2, "d": 3}}, {"a": 1, "b": {"c": 4, "d": 3}})
+    'c was 2 and is 4'
+    """
+    changes = []
+    for key in before.keys() | now.keys():
+        old, new = before.get(key), now.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            changes.append(differences(old, new))
+        elif old != new:
+            changes.append(f"{key} was {old} and is {new}")
+    return ", ".join(sorted(filter(None, changes)))
+
+
+def save(run: Run, folder: Path) -> float:
+    """Write what a resumed run needs; gives the time of training that is now safe, in seconds."""
+    if process_rank() == 0:
+        save_run(folder / RESUME, run)
+    return run.seconds
+
+
+def record_evaluation(folder: Path, run: Run, metrics: Metrics) -> None:
+    """Add a line of AP to the run's numbers, once for each step."""
+    if not any("AP" in row and row["step"] == run.step for row in recorded(folder)):
+        row = {"step": run.step, "seconds": run.seconds, **metrics.coco}
+        append_line(folder / METRICS, to_json(row))
+
+
+def recorded(folder: Path) -> list[dict[str, Any]]:
+    """All whole lines of numbers of a run, in order; a power cut may have torn the last."""
+    path = folder / METRICS
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    return [json.loads(line) for line in text.split("\n")[:-1]]
+
+
+def forget_after(folder: Path, step: int) -> None:
+    """Drop the lines of numbers written after the save that a run goes on from."""
+    if process_rank() == 0:
+        lines = [to_json(row) + "\n" for row in recorded(folder) if row["step"] <= step]
+        write_atomically(folder / METRICS, "".join(lines).encode())
+
+
+def machine(device: torch.device) -> dict[str, Any]:
+    """What the numbers were measured on, and with which versions."""
+    return {
+        "device": device.type,
+        "gpu": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
+        "processor": platform.processor() or platform.machine(),
+        "threads": torch.get_num_threads(),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "torchvision": torchvision.__version__,
+    }

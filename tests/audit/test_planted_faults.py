@@ -1,0 +1,117 @@
+"""Every planted fault is in the files, and an audit finds all that labels can show."""
+
+from collections import Counter
+from itertools import pairwise
+
+import pytest
+import torch
+
+from detlab.audit.findings import audit, lost_to_nms
+from detlab.audit.known_faults import found_faults
+from detlab.audit.planted_faults import (
+    LENGTHS,
+    NAMES,
+    SPOILERS,
+    TURTLE,
+    TWINS,
+    coco_content,
+    draw_split,
+    write_spoiled_reef,
+)
+from detlab.boxes import box_area
+from detlab.data.check import find_defects, sound_records
+from detlab.data.datasets import load_dataset, read_splits
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """Where the set lies, and what was planted."""
+    folder = tmp_path_factory.mktemp("spoiled")
+    return folder, write_spoiled_reef(folder)
+
+
+@pytest.fixture(scope="module")
+def splits(written):
+    return {name: sound_records(split) for name, split in read_splits(str(written[0])).items()}
+
+
+@pytest.fixture(scope="module")
+def audited(splits):
+    return audit(splits, NAMES)
+
+
+def records_of(splits):
+    return [record for split in splits.values() for record in split]
+
+
+def test_the_splits_have_their_lengths_and_classes(written, splits):
+    assert {name: len(split) for name, split in splits.items()} == LENGTHS
+    assert load_dataset(written[0], "test", skip_bad=True).class_names == NAMES
+
+
+def test_as_many_faults_are_planted_as_are_listed(written):
+    counts = Counter(fault.kind for fault in written[1])
+    expected = Counter(kind for kind, *_ in SPOILERS) + Counter({"twins across splits": len(TWINS)})
+    assert counts == expected
+    assert len({name for fault in written[1] for name in fault.pictures}) == (
+        len(SPOILERS) + 2 * len(TWINS)
+    )  # a picture has one fault at most
+
+
+def test_the_audit_finds_every_fault_that_labels_can_show(written, audited):
+    found = found_faults(written[1], audited.findings)
+    missed = [fault for fault in written[1] if fault not in found]
+    assert {fault.kind for fault in missed} == {"no area", "no box"}
+
+
+def test_strangers_of_two_splits_are_no_twins_and_other_boxes_no_doubles(written, audited):
+    found = Counter(finding.kind for finding in audited.findings)
+    planted = Counter(fault.kind for fault in written[1])
+    for kind in ("twins across splits", "double box"):
+        assert found[kind] == planted[kind]
+
+
+def test_boxes_without_area_are_the_defects_by_name(written):
+    defects = [d for split in read_splits(str(written[0])).values() for d in find_defects(split)]
+    planted = [fault for fault in written[1] if fault.kind == "no area"]
+    assert {defect.record for defect in defects} == {
+        f"{fault.pictures[0].removesuffix('.jpg')} {fault.objects[0]}" for fault in planted
+    }
+
+
+def test_a_missing_box_is_missing(written):
+    right = {view.name: len(view.boxes) for view in draw_split(0, "train")}
+    stored = read_splits(str(written[0]))["train"].records
+    for fault in written[1]:
+        if fault.kind == "no box":
+            (record,) = [r for r in stored if r.image.name == fault.pictures[0]]
+            assert len(record.boxes) == right[record.image.name] - 1
+
+
+def test_where_a_class_was_never_boxed_none_of_it_is(written):
+    right = {view.name: view.labels for view in draw_split(0, "train")}
+    stored = {record.image.name: record for record in read_splits(str(written[0]))["train"].records}
+    unboxed = [fault.pictures[0] for fault in written[1] if fault.kind == "class missing"]
+    assert len(unboxed) == 2
+    for name in unboxed:
+        assert sorted(stored[name].labels) == sorted(right[name][right[name] != TURTLE])
+        assert TURTLE in right[name]
+
+
+def test_each_class_has_a_size_of_its_own(splits):
+    labels = torch.cat([record.labels for record in splits["test"]])
+    sizes = torch.cat([box_area(record.boxes) for record in splits["test"]]).sqrt()
+    ranges = [sizes[labels == label].quantile(torch.tensor([0.05, 0.95])) for label in (1, 2, 3)]
+    for small, large in pairwise(ranges):
+        assert small[1] < large[0]
+
+
+def test_crowds_are_as_in_photographs(splits):
+    assert 0.01 < lost_to_nms(records_of(splits), 0.3) < 0.04
+
+
+def test_a_seed_gives_the_same_pictures_and_another_seed_others():
+    first, again, other = (draw_split(seed, "val")[:2] for seed in (3, 3, 4))
+    assert coco_content(first) == coco_content(again)
+    assert torch.equal(first[1].image, again[1].image)
+    assert not torch.equal(first[1].image, other[1].image)

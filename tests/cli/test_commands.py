@@ -1,0 +1,863 @@
+"""Every command works, and every mistake of a user's gets two lines, status 2 and no half file."""
+
+import errno
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from detlab.cli import commands as cli
+from detlab.course.lessons import COURSE
+from detlab.course.progress import remember
+from detlab.data import download
+from detlab.detector import postprocess, tiling
+from detlab.detector.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
+from detlab.detector.model import build_detector, named_config
+from detlab.training import run_folder
+from tests.local_server import serve
+from tests.sample_folders import (
+    SCENES,
+    coco_content,
+    coco_folder,
+    voc_folder,
+    voc_xml,
+    write_picture,
+    yolo_folder,
+)
+
+TINY = ("--epochs", "2", "--batch-size", "2", "--device", "cpu")
+NAMES = ("background", "cat", "dog")
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    """Nothing is written to the repository, nothing is found in the user's folders."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.delenv("DETLAB_DATA", raising=False)
+    monkeypatch.setattr(download, "cache_folder", lambda: tmp_path / "cache")
+
+
+@pytest.fixture
+def detlab(monkeypatch, capsys):
+    """Type a command: gives its exit status, what it printed, and its errors."""
+
+    def type_command(*words):
+        monkeypatch.setattr(sys, "argv", ["detlab", *map(str, words)])
+        try:
+            cli.main()
+            status = 0
+        except SystemExit as leaving:
+            status = leaving.code or 0
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    return type_command
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """A detector that knows cats and dogs by name only."""
+    config = named_config("course", 3)
+    path = tmp_path_factory.mktemp("trained") / "checkpoint.safetensors"
+    save_checkpoint(path, build_detector(config), CheckpointInfo(config, NAMES))
+    return path
+
+
+def assert_refused(result, *parts):
+    """Status 2, one or two lines with all parts in it."""
+    status, out, err = result
+    lines = [line for line in err.splitlines() if line.strip()]
+    assert (status, out) == (2, ""), err
+    assert lines[-1].startswith("detlab: ") or lines[-2].startswith("detlab: ")
+    assert len(lines) <= 2, err
+    for part in parts:
+        assert part in err
+
+
+# ---------------------------------------------------------------- what works
+
+
+@pytest.mark.parametrize("make", [coco_folder, voc_folder, yolo_folder])
+def test_train_evaluate_and_detect_follow_one_another(detlab, make, tmp_path):
+    folder = make(tmp_path / "pets")
+    status, out, err = detlab("train", "--data", folder, *TINY)
+    trained = Path("runs/pets-course/checkpoint.safetensors")
+    assert status == 0, err
+    assert f"detlab detect {trained} PICTURE_OR_FOLDER" in out
+    assert "2 pictures" in err
+    assert re.search(r"100%.*loss \d+\.\d+ = class .* box .* pictures/s", err)
+    train_ap = re.search(r"^AP +(\S+)$", out, re.MULTILINE)[1]
+
+    status, out, err = detlab("evaluate", trained, folder)
+    assert status == 0, err
+    assert re.search(r"^AP +(\S+)$", out, re.MULTILINE)[1] == train_ap
+    assert {"AP of cat", "AP of dog", "pictures/s"} <= {
+        line[:10].strip() for line in out.splitlines()
+    }
+    assert len(out.splitlines()) == 12 + 2 + 1
+
+    pictures = next(folder.glob("**/a.png")).parent
+    status, out, err = detlab("detect", trained, pictures, "--out", "found")
+    assert (status, err) == (0, "")
+    assert len(out.splitlines()) == 3 + 1
+    assert sorted(os.listdir("found")) == ["a.png", "b.png", "c.png", "detections.json"]
+
+
+def test_the_reef_is_drawn_trained_on_and_judged(detlab, monkeypatch):
+    monkeypatch.setattr("detlab.training.run.REEF_PICTURES", 16)
+    status, out, err = detlab("train", *TINY, "--batch-size", "8")
+    assert status == 0, err
+    assert "drawing 16 pictures of the reef" in err
+    assert "16 pictures of reef to learn from, 300 others to judge by" in err
+    trained = Path("runs/reef-course/checkpoint.safetensors")
+    train_ap = re.search(r"^AP +(\S+)$", out, re.MULTILINE)[1]
+    status, out, err = detlab("evaluate", trained, "reef")
+    assert status == 0, err
+    assert re.search(r"^AP +(\S+)$", out, re.MULTILINE)[1] == train_ap
+
+
+def test_the_network_sees_the_size_asked_for_and_tiles_where_asked(
+    detlab, tmp_path, checkpoint, monkeypatch
+):
+    folder = coco_folder(tmp_path / "pets")
+    status, _, err = detlab("train", "--data", folder, "--longest-side", "64", *TINY)
+    assert status == 0, err
+    _, info = load_checkpoint(Path("runs/pets-course/checkpoint.safetensors"))
+    assert info.config.longest_side == 64
+
+    def detect(detector, images, *arguments, **options):
+        sizes.extend(tuple(image.shape) for image in images)
+        return postprocess.detect(detector, images, *arguments, **options)
+
+    sizes = []
+    monkeypatch.setattr(tiling, "detect", detect)
+    write_picture(tmp_path / "in" / "a.png", size=(100, 40))
+    status, _, err = detlab("detect", checkpoint, tmp_path / "in", "--tile", "64")
+    assert (status, err) == (0, "")
+    assert sizes == [(3, 40, 100), (3, 40, 64), (3, 40, 64)]
+
+
+def test_json_is_for_programs(detlab, checkpoint, tmp_path):
+    status, out, _ = detlab("evaluate", checkpoint, coco_folder(tmp_path / "pets"), "--json")
+
+    def refuse(constant):
+        raise AssertionError(f"{constant} is no JSON")
+
+    row = json.loads(out, parse_constant=refuse)
+    assert status == 0
+    assert row["AP_large"] is None  # there is no large object
+    assert set(row["class_ap"]) == {"cat", "dog"}
+    assert len(row) == 12 + 2
+    assert row["images_per_second"] > 0
+
+
+def test_seconds_end_a_training(detlab, tmp_path):
+    words = ("--data", coco_folder(tmp_path / "pets"), "--batch-size", 2, "--seconds", 0.2)
+    words += ("--device", "cpu")  # a GPU's first step may take longer than that
+    assert detlab("train", *words)[0] == 0
+    assert 0.2 <= run_folder.recorded(Path("runs/pets-course"))[-1]["seconds"] < 5
+
+
+def test_the_folder_of_a_run_is_named_after_the_data_even_when_that_is_here(
+    detlab, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(coco_folder(tmp_path / "pets"))
+    assert detlab("train", "--data", ".", *TINY)[0] == 0
+    assert Path("runs/pets-course/checkpoint.safetensors").exists()
+
+
+def test_a_picture_without_objects_trains(detlab, tmp_path):
+    scenes = {"a": [("cat", 1.0, 1.0, 20.0, 20.0)], "b": [], "c": []}
+    folder = coco_folder(tmp_path / "pets", content=coco_content(scenes), scenes=scenes)
+    assert detlab("train", "--data", folder, *TINY)[0] == 0
+    rows = [row for row in run_folder.recorded(Path("runs/pets-course")) if "loss_box" in row]
+    assert rows
+    assert all(row["loss_box"] == 0 for row in rows)  # a is in val
+
+
+def test_bad_records_can_be_skipped_and_are_counted(detlab, tmp_path):
+    content = coco_content()
+    content["annotations"][0]["bbox"] = [1.0, 1.0, -4.0, 5.0]
+    content["annotations"][1]["category_id"] = 99
+    folder = coco_folder(tmp_path / "pets", "train", content)
+    coco_folder(tmp_path / "pets", "val")
+    status, _, err = detlab("train", "--data", folder, "--skip-bad", *TINY)
+    assert status == 0
+    assert "left out 2 faulty records" in err
+    assert "instances_train.json" in err
+
+
+def test_data_lists_the_public_sets(detlab):
+    status, out, _ = detlab("data", "list")
+    assert status == 0
+    table, _, clean = out.partition("\n\n")
+    assert [line.split()[0] for line in table.splitlines()] == ["name", *download.SETS]
+    assert len({line.find("http") for line in table.splitlines()[1:]}) == 1  # aligned
+    assert clean.startswith("bccd-clean is bccd")
+
+
+def test_data_get_says_where_the_set_lies(detlab, tmp_path, monkeypatch):
+    (tmp_path / "bccd" / "BCCD").mkdir(parents=True)
+    monkeypatch.setenv("DETLAB_DATA", str(tmp_path))
+    assert detlab("data", "get", "bccd") == (0, f"{tmp_path / 'bccd' / 'BCCD'}\n", "")
+
+
+def test_data_check_prints_every_fault_with_file_and_record(detlab, tmp_path, monkeypatch):
+    folder = coco_folder(tmp_path / "pets")
+    status, out, _ = detlab("data", "check", folder)
+    assert (status, out.splitlines()[0]) == (0, f"{folder}: no faults")
+
+    content = coco_content()
+    for annotation in content["annotations"]:
+        annotation["bbox"][2] = -1.0
+    coco_folder(folder, content=content)
+    status, out, _ = detlab("data", "check", folder)
+    *faults, total = out.partition("\n\nworth a second look")[0].splitlines()
+    assert (status, total) == (1, f"{folder}: 3 faults")
+    for fault, number in zip(faults, (100, 101, 102), strict=True):
+        assert "instances_train.json" in fault
+        assert f"annotation {number}" in fault
+
+    folder.rename(tmp_path / "bccd")
+    (tmp_path / "bccd" / "BCCD").mkdir()
+    coco_folder(tmp_path / "bccd" / "BCCD")
+    monkeypatch.setenv("DETLAB_DATA", str(tmp_path))
+    assert detlab("data", "check", "bccd")[0] == 0  # a name is a public set, not a folder here
+
+
+def test_a_truncated_picture_is_told_and_the_rest_is_audited(detlab, tmp_path):
+    folder = coco_folder(tmp_path / "pets")
+    picture = folder / "images" / "b.png"
+    picture.write_bytes(picture.read_bytes()[:-200])
+    status, out, err = detlab("data", "check", folder)
+    assert (status, err) == (1, "")
+    assert "b.png: truncated or damaged" in out.splitlines()[0]
+    assert "worth a second look, of 2 pictures" in out
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other file systems refuse such a name")
+def test_a_name_that_nothing_can_print_is_printed_in_numbers(detlab, tmp_path):
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    status, _, err = detlab("data", "check", coco_folder(folder))
+    assert (status, err) == (0, "")
+
+
+def test_the_frozen_reef_has_no_faults(detlab):
+    status, out, _ = detlab("data", "check", "reef")
+    assert (status, out.splitlines()[0][-9:]) == (0, "no faults")
+
+
+@pytest.mark.parametrize(("remedies", "expected"), [([None], 0), ([None, "mend it"], 1)])
+def test_the_doctor_tells_by_its_status(detlab, monkeypatch, remedies, expected):
+    from detlab.cli import doctor
+
+    checks = [doctor.Check("thing", "3", remedy) for remedy in remedies]
+    monkeypatch.setattr(doctor, "examine", lambda: iter(checks))
+    status, out, _ = detlab("doctor")
+    assert (status, len(out.splitlines())) == (expected, len(remedies))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [[], ["lab"], ["train"], ["evaluate"], ["detect"], ["data"], ["doctor"]],
+    ids=lambda words: " ".join(words) or "detlab",
+)
+def test_help_is_there(detlab, words):
+    status, out, _ = detlab(*words, "--help")
+    assert status == 0
+    assert "usage: detlab" in out
+
+
+@pytest.mark.parametrize(
+    "words", [["--no-browser", "--port", "8899"], ["--", "--no-browser", "--port", "8899"], []]
+)
+@pytest.mark.parametrize(("user", "root"), [(0, ["--allow-root"]), (1000, [])])
+def test_lab_hands_its_words_to_jupyter(detlab, monkeypatch, tmp_path, words, user, root):
+    from jupyterlab.labapp import LabApp
+
+    (tmp_path / "00.ipynb").write_text("{}")
+    monkeypatch.setattr(cli, "START", tmp_path / "00.ipynb")
+    given = []
+    monkeypatch.setattr(LabApp, "launch_instance", given.extend)
+    monkeypatch.setattr(cli.os, "geteuid", lambda: user, raising=False)
+    assert detlab("lab", *words)[0] == 0
+    wanted = [word for word in words if word != "--"]
+    assert given[0] == "--ip=127.0.0.1"
+    assert given[3:] == [cli.PROMPT, *root, *wanted]
+
+
+def test_lab_without_the_notebook_says_so(detlab, monkeypatch, tmp_path):
+    monkeypatch.setattr(cli, "START", tmp_path / "00.ipynb")
+    assert_refused(detlab("lab"), "00.ipynb: no such notebook")
+
+
+# ---------------------------------------------------------------- mistakes in the data
+
+
+def coco_spoiled(change):
+    """A folder whose annotations were changed."""
+
+    def make(folder):
+        content = coco_content()
+        change(content)
+        return coco_folder(folder, content=content)
+
+    return make
+
+
+def with_box(*bbox):
+    return coco_spoiled(lambda content: content["annotations"][0].update(bbox=list(bbox)))
+
+
+def picture_spoiled(change):
+    """A folder one of whose pictures was changed."""
+
+    def make(folder):
+        coco_folder(folder)
+        change(folder / "images" / "b.png")
+        return folder
+
+    return make
+
+
+def voc_spoiled(text):
+    def make(folder):
+        voc_folder(folder)
+        (folder / "Annotations" / "b.xml").write_text(text)
+        return folder
+
+    return make
+
+
+def yolo_spoiled(text):
+    def make(folder):
+        yolo_folder(folder)
+        (folder / "labels" / "b.txt").write_text(text)
+        return folder
+
+    return make
+
+
+def empty(folder):
+    folder.mkdir()
+    return folder
+
+
+def huge(path):
+    Image.new("1", (20_000, 20_000)).save(path)
+
+
+ENTITIES = '<!DOCTYPE a [<!ENTITY x "y">]>' + voc_xml([("cat", 1, 1, 9, 9)]).replace("cat", "&x;")
+SPOILED = {
+    "missing picture": (picture_spoiled(Path.unlink), "b.png", "no such picture"),
+    "truncated picture": (
+        picture_spoiled(lambda path: path.write_bytes(path.read_bytes()[:-200])),
+        *("b.png", "truncated"),
+    ),
+    "huge picture": (picture_spoiled(huge), "b.png", "pixels"),
+    "text under a picture's name": (
+        picture_spoiled(lambda path: path.write_text("hello")),
+        *("b.png", "not a picture"),
+    ),
+    "JPEG named PNG": (
+        picture_spoiled(lambda path: write_picture(path, format="JPEG")),
+        *("b.png", "holds JPEG"),
+    ),
+    "x2 < x1": (with_box(9.0, 1.0, -4.0, 5.0), "instances_train.json", "annotation 100", "x2 > x1"),
+    "no width": (with_box(9.0, 1.0, 0.0, 5.0), "instances_train.json", "annotation 100", "x2 > x1"),
+    "NaN": (with_box(9.0, float("nan"), 4.0, 5.0), "instances_train.json", "annotation 100", "nan"),
+    "outside": (
+        with_box(50.0, 1.0, 40.0, 5.0),
+        "instances_train.json",
+        "annotation 100",
+        "outside",
+    ),
+    "unknown category": (
+        coco_spoiled(lambda content: content["annotations"][0].update(category_id=99)),
+        *("instances_train.json", "annotation 100", "99"),
+    ),
+    "double annotation id": (
+        coco_spoiled(lambda content: content["annotations"][1].update(id=100)),
+        *("instances_train.json", "100", "more than once"),
+    ),
+    "double image id": (
+        coco_spoiled(lambda content: content["images"][1].update(id=1)),
+        *("instances_train.json", "more than once"),
+    ),
+    "annotation without image": (
+        coco_spoiled(lambda content: content["annotations"][0].update(image_id=77)),
+        *("instances_train.json", "annotation 100", "77"),
+    ),
+    "half a JSON file": (
+        lambda folder: (coco_folder(folder) / "instances_train.json").write_text("{") and folder,
+        "instances_train.json",
+    ),
+    "unknown class of YOLO": (yolo_spoiled("7 .5 .5 .1 .1\n"), "b.txt", "line 1", "7"),
+    "words in YOLO": (yolo_spoiled("0 .5 .5 wide .1\n"), "b.txt", "line 1", "wide"),
+    "XML with entities": (voc_spoiled(ENTITIES), "b.xml"),
+    "half an XML file": (voc_spoiled("<annotation><size>"), "b.xml"),
+    "empty folder": (empty, "the folder is empty"),
+    "no folder": (lambda folder: folder, "no such folder"),
+}
+
+
+@pytest.mark.parametrize("fault", SPOILED)
+def test_faulty_data_is_told_with_its_file_and_record(detlab, tmp_path, fault):
+    make, *parts = SPOILED[fault]
+    folder = make(tmp_path / "pets")
+    assert_refused(detlab("train", "--data", folder, *TINY), str(tmp_path / "pets"), *parts)
+    assert os.listdir() == []
+
+
+@pytest.mark.parametrize("fault", ["truncated picture", "x2 < x1", "empty folder", "no folder"])
+def test_evaluate_tells_the_same(detlab, tmp_path, checkpoint, fault):
+    make, *parts = SPOILED[fault]
+    split = "train" if fault == "truncated picture" else "val"
+    result = detlab("evaluate", checkpoint, make(tmp_path / "pets"), "--split", split)
+    assert_refused(result, *parts)
+
+
+def test_check_reports_a_folder_that_cannot_be_read(detlab, tmp_path):
+    assert_refused(detlab("data", "check", tmp_path / "no"), "no: no such folder")
+
+
+def test_a_picture_that_goes_bad_during_training_is_told(detlab, tmp_path, monkeypatch):
+    folder = coco_folder(tmp_path / "pets")
+    monkeypatch.setattr(
+        "detlab.training.run.look_at_all", lambda *_: (folder / "images" / "b.png").unlink()
+    )
+    status, _, err = detlab("train", "--data", folder, *TINY)
+    assert status == 2
+    assert "detlab: " in err
+    assert "b.png: no such picture" in err
+    assert "Traceback" not in err
+
+
+# ---------------------------------------------------------------- mistakes in pictures to detect in
+
+
+@pytest.mark.parametrize("fault", ["missing", "truncated", "huge", "text", "misnamed", "none"])
+def test_detect_stops_before_it_writes(detlab, tmp_path, checkpoint, fault):
+    write_picture(tmp_path / "in" / "a.png")
+    path = write_picture(tmp_path / "in" / "b.png")
+    place, part = tmp_path / "in", "b.png"
+    if fault == "missing":
+        place = path.with_name("x.png")
+        part = "x.png: no such file or folder"
+    elif fault == "truncated":
+        path.write_bytes(path.read_bytes()[:-200])
+    elif fault == "huge":
+        huge(path)
+    elif fault == "text":
+        path.write_text("hello")
+    elif fault == "misnamed":
+        write_picture(path, format="JPEG")
+    else:
+        place, part = empty(tmp_path / "empty"), "no picture in it"
+    assert_refused(detlab("detect", checkpoint, place), part)
+    assert os.listdir() == []
+
+
+def test_detect_never_overwrites_what_it_reads(detlab, tmp_path, checkpoint):
+    path = write_picture(tmp_path / "in" / "a.png")
+    before = path.read_bytes()
+    assert_refused(detlab("detect", checkpoint, path, "--out", path.parent), "a.png would be")
+    assert path.read_bytes() == before
+
+
+# ---------------------------------------------------------------- mistakes in checkpoints and words
+
+
+@pytest.mark.parametrize("command", ["evaluate", "detect"])
+@pytest.mark.parametrize("fault", ["missing", "folder", "cut", "text", "pickle", "foreign"])
+def test_a_bad_checkpoint_is_named(detlab, tmp_path, checkpoint, command, fault):
+    path = tmp_path / "bad.safetensors"
+    if fault == "folder":
+        path.mkdir()
+    elif fault == "cut":
+        path.write_bytes(checkpoint.read_bytes()[:-1000])
+    elif fault == "text":
+        path.write_text("hello")
+    elif fault == "pickle":
+        torch.save({"a": torch.zeros(1)}, path)
+    elif fault == "foreign":
+        from safetensors.torch import save_file
+
+        save_file({"a": torch.zeros(1)}, path)
+    result = detlab(command, path, coco_folder(tmp_path / "pets"))
+    assert_refused(result, str(path))
+    assert os.listdir() == []
+
+
+def test_other_classes_than_the_checkpoint_knows_are_refused(detlab, tmp_path, checkpoint):
+    content = coco_content()
+    content["categories"][0]["name"] = "cow"
+    folder = coco_folder(tmp_path / "pets", content=content)
+    result = detlab("evaluate", checkpoint, folder)
+    assert_refused(result, "knows the classes cat, dog", "has cat, cow")
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (["train", "--seconds", "-1"], "seconds"),
+        (["train", "--seconds", "1", "--epochs", "1"], "not both"),
+        (["train", "--batch-size", "0"], "batch_size"),
+        (["train", "--device", "mps"], "'mps' is not in this machine"),
+        (["train", "--resume"], "runs/reef-course: no run to go on with"),
+        (["evaluate", "x", "nowhere"], "x: no such file"),
+        (["detect", "x", "y", "--score-threshold", "2"], "--score-threshold goes from 0 to 1"),
+        (["detect", "x", "y", "--tile", "0"], "--tile is 32 pixels or more, got 0"),
+        (["train", "--longest-side", "0"], "--longest-side is 32 pixels or more, got 0"),
+        (["train", "--longest-side", "32", "--batch-size", "1"], "want --batch-size 2 or more"),
+        (["train", "--multiscale", "4", "--batch-size", "1"], "want --batch-size 2 or more"),
+        (
+            ["train", "--crop", "96", "--multiscale", "2", "--batch-size", "1"],
+            "pictures below 64 pixels want --batch-size 2 or more",
+        ),
+        (["data", "get"], "wants a name"),
+        (["data", "check", "reef", "--out", "sheet"], "a picture whose name ends in .png"),
+        (["data", "get", "nothing"], "no public set 'nothing'"),
+        (["data", "get", "coco"], "coco is not here"),
+    ],
+)
+def test_words_that_do_not_fit_are_told(detlab, words, part):
+    if "mps" in words and torch.backends.mps.is_available():
+        pytest.skip("this machine has it")
+    assert_refused(detlab(*words), part)
+    assert os.listdir() == []
+
+
+@pytest.mark.parametrize(
+    "words", [["fly"], ["train", "--seconds", "soon"], ["train", "--fast"], []]
+)
+def test_words_that_make_no_command_get_status_2(detlab, words):
+    status, _, err = detlab(*words)
+    assert status == 2
+    assert "detlab" in err
+    assert "Traceback" not in err
+
+
+# ---------------------------------------------------------------- downloads
+
+
+def archive_of(name="set-1/BCCD/a.txt", kind=tarfile.REGTYPE):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        member = tarfile.TarInfo(name)
+        member.type, member.linkname = kind, "/etc/passwd"
+        tar.addfile(member, io.BytesIO())
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "cut_after", "part"),
+    [
+        (archive_of("set-1/../../out.txt"), None, "the path leaves the folder"),
+        (archive_of(kind=tarfile.SYMTYPE), None, "this is a link"),
+        (archive_of(), 20, "the connection was cut"),
+        (archive_of(), None, "bccd came without"),
+        (b"no archive", None, "damaged archive"),
+    ],
+    ids=["climbing", "link", "cut", "other files", "no archive"],
+)
+def test_a_bad_download_is_told(detlab, tmp_path, monkeypatch, content, cut_after, part):
+    from dataclasses import replace
+
+    with serve(content) as shelf:
+        shelf.cut_after = cut_after
+        bccd = replace(download.BCCD, address=shelf.address)
+        monkeypatch.setitem(download.SETS, "bccd", bccd)
+        status, out, err = detlab("data", "get", "bccd")
+    assert (status, out) == (2, "")
+    assert part in err
+    assert "Traceback" not in err
+    assert download.find(bccd) is None
+    assert not any(path.name == "out.txt" for path in tmp_path.rglob("*"))
+
+
+# ---------------------------------------------------------------- the disk and the keyboard
+
+
+def disk_full(*_):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def not_allowed(*_, **__):
+    raise PermissionError(errno.EACCES, "Permission denied", "/somewhere/.temporary")
+
+
+@pytest.mark.parametrize(
+    ("place", "fail", "said"),
+    [
+        ("os.fsync", disk_full, "No space left on device"),
+        ("os.replace", disk_full, "No space left on device"),
+        ("tempfile.mkstemp", not_allowed, "Permission denied"),
+    ],
+)
+def test_a_disk_that_takes_nothing_is_told(
+    detlab, tmp_path, checkpoint, monkeypatch, place, fail, said
+):
+    folder = coco_folder(tmp_path / "pets")
+    monkeypatch.setattr(place, fail)
+    result = detlab("train", "--data", folder, *TINY)
+    assert_refused(result, f"runs/pets-course/settings.json: {said}")
+    assert os.listdir("runs/pets-course") == []
+    result = detlab("detect", checkpoint, folder / "images" / "a.png")
+    assert_refused(result, f"detections/a.png: {said}")
+    assert os.listdir("detections") == []
+
+
+def test_a_disk_that_fills_up_keeps_what_was_whole(detlab, tmp_path, monkeypatch):
+    folder = coco_folder(tmp_path / "pets")
+    monkeypatch.setattr("detlab.training.run.save_checkpoint", disk_full_at)
+    status, _, err = detlab("train", "--data", folder, *TINY)
+    assert status == 2
+    assert "checkpoint.safetensors: No space left on device" in err
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setattr(sys, "argv", ["detlab", "train", "--data", str(folder), *TINY, "--resume"])
+    cli.main()
+    assert Path("runs/pets-course/checkpoint.safetensors").exists()
+
+
+def disk_full_at(path, *_):
+    raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+
+def test_a_file_where_a_folder_should_be_is_named(detlab, tmp_path):
+    Path("taken").write_text("")
+    result = detlab("train", "--data", coco_folder(tmp_path / "pets"), *TINY, "--out", "taken")
+    assert_refused(result, "taken")
+
+
+def test_a_run_that_is_there_is_kept(detlab, tmp_path):
+    folder = coco_folder(tmp_path / "pets")
+    assert detlab("train", "--data", folder, *TINY)[0] == 0
+    result = detlab("train", "--data", folder, *TINY)
+    assert_refused(result, "runs/pets-course holds a run already", "--resume", "--out")
+
+
+def test_a_loss_that_is_no_number_names_its_pictures(detlab, tmp_path):
+    folder = coco_folder(tmp_path / "pets")
+    words = ("--learning-rate", "1e30", "--clip-norm", "1e30", "--warmup", "0", "--epochs", "20")
+    status, _, err = detlab("train", "--data", folder, "--batch-size", "2", *words)
+    assert status == 2
+    assert re.search(r"detlab: step \d+: .*'b\.png'", err)
+    assert "Traceback" not in err
+
+
+def test_ctrl_c_says_how_to_go_on(detlab, tmp_path, monkeypatch):
+    folder = coco_folder(tmp_path / "my pets")
+    with monkeypatch.context() as patch:
+        patch.setattr("detlab.training.run.show", lambda *_: signal.raise_signal(signal.SIGINT))
+        status, _, err = detlab("train", "--data", folder, *TINY)
+    assert status == 130
+    last = err.splitlines()[-2:]
+    assert last[0].endswith("stopped at step 1, all saved in runs/my pets-course")
+    assert last[1] == f"to go on: detlab train --data '{folder}' {' '.join(TINY)} --resume"
+    assert detlab("train", "--data", folder, *TINY, "--resume")[0] == 0
+
+
+def test_the_command_that_goes_on_says_resume_once_and_knows_torchrun(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/bin/detlab", "train", "--resume", "--out", "my run"])
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
+    assert cli.command_to_resume() == "detlab train --out 'my run' --resume"
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
+    assert cli.command_to_resume() == "torchrun … -m detlab train --out 'my run' --resume"
+
+
+def test_ctrl_c_before_anything_was_saved_is_short(detlab, monkeypatch, checkpoint):
+    def press(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("detlab.training.run.load_dataset", press)
+    assert detlab("train") == (130, "", "detlab: stopped\n")
+    assert detlab("evaluate", checkpoint, "reef") == (130, "", "detlab: stopped\n")
+
+
+def test_an_error_of_the_program_keeps_its_traceback(detlab, tmp_path, monkeypatch):
+    def broken(*_):
+        raise ValueError("a bug")
+
+    monkeypatch.setattr("detlab.training.run.judge", broken)
+    with pytest.raises(ValueError, match="a bug"):
+        detlab("train", "--data", coco_folder(tmp_path / "pets"), *TINY)
+
+
+def test_an_output_that_does_not_fit_on_the_disk_is_told(detlab, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(cli, "print_table", full)
+    assert_refused(detlab("data", "list"), "output: No space left on device")
+
+
+def test_an_error_of_the_system_without_a_file_keeps_its_traceback(detlab, monkeypatch):
+    def broken(*_):
+        raise OSError("odd")
+
+    monkeypatch.setattr(download, "list_sets", broken)
+    with pytest.raises(OSError, match="odd"):
+        detlab("data", "list")
+
+
+# ---------------------------------------------------------------- as real programs
+
+
+def start(*words, **options):
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    command = [sys.executable, *map(str, words)]
+    return subprocess.Popen(command, **pipes, **options)
+
+
+def wait_until(true, program, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert program.poll() is None, program.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def answers(address):
+    """Whether a server is there, whatever it says."""
+    try:
+        urllib.request.urlopen(address).close()
+    except urllib.error.HTTPError:
+        return True
+    except urllib.error.URLError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows sends Ctrl-C to a whole console")
+def test_a_real_ctrl_c_leaves_a_run_that_goes_on(detlab, tmp_path):
+    folder = coco_folder(tmp_path / "pets")
+    words = ("train", "--data", folder, "--batch-size", "2", "--epochs", "500", "--device", "cpu")
+    program = start("-m", "detlab", *words)
+    metrics = Path("runs/pets-course/metrics.jsonl")
+    wait_until(lambda: len(run_folder.recorded(metrics.parent)) > 2, program)
+    program.send_signal(signal.SIGINT)
+    out, err = program.communicate(timeout=60)
+    assert (program.returncode, out) == (130, "")
+    assert "to go on: detlab train" in err
+    assert "Traceback" not in err
+    assert (metrics.parent / "resume.safetensors").exists()
+    lines = metrics.read_text().splitlines()
+    assert f"stopped at step {json.loads(lines[-1])['step']}," in err
+
+
+def test_two_processes_train_one_detector_and_one_of_them_writes(tmp_path):
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    words = ("-m", "detlab", "train", "--data", coco_folder(tmp_path / "pets"), *TINY)
+    program = start(*torchrun, *words)
+    out, err = program.communicate(timeout=120)
+    assert program.returncode == 0, err
+    assert out.count("AP50 ") == 1
+    steps = [
+        row["step"] for row in run_folder.recorded(Path("runs/pets-course")) if "loss_box" in row
+    ]
+    assert steps == [1]  # two epochs of two pictures are four, two on each process
+    assert run_folder.read_settings(Path("runs/pets-course"))["processes"] == 2
+
+
+def test_a_reader_that_leaves_early_is_no_error(tmp_path):
+    program = start("-m", "detlab", "data", "list")
+    program.stdout.close()
+    assert program.stderr.read() == ""
+    assert program.wait() == 1
+    program.stderr.close()
+
+
+def test_lab_serves_on_this_machine_only_and_wants_the_token(tmp_path):
+    (tmp_path / "00_start_here.ipynb").write_text(
+        '{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}'
+    )
+    script = (
+        "import sys; from pathlib import Path; from detlab import cli; "
+        f"cli.START = Path({str(tmp_path / '00_start_here.ipynb')!r}); cli.main()"
+    )
+    program = start("-c", script, "lab", "--no-browser", "--port", "0")
+    try:
+        said = ""
+        while "token=" not in said:
+            line = program.stderr.readline()
+            assert line, said
+            said += line
+        address = re.search(r"http://\S*?token=\w+", said)[0]
+        assert re.fullmatch(
+            r"http://(localhost|127\.0\.0\.1):\d+/lab/tree/00_start_here\.ipynb\?token=\w{32,}",
+            address,
+        )
+        files = re.sub(r"/lab/tree/.*", "/api/contents", address)
+        wait_until(lambda: answers(files), program)
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(files)
+        token = address.partition("token=")[2]
+        with urllib.request.urlopen(f"{files}?token={token}") as answer:
+            assert "00_start_here.ipynb" in answer.read().decode()
+    finally:
+        program.terminate()
+        program.communicate(timeout=30)
+
+
+def test_progress_shows_every_lesson_and_what_comes_next(detlab, progress_path):
+    remember("commits", "02-half", "1/3")
+    status, out, _ = detlab("progress")
+    assert status == 0
+    assert "02 Where is it?" in out
+    assert "next: 00_start_here.ipynb" in out
+    assert str(progress_path) in out
+    rows = json.loads(detlab("progress", "--json")[1])
+    assert [row["lesson"] for row in rows] == [lesson.number for lesson in COURSE]
+    assert rows[2]["commits"] == 1
+
+
+def test_reset_refuses_what_is_no_lesson(detlab):
+    assert detlab("reset", "99")[0] == 2
+    assert "no lesson '99'" in detlab("reset", "99")[2]
+
+
+def test_reset_says_where_the_old_notebook_is(detlab, monkeypatch, tmp_path):
+    kept = tmp_path / "00_start_here.kept.ipynb"
+    monkeypatch.setattr("detlab.course.restore.restore_lesson", lambda lesson: kept)
+    status, out, _ = detlab("reset", "0")
+    assert status == 0
+    assert "yours is kept as 00_start_here.kept.ipynb" in out
+
+
+def test_data_check_ends_with_what_is_worth_a_look_and_draws_it(detlab, tmp_path):
+    content = coco_content()
+    content["annotations"].append({**content["annotations"][0], "id": 99})
+    folder = coco_folder(tmp_path / "pets", content=content)
+    sheet = tmp_path / "sheet.png"
+    status, out, _ = detlab("data", "check", folder, "--out", sheet)
+    assert status == 0
+    assert "worth a second look, of" in out
+    assert "double box: " in out
+    assert "boxes of each class: " in out
+    assert "NMS at 0.5 would lose" in out
+    assert f"drawn in {sheet}, at most 6 of a kind" in out
+    with Image.open(sheet) as picture:
+        assert min(picture.size) > 100
+
+
+def test_where_nothing_was_found_there_is_nothing_to_draw(detlab, tmp_path):
+    sheet = tmp_path / "sheet.png"
+    folder = coco_folder(tmp_path / "pets", scenes={"a": SCENES["a"]})
+    status, out, _ = detlab("data", "check", folder, "--out", sheet)
+    assert (status, out.splitlines()[-1]) == (0, "nothing to draw")
+    assert not sheet.exists()

@@ -1,0 +1,272 @@
+import math
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+import psutil
+import pytest
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader
+
+from detlab.data import datasets as data
+from detlab.data.check import find_defects
+from detlab.data.datasets import FolderDataset, collate, load_dataset, read_splits
+from detlab.data.folders import read_split
+from detlab.data.records import DataError
+from detlab.data.transforms import Augmented, training_transforms
+from tests.sample_folders import (
+    SCENES,
+    coco_content,
+    coco_folder,
+    voc_folder,
+    write_picture,
+    yolo_folder,
+)
+
+REAL = Path(os.environ.get("DETLAB_DATA", "not set"))
+needs_data = pytest.mark.skipif(
+    not all((REAL / name).is_dir() for name in ("bccd/BCCD", "aquarium_512")),
+    reason="DETLAB_DATA names no folder with bccd and aquarium_512",
+)
+
+
+@pytest.mark.parametrize("make", [coco_folder, yolo_folder])
+def test_an_item_is_a_picture_and_its_target(tmp_path, make):
+    make(make(tmp_path, "train"), "val")
+    dataset = load_dataset(tmp_path, "train")
+    assert len(dataset) == 3
+    assert dataset.names == ("a.png", "b.png", "c.png")
+    assert dataset.class_names == ("background", "cat", "dog")
+    image, target = dataset[0]
+    assert image.dtype == torch.uint8
+    assert image.shape == (3, 40, 60)
+    torch.testing.assert_close(target["boxes"], torch.tensor([[6.0, 4, 30, 20], [0, 0, 60, 40]]))
+    assert target["labels"].tolist() == [2, 1]
+    assert target["image_id"] == 0
+
+
+def test_boxes_are_resized_with_their_picture(tmp_path):
+    dataset = FolderDataset(read_split(coco_folder(tmp_path), "train"), longest_side=30)
+    image, target = dataset[0]
+    assert image.shape == (3, 20, 30)
+    assert target["boxes"].tolist() == [[3, 2, 15, 10], [0, 0, 30, 20]]
+
+
+def test_boxes_follow_the_rounding_of_odd_sizes(tmp_path):
+    content = coco_content({"a": [("cat", 0.0, 0.0, 60.0, 40.0)]})
+    folder = coco_folder(tmp_path, content=content)
+    image, target = FolderDataset(read_split(folder, "train"), longest_side=29)[0]
+    assert image.shape == (3, 19, 29)
+    torch.testing.assert_close(target["boxes"], torch.tensor([[0.0, 0, 29, 19]]))
+
+
+def test_a_picture_without_objects_is_an_item_like_any_other(tmp_path):
+    folder = coco_folder(coco_folder(tmp_path), "val")
+    _, target = load_dataset(folder)[2]
+    assert target["boxes"].shape == (0, 4)
+    assert target["labels"].dtype == torch.int64
+
+
+def test_a_kept_picture_is_not_decoded_again(tmp_path):
+    folder = coco_folder(tmp_path)
+    kept = FolderDataset(read_split(folder, "train"), cache=True)
+    fresh = FolderDataset(read_split(folder, "train"))
+    before = kept[0][0]
+    Image.new("RGB", (60, 40)).save(folder / "images" / "a.png")
+    assert torch.equal(kept[0][0], before)
+    assert not torch.equal(fresh[0][0], before)
+
+
+def test_pictures_leave_a_quarter_of_the_memory_free(tmp_path, monkeypatch):
+    free = SimpleNamespace(available=30, total=100)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
+    kept = FolderDataset(read_split(coco_folder(tmp_path), "train"), cache=True)
+    first = kept[0][0]
+    free.available = 20
+    second = kept[1][0]
+    assert kept[0][0] is first
+    assert kept[1][0] is not second
+
+
+def test_a_home_of_nobody_is_no_such_folder():
+    with pytest.raises(DataError, match="no such folder"):
+        load_dataset("~nobody-of-this-name/pictures")
+
+
+def test_a_truncated_picture_is_named_at_its_visit_or_skipped_at_once(tmp_path):
+    folder = coco_folder(coco_folder(tmp_path), "val")
+    path = write_picture(folder / "images" / "a.png")
+    path.write_bytes(path.read_bytes()[:-50])
+    dataset = load_dataset(folder)
+    with pytest.raises(DataError, match=r"a\.png: truncated"):
+        dataset[0]
+    skipping = load_dataset(folder, skip_bad=True)
+    assert skipping.names == ("b.png", "c.png")
+    assert [defect.file.name for defect in skipping.skipped] == ["a.png"]
+
+
+@pytest.mark.parametrize(
+    ("bbox", "what"),
+    [([5, 5, 0, 9], "no area"), ([5, 5, math.nan, 9], "finite"), ([5, 5, 500, 9], "outside")],
+)
+def test_a_bad_box_stops_loading_unless_skipped(tmp_path, bbox, what):
+    content = coco_content()
+    content["annotations"][0]["bbox"] = bbox
+    folder = coco_folder(coco_folder(tmp_path, content=content), "val")
+    with pytest.raises(DataError, match=f"a annotation 100: .*{what}"):
+        load_dataset(folder)
+    dataset = load_dataset(folder, skip_bad=True)
+    assert len(dataset.skipped) == 1
+    assert [len(record.boxes) for record in dataset.records] == [1, 1, 0]
+
+
+def test_what_is_nowhere_is_named():
+    with pytest.raises(DataError, match="nowhere: no such folder"):
+        load_dataset("nowhere")
+
+
+@pytest.mark.parametrize("argument", [{"split": "valid"}, {"split": ""}])
+def test_a_split_is_one_of_three(tmp_path, argument):
+    with pytest.raises(ValueError, match="split is one of train, val, test"):
+        load_dataset(tmp_path, **argument)
+
+
+def test_a_size_without_pixels_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="longest_side is in pixels, 1 or more: 0"):
+        FolderDataset(read_split(coco_folder(tmp_path), "train"), longest_side=0)
+
+
+def test_the_reef_is_drawn_for_training():
+    reef = load_dataset("reef", length=3, longest_side=64)
+    assert len(reef) == 3
+    assert reef[0][0].shape == (3, 64, 64)
+
+
+def test_the_frozen_reef_is_read_from_its_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(data, "REEF_VAL", coco_folder(tmp_path, "val"))
+    assert load_dataset("reef", "val").names == ("a.png", "b.png", "c.png")
+    with pytest.raises(DataError, match="no test split"):
+        load_dataset("reef", "test")
+
+
+def faults(name):
+    return [defect for split in read_splits(name).values() for defect in find_defects(split)]
+
+
+def test_a_folder_or_a_set_by_name_is_checked(tmp_path, monkeypatch):
+    content = coco_content()
+    content["annotations"][0]["bbox"] = [5, 5, 0, 9]
+    folder = coco_folder(tmp_path / "aquarium", content=content)
+    monkeypatch.setenv("DETLAB_DATA", str(tmp_path))
+    monkeypatch.setattr(data, "REEF_VAL", coco_folder(tmp_path / "reef", "val"))
+    assert [defect.record for defect in faults(str(folder))] == ["a annotation 100"]
+    assert faults("aquarium") == faults(str(folder))
+    assert faults("reef") == []
+
+
+def test_splits_that_differ_in_their_classes_are_refused(tmp_path):
+    folder = coco_folder(tmp_path)
+    content = coco_content()
+    content["categories"].append({"id": 9, "name": "cow"})
+    coco_folder(folder, "val", content)
+    with pytest.raises(
+        DataError, match="train has the classes cat, dog, val has cat, dog, cow; want"
+    ):
+        read_splits(str(folder))
+
+
+# Batches
+
+
+def picture(height: int, width: int):
+    return torch.full((3, height, width), 9, dtype=torch.uint8), {"boxes": torch.ones(1, 4)}
+
+
+def test_a_batch_is_padded_on_the_right_and_below_only():
+    batch = [picture(40, 30), picture(20, 70)]
+    images, targets = collate(batch)
+    assert images.shape == (2, 3, 64, 96)
+    assert images.dtype == torch.uint8
+    assert images[0, :, :40, :30].min() == 9
+    assert images[0].sum() == 9 * 3 * 40 * 30
+    assert targets[0] is batch[0][1]
+
+
+def test_padding_goes_to_the_stride_that_is_asked_for():
+    assert collate([picture(40, 30)], multiple=8)[0].shape == (1, 3, 40, 32)
+    assert collate([picture(64, 64)])[0].shape == (1, 3, 64, 64)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_data_loader_takes_it_all(tmp_path, workers):
+    folder = coco_folder(coco_folder(tmp_path), "val")
+    dataset = Augmented(load_dataset(folder), training_transforms())
+    loader = DataLoader(dataset, batch_size=3, num_workers=workers, collate_fn=collate)
+    ((images, targets),) = list(loader)
+    assert images.shape == (3, 3, 64, 64)
+    assert [target["image_id"].item() for target in targets] == [0, 1, 2]
+
+
+# Public sets
+
+
+def test_voc_2007_is_read_through_torchvision(tmp_path, monkeypatch):
+    scenes = {"1": [("dog", 1, 1, 60, 40)], "2": [("aeroplane", 5, 6, 7, 8)]}
+    root = voc_folder(
+        tmp_path / "voc2007" / "VOCdevkit" / "VOC2007", {"train": ["1"], "val": ["2"]}, scenes
+    )
+    for stem in scenes:
+        (root / "JPEGImages" / f"{stem}.png").unlink()
+        write_picture(root / "JPEGImages" / f"{stem}.jpg")
+    monkeypatch.setenv("DETLAB_DATA", str(tmp_path))
+    dataset = load_dataset("voc2007")
+    assert len(dataset.class_names) == 21
+    _, target = dataset[0]
+    assert target["boxes"].tolist() == [[0, 0, 60, 40]]  # VOC counts from 1
+    assert dataset.class_names[target["labels"][0]] == "dog"
+    assert load_dataset("voc2007", "val").names == ("2.jpg",)
+
+
+def test_coco_is_read_through_torchvision(tmp_path, monkeypatch, capsys):
+    folder = coco_folder(tmp_path / "coco", "val2017")
+    (folder / "annotations").mkdir()
+    (folder / "instances_val2017.json").rename(folder / "annotations" / "instances_val2017.json")
+    (folder / "images").rename(folder / "val2017")
+    monkeypatch.setenv("DETLAB_DATA", str(tmp_path))
+    dataset = load_dataset("coco", "val")
+    assert len(dataset) == len(SCENES)
+    assert dataset[0][1]["labels"].tolist() == [2, 1]
+    assert capsys.readouterr().out == ""
+    with pytest.raises(DataError, match="instances_train2017"):
+        load_dataset("coco", "train")
+
+
+@needs_data
+@pytest.mark.parametrize(
+    ("name", "split", "pictures", "boxes", "bad"),
+    [
+        ("bccd", "train", 205, 2805, ["BloodImage_00343 object 4"]),
+        ("bccd", "val", 87, 1138, ["BloodImage_00338 object 13"]),
+        ("bccd", "test", 72, 945, []),
+        ("aquarium", "train", 448, 3324, []),  # scaled down, its two boxes without area are gone
+        ("aquarium", "val", 127, 909, []),
+        ("aquarium", "test", 63, 582, []),
+    ],
+)
+def test_real_sets_have_the_known_numbers(name, split, pictures, boxes, bad):
+    dataset = load_dataset(name, split, longest_side=160)
+    assert len(dataset) == pictures
+    assert sum(len(record.boxes) for record in dataset.records) == boxes - len(bad)
+    assert [defect.record for defect in dataset.skipped] == bad
+    image, target = dataset[pictures - 1]
+    assert max(image.shape) == 160
+    assert len(target["boxes"]) > 0
+
+
+@needs_data
+def test_the_classes_of_real_sets():
+    assert load_dataset("bccd").class_names == ("background", "Platelets", "RBC", "WBC")
+    fish, *rest = load_dataset("aquarium", "test").class_names[1:]
+    assert fish == "fish"
+    assert len(rest) == 6

@@ -1,0 +1,157 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from detlab.data.folders import list_splits, read_share, read_split, recognise_format
+from detlab.data.records import DataError
+from tests.sample_folders import coco_content, coco_folder, voc_folder, write_picture, yolo_folder
+
+MANY = {f"{number:02}": [("cat", 1.0, 2.0, 3.0, 4.0)] for number in range(12)}
+
+
+def stems(annotations) -> list[str]:
+    return [record.image.stem for record in annotations.records]
+
+
+def test_each_format_is_recognised(tmp_path):
+    assert recognise_format(coco_folder(tmp_path / "coco")) == "coco"
+    assert recognise_format(voc_folder(tmp_path / "voc")) == "voc"
+    assert recognise_format(yolo_folder(tmp_path / "yolo")) == "yolo"
+    assert recognise_format(yolo_folder(tmp_path / "split", "train")) == "yolo"
+
+
+@pytest.mark.parametrize(
+    ("place", "split"),
+    [
+        ("instances_train.json", "train"),
+        ("instances_valid.json", "val"),
+        ("annotations/instances_val2017.json", "val"),
+        ("valid/_annotations.coco.json", "val"),
+        ("instances.json", "all"),
+        ("annotations/instances.json", "all"),
+    ],
+)
+def test_coco_files_are_found_where_tools_write_them(tmp_path, place, split):
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    (tmp_path / place).write_text(json.dumps(coco_content()))
+    assert recognise_format(tmp_path) == "coco"
+    assert list(list_splits(tmp_path)) == [split]
+    assert len(read_split(tmp_path, split).records) == 3
+
+
+@pytest.mark.parametrize(
+    "place", ["images", "images/val2017", "val2017", "valid", "", "images/val"]
+)
+def test_coco_pictures_are_found_where_tools_put_them(tmp_path, place):
+    (tmp_path / "instances_val.json").write_text(json.dumps(coco_content()))
+    picture = write_picture(tmp_path / place / "a.png")
+    assert read_split(tmp_path, "val").records[0].image == picture
+
+
+def test_voc_splits_are_the_lists_of_pictures(tmp_path):
+    splits = {"train": ["a"], "val": ["b", "c"], "trainval": ["a", "b", "c"], "cat_train": ["a"]}
+    folder = voc_folder(tmp_path / "voc", splits)
+    assert set(list_splits(folder)) == {"train", "val"}
+    assert stems(read_split(folder, "val")) == ["b", "c"]
+
+
+def test_yolo_splits_are_folders(tmp_path):
+    yolo_folder(tmp_path, "train")
+    yolo_folder(tmp_path, "valid")
+    assert list_splits(tmp_path) == {"train": "train", "val": "valid"}
+    assert len(read_split(tmp_path, "val").records) == 3
+
+
+def test_a_folder_without_splits_has_one(tmp_path):
+    assert list(list_splits(voc_folder(tmp_path / "voc"))) == ["all"]
+    assert list(list_splits(yolo_folder(tmp_path / "yolo"))) == ["all"]
+
+
+@pytest.mark.parametrize("make", [coco_folder, yolo_folder])
+def test_a_missing_val_is_every_fifth_picture_of_train(tmp_path, make):
+    folder = make(tmp_path, "train", scenes=MANY)
+    assert stems(read_share(folder, "val")) == ["00", "05", "10"]
+    assert stems(read_share(folder, "train")) == [s for s in MANY if s not in ("00", "05", "10")]
+
+
+def test_faults_of_a_shared_folder_are_told_once(tmp_path):
+    folder = yolo_folder(tmp_path, "train", scenes=MANY)
+    next(folder.rglob("03.txt")).write_text("7 .5 .5 .1 .1\n")
+    told = {split: len(read_share(folder, split).defects) for split in ("train", "val")}
+    assert told == {"train": 1, "val": 0}
+
+
+def test_a_single_picture_cannot_be_shared_out(tmp_path):
+    folder = coco_folder(tmp_path / "one", scenes={"a": []})
+    with pytest.raises(DataError, match="one: one picture; want two or more, or a val split"):
+        read_share(folder, "train")
+
+
+def test_a_folder_without_splits_is_shared_out_too(tmp_path):
+    folder = voc_folder(tmp_path / "voc", scenes=MANY)
+    train, val = (stems(read_share(folder, split)) for split in ("train", "val"))
+    assert not set(train) & set(val)
+    assert sorted(train + val) == sorted(MANY)
+
+
+def test_splits_that_are_there_are_read_whole(tmp_path):
+    folder = coco_folder(coco_folder(tmp_path, "train", scenes=MANY), "val")
+    assert stems(read_share(folder, "train")) == list(MANY)
+    assert stems(read_share(folder, "val")) == ["a", "b", "c"]
+
+
+def test_a_split_that_cannot_be_had_is_told_with_those_that_can(tmp_path):
+    with pytest.raises(DataError, match="no test split; it has train"):
+        read_share(coco_folder(tmp_path / "train"), "test")
+    with pytest.raises(DataError, match="no train split; it has val"):
+        read_share(coco_folder(tmp_path / "val", "val"), "train")
+
+
+def test_a_missing_empty_or_foreign_folder_is_named(tmp_path):
+    with pytest.raises(DataError, match="nowhere: no such folder"):
+        recognise_format(tmp_path / "nowhere")
+    with pytest.raises(DataError, match="the folder is empty"):
+        recognise_format(tmp_path)
+    write_picture(tmp_path / "a.png")
+    with pytest.raises(DataError, match="no annotations found; want instances_train"):
+        recognise_format(tmp_path)
+    with pytest.raises(DataError, match=r"a\.png: no such folder"):
+        recognise_format(Path(tmp_path / "a.png"))
+
+
+def test_two_coco_files_of_one_split_are_refused(tmp_path):
+    for year in ("2014", "2017"):
+        coco_folder(tmp_path, f"train{year}")
+    with pytest.raises(DataError, match=r"2014\.json and .*2017\.json: want one of them"):
+        list_splits(tmp_path)
+
+
+def test_two_lists_or_folders_of_one_split_are_refused(tmp_path):
+    voc = voc_folder(tmp_path / "voc", {"train": ["a"], "train2007": ["b"]})
+    yolo = yolo_folder(yolo_folder(tmp_path / "yolo", "train1"), "train2")
+    for folder in (voc, yolo):
+        with pytest.raises(DataError, match="want one of them as the train split"):
+            list_splits(folder)
+
+
+def test_folds_are_not_thrown_together(tmp_path):
+    for fold in (1, 2):
+        coco_folder(tmp_path, f"fold{fold}")
+    assert list(list_splits(tmp_path)) == ["fold1", "fold2"]
+
+
+def test_a_year_stands_behind_the_split_of_a_yolo_folder_too(tmp_path):
+    yolo_folder(tmp_path, "train2017")
+    assert list_splits(tmp_path) == {"train": "train2017"}
+    assert stems(read_split(tmp_path, "train")) == ["a", "b", "c"]
+
+
+def test_a_split_without_pictures_is_a_defect(tmp_path):
+    yolo_folder(tmp_path)
+    for path in (tmp_path / "images").iterdir():
+        path.unlink()
+    for path in (tmp_path / "labels").iterdir():
+        path.unlink()
+    (defect,) = read_split(tmp_path, "all").defects
+    assert str(defect) == f"{tmp_path}: all: no picture in this split"

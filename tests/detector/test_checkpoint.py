@@ -1,0 +1,276 @@
+"""Checkpoints: whole or not at all, nothing but numbers and JSON, and a clear word when foreign."""
+
+import json
+import os
+import re
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+from torch.testing import assert_close
+
+from detlab.detector import checkpoint
+from detlab.detector.checkpoint import (
+    FORMAT,
+    CheckpointError,
+    CheckpointInfo,
+    load_checkpoint,
+    read_tensors,
+    save_checkpoint,
+    write_tensors,
+)
+from detlab.detector.model import DetectorConfig, build_detector
+
+CONFIG = DetectorConfig(num_classes=3, channels=8, activation="softmax", aspect_ratios=(1.0,))
+INFO = CheckpointInfo(CONFIG, ("background", "fish", "crab"), {"seconds": 12.5, "data": ["reef"]})
+
+
+SHIPPED = Path(__file__).parents[2] / "data" / "checkpoints"
+
+
+def test_the_shipped_detector_is_small_and_its_card_says_what_its_header_says():
+    path, card = SHIPPED / "course.safetensors", (SHIPPED / "README.md").read_text()
+    assert path.stat().st_size <= 5e6
+    detector, info = load_checkpoint(path)
+    notes, metrics = info.notes, info.notes["metrics"]
+    numbers = " / ".join(f"{metrics[name]:.3f}" for name in ("AP", "AP50", "AP75"))
+    assert f"| AP / AP50 / AP75 on `data/reef_val` | {numbers} |" in card
+    assert f"| date | {notes['date']} |" in card
+    steps = f"{notes['steps']:,}".replace(",", " ")
+    assert f"| training | {notes['seconds']:.0f} s, {steps} steps of 16 pictures |" in card
+    (millions,) = re.findall(r"parameters \| ([\d.]+) million", card)
+    assert f"{sum(part.numel() for part in detector.parameters()) / 1e6:.2f}" == millions
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """A small checkpoint, and the detector in it."""
+    detector = build_detector(CONFIG).eval()
+    path = tmp_path / "small.safetensors"
+    save_checkpoint(path, detector, INFO)
+    return path, detector
+
+
+def test_a_checkpoint_gives_back_detector_settings_names_and_notes(saved):
+    path, detector = saved
+    loaded, info = load_checkpoint(path)
+    assert info == INFO
+    assert isinstance(info.config.anchor_sizes[0], tuple)
+    assert not loaded.training
+    assert_close(loaded.state_dict(), detector.state_dict(), rtol=0, atol=0)
+    images = torch.rand(1, 3, 64, 96)
+    with torch.no_grad():
+        assert_close(loaded(images).logits, detector(images).logits, rtol=0, atol=0)
+        assert loaded(images).activation == "softmax"
+
+
+def test_a_checkpoint_of_a_channels_last_detector_is_the_same(saved, tmp_path):
+    path, detector = saved
+    other = tmp_path / "other.safetensors"
+    save_checkpoint(other, detector.to(memory_format=torch.channels_last), INFO)
+    assert_close(read_tensors(other)[0], read_tensors(path)[0], rtol=0, atol=0)
+
+
+def test_a_checkpoint_loads_onto_a_device(saved, device):
+    path, detector = saved
+    save_checkpoint(path, detector.to(device), INFO)
+    loaded, _ = load_checkpoint(path, device)
+    assert next(loaded.parameters()).device.type == device.type
+
+
+def test_a_detector_with_imagenet_weights_loads_without_fetching_them(tmp_path, monkeypatch):
+    config = DetectorConfig(num_classes=2, backbone="resnet18", channels=8, pretrained=True)
+    path = tmp_path / "resnet.safetensors"
+    detector = build_detector(DetectorConfig(num_classes=2, backbone="resnet18", channels=8))
+    save_checkpoint(path, detector, CheckpointInfo(config, ("background", "fish")))
+    asked = []
+
+    def build(config):
+        asked.append(config.pretrained)
+        return build_detector(config)
+
+    monkeypatch.setattr(checkpoint, "build_detector", build)
+    _, info = load_checkpoint(path)
+    assert asked == [False]
+    assert info.config.pretrained
+
+
+@pytest.mark.parametrize("names", [("background", "fish"), ("background", "a", "b", "c")])
+def test_names_and_classes_come_in_equal_numbers(names):
+    with pytest.raises(ValueError, match=f"3 classes but {len(names)} names"):
+        CheckpointInfo(CONFIG, names)
+
+
+def test_a_missing_file_is_said_with_its_path(tmp_path):
+    with pytest.raises(CheckpointError, match=r"none\.safetensors: no such file"):
+        load_checkpoint(tmp_path / "none.safetensors")
+
+
+def truncated(path):
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+def headless(path):
+    path.write_bytes(path.read_bytes()[:20])
+
+
+def scrambled(path):
+    path.write_bytes(b"\x00" * 8 + path.read_bytes()[8:])
+
+
+def emptied(path):
+    path.write_bytes(b"")
+
+
+def pickled(path):
+    torch.save(build_detector(CONFIG).state_dict(), path)
+
+
+def replaced_by_a_picture(path):
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(200))
+
+
+DAMAGES = [truncated, headless, scrambled, emptied, pickled, replaced_by_a_picture]
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
+def test_a_damaged_file_is_refused_with_its_path(saved, damage):
+    path, _ = saved
+    damage(path)
+    with pytest.raises(CheckpointError, match=r"small\.safetensors: not a whole safetensors file"):
+        load_checkpoint(path)
+
+
+def test_no_pickle_is_ever_run(tmp_path):
+    witness = tmp_path / "witness"
+
+    class Trap:
+        def __reduce__(self):
+            return os.mkdir, (str(witness),)
+
+    path = tmp_path / "trap.pt"
+    torch.save({"weights": Trap()}, path)
+    with pytest.raises(CheckpointError, match=r"trap\.pt"):
+        load_checkpoint(path)
+    assert not witness.exists()
+
+
+@pytest.mark.parametrize("metadata", [None, {"format": "pt"}, {"format": "detlab 0", "said": "{}"}])
+def test_a_safetensors_file_of_others_is_refused(tmp_path, metadata):
+    path = tmp_path / "foreign.safetensors"
+    safetensors.torch.save_file({"weight": torch.ones(2)}, path, metadata)
+    with pytest.raises(CheckpointError, match=r"foreign\.safetensors: .*not a detlab checkpoint"):
+        load_checkpoint(path)
+
+
+def change_settings(said):
+    said["config"]["channels"] = 16
+
+
+def forget_settings(said):
+    del said["config"]
+
+
+def add_a_setting(said):
+    said["config"]["wings"] = 2
+
+
+def lose_a_name(said):
+    said["class_names"].pop()
+
+
+def break_a_setting(said):
+    said["config"]["num_classes"] = 0
+
+
+def forget_notes(said):
+    del said["notes"]
+
+
+def list_settings(said):
+    said["config"] = [1, 2]
+
+
+def name_another_body(said):
+    said["config"]["backbone"] = "vgg"
+
+
+CHANGES = [
+    change_settings,
+    forget_settings,
+    add_a_setting,
+    lose_a_name,
+    break_a_setting,
+    forget_notes,
+    list_settings,
+    name_another_body,
+]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+def test_settings_that_do_not_fit_the_weights_are_refused(saved, change):
+    path, detector = saved
+    said = json.loads(json.dumps(asdict(INFO)))
+    change(said)
+    write_tensors(path, detector.state_dict(), said)
+    with pytest.raises(
+        CheckpointError, match=r"small\.safetensors: its settings do not fit"
+    ) as error:
+        load_checkpoint(path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("said", [None, "not JSON", "[]"])
+def test_a_file_of_ours_without_readable_words_is_refused(tmp_path, said):
+    path = tmp_path / "mute.safetensors"
+    metadata = {"format": FORMAT} | ({} if said is None else {"said": said})
+    safetensors.torch.save_file({"weight": torch.ones(2)}, path, metadata)
+    with pytest.raises(CheckpointError, match=r"mute\.safetensors"):
+        load_checkpoint(path)
+
+
+def test_tensors_of_any_layout_and_dtype_come_back(tmp_path):
+    tensors = {
+        "channels last": torch.rand(2, 3, 4, 5).to(memory_format=torch.channels_last),
+        "count": torch.tensor(7),
+        "half": torch.rand(3).bfloat16(),
+        "none": torch.zeros(0, 4),
+        "shared": torch.ones(4)[::2],
+        "learns": torch.rand(2, requires_grad=True),
+    }
+    write_tensors(tmp_path / "new" / "folder" / "file", tensors, {"step": 3, "mean": 0.1})
+    read, said = read_tensors(tmp_path / "new" / "folder" / "file")
+    assert said == {"step": 3, "mean": 0.1}
+    expected = {name: tensor.detach() for name, tensor in tensors.items()}
+    assert_close(read, expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", ["fsync", "replace"])
+@pytest.mark.parametrize("reason", [OSError("no space left"), KeyboardInterrupt()])
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(
+    saved, monkeypatch, name, reason
+):
+    path, detector = saved
+    old = path.read_bytes()
+
+    def fail(*_):
+        raise reason
+
+    monkeypatch.setattr(os, name, fail)
+    with pytest.raises(type(reason)):
+        save_checkpoint(path, detector, CheckpointInfo(CONFIG, ("background", "a", "b")))
+    assert path.read_bytes() == old
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_what_was_read_does_not_look_into_the_file(saved):
+    path, _ = saved
+    tensors, _ = read_tensors(path)
+    before = {name: tensor.clone() for name, tensor in tensors.items()}
+    size = path.stat().st_size
+    with path.open("r+b") as file:  # in place, as a file that is looked into would show it
+        file.seek(size // 2)
+        file.write(bytes(size - size // 2))
+    assert_close(tensors, before, rtol=0, atol=0)

@@ -1,0 +1,384 @@
+"""Losses against torchvision and torch, and who takes part in them."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+import torchvision
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.testing import assert_close
+
+from detlab.boxes import paired_iou, xywh_to_xyxy
+from detlab.detector.anchors import encode_boxes
+from detlab.detector.losses import (
+    detection_loss,
+    focal_loss,
+    giou_box_loss,
+    giou_loss,
+    hard_negative_cross_entropy,
+    iou_loss,
+    l1_box_loss,
+    l1_loss,
+    match_batch,
+    matched_loss,
+    positives_to_divide_by,
+    smooth_l1_box_loss,
+    smooth_l1_loss,
+    squared_loss,
+)
+from detlab.detector.matching import IGNORED, NEGATIVE, match_anchors
+from detlab.types import Predictions
+
+WEIGHTS = (10.0, 10.0, 5.0, 5.0)
+NO_OBJECTS = {"boxes": torch.zeros(0, 4), "labels": torch.zeros(0, dtype=torch.int64)}
+BOX_LOSSES = [l1_box_loss, smooth_l1_box_loss, giou_box_loss]
+
+
+def random_boxes(count):
+    return xywh_to_xyxy(torch.rand(count, 4) * 40 + 2)
+
+
+def squares(*corners):
+    """Boxes of 10 pixels with their corners at (c, 0)."""
+    return torch.tensor([[corner, 0.0, corner + 10.0, 10.0] for corner in corners])
+
+
+def target(*corners, label=1):
+    labels = torch.full((len(corners),), label, dtype=torch.int64)
+    return {"boxes": squares(*corners), "labels": labels}
+
+
+def predictions(images=2, anchors=None, activation="sigmoid", weights=(1.0, 1.0, 1.0, 1.0)):
+    """What a detector of 3 classes says of squares at 0, 20 and 40; its gradients are kept."""
+    anchors = squares(0.0, 20.0, 40.0) if anchors is None else anchors
+    logits = torch.randn(images, len(anchors), 3, requires_grad=True)
+    deltas = (torch.randn(images, len(anchors), 4) * 0.1).requires_grad_()
+    return Predictions(logits, deltas, anchors, activation, weights)
+
+
+@given(st.floats(-9, 9), st.floats(-9, 9), st.sampled_from([1 / 9, 0.5, 1.0]))
+def test_regression_losses_are_torchs(predicted, wanted, beta):
+    pair = torch.tensor([predicted]), torch.tensor([wanted])
+    assert_close(l1_loss(*pair), F.l1_loss(*pair, reduction="none"))
+    assert_close(squared_loss(*pair), F.mse_loss(*pair, reduction="none"))
+    expected = F.smooth_l1_loss(*pair, beta=beta, reduction="none")
+    assert_close(smooth_l1_loss(*pair, beta), expected)
+
+
+@pytest.mark.parametrize("beta", [0.25, 1.0])
+def test_smooth_l1_has_no_step_and_no_kink_at_beta(beta):
+    error = torch.tensor([beta - 1e-4, beta, beta + 1e-4], dtype=torch.float64, requires_grad=True)
+    loss = smooth_l1_loss(error, torch.zeros(3, dtype=torch.float64), beta)
+    loss.sum().backward()
+    assert loss[1] == beta / 2
+    assert_close(loss.diff(), torch.full((2,), 1e-4, dtype=torch.float64), rtol=1e-2, atol=0)
+    assert_close(error.grad, torch.ones(3, dtype=torch.float64), rtol=1e-2, atol=0)
+
+
+def test_giou_loss_is_torchvisions(device):
+    boxes, gt_boxes = random_boxes(40).to(device), random_boxes(40).to(device)
+    expected = torchvision.ops.generalized_box_iou_loss(boxes, gt_boxes)
+    assert_close(giou_loss(boxes, gt_boxes), expected)
+
+
+@pytest.mark.parametrize("box_loss", BOX_LOSSES)
+@pytest.mark.parametrize("weights", [(1.0, 1.0, 1.0, 1.0), WEIGHTS])
+def test_every_box_loss_is_0_at_the_goal_and_pulls_elsewhere(box_loss, weights):
+    anchors, gt_boxes = random_boxes(6), random_boxes(6)
+    perfect = encode_boxes(gt_boxes, anchors, weights)
+    assert_close(
+        box_loss(perfect, anchors, gt_boxes, weights), torch.tensor(0.0), atol=1e-4, rtol=0
+    )
+    deltas = (perfect + 0.3).requires_grad_()
+    before = box_loss(deltas, anchors, gt_boxes, weights)
+    before.backward()
+    assert (deltas.grad != 0).any(dim=1).all()  # each box is pulled
+    closer = deltas.detach() - 1e-3 * deltas.grad / deltas.grad.norm()
+    assert box_loss(closer, anchors, gt_boxes, weights) < before
+
+
+@pytest.mark.parametrize("box_loss", BOX_LOSSES)
+def test_box_losses_are_sums(box_loss):
+    anchors, gt_boxes, deltas = random_boxes(5), random_boxes(5), torch.randn(5, 4)
+    rows = [
+        box_loss(deltas[i, None], anchors[i, None], gt_boxes[i, None], WEIGHTS) for i in range(5)
+    ]
+    assert_close(box_loss(deltas, anchors, gt_boxes, WEIGHTS), torch.stack(rows).sum())
+    assert box_loss(deltas[:0], anchors[:0], gt_boxes[:0], WEIGHTS) == 0
+
+
+def test_delta_losses_are_torchs_on_encoded_boxes():
+    anchors, gt_boxes, deltas = random_boxes(8), random_boxes(8), torch.randn(8, 4)
+    wanted = encode_boxes(gt_boxes, anchors, WEIGHTS)
+    args = deltas, anchors, gt_boxes, WEIGHTS
+    assert_close(l1_box_loss(*args), F.l1_loss(deltas, wanted, reduction="sum"))
+    expected = F.smooth_l1_loss(deltas, wanted, beta=1 / 9, reduction="sum")
+    assert_close(smooth_l1_box_loss(*args), expected)
+
+
+def test_box_losses_are_made_of_your_own_parts():
+    anchors, gt_boxes, deltas = random_boxes(5), random_boxes(5), torch.randn(5, 4)
+
+    def decode(deltas, anchors, weights):
+        return anchors + deltas * weights[0]
+
+    def encode(gt_boxes, anchors, weights):
+        return (gt_boxes - anchors) / weights[0]
+
+    def shared(boxes, gt_boxes):
+        return paired_iou(boxes, gt_boxes) / 2
+
+    wanted = (1 - paired_iou(anchors + deltas * 10, gt_boxes) / 2).sum()
+    found = giou_box_loss(deltas, anchors, gt_boxes, WEIGHTS, decode=decode, giou=shared)
+    assert_close(found, wanted)
+
+    def distance(deltas, wanted, beta):
+        return (deltas - wanted).abs() + beta
+
+    wanted = (deltas - (gt_boxes - anchors) / 10).abs().sum() + 20 / 9
+    args = deltas, anchors, gt_boxes, WEIGHTS, encode, distance
+    assert_close(smooth_l1_box_loss(*args), wanted)
+
+
+def test_giou_pulls_a_box_that_does_not_touch_its_goal():
+    deltas = torch.zeros(1, 4, requires_grad=True)
+    giou_box_loss(deltas, squares(0.0), squares(50.0), (1.0, 1.0, 1.0, 1.0)).backward()
+    assert deltas.grad[0, 0] < 0  # more dx, less loss
+    assert deltas.grad.isfinite().all()
+
+
+@pytest.mark.parametrize(("alpha", "gamma"), [(0.25, 2.0), (0.5, 0.0), (0.9, 1.5)])
+def test_focal_loss_is_torchvisions(alpha, gamma, device):
+    logits = torch.randn(50, 4, device=device) * 4
+    labels = torch.randint(0, 4, (50,), device=device)
+    wanted = F.one_hot(labels, 4).float()
+    wanted[:, 0] = 0
+    expected = torchvision.ops.sigmoid_focal_loss(logits, wanted, alpha, gamma, reduction="sum")
+    assert_close(focal_loss(logits, labels, alpha, gamma), expected)
+
+
+def test_iou_loss_is_torchvisions_and_silent_where_boxes_are_apart():
+    boxes, gt_boxes = random_boxes(30), random_boxes(30)
+    iou = torchvision.ops.box_iou(boxes, gt_boxes).diagonal()
+    assert_close(iou_loss(boxes, gt_boxes), 1 - iou)
+    apart, touching = squares(0.0, 0.0).requires_grad_(), squares(30.0, 5.0)
+    losses = iou_loss(apart, touching)
+    assert_close(losses.detach(), torch.tensor([1.0, 2 / 3]))
+    losses.sum().backward()
+    assert not apart.grad[0].any()
+    assert apart.grad[1].any()
+
+
+def test_focal_loss_plays_easy_answers_down():
+    easy, hard = torch.tensor([[-9.0, 5.0]]), torch.tensor([[-9.0, -5.0]])
+    label = torch.tensor([1])
+    plain = focal_loss(easy, label, gamma=0.0) / focal_loss(hard, label, gamma=0.0)
+    focal = focal_loss(easy, label) / focal_loss(hard, label)
+    assert focal < plain / 1000
+
+
+def test_the_background_column_learns_to_be_silent_whatever_the_label():
+    logits = torch.zeros(3, 2, requires_grad=True)
+    focal_loss(logits, torch.tensor([0, 1, 0])).backward()
+    assert (logits.grad[:, 0] > 0).all()  # less logit, less loss
+    assert logits.grad[1, 1] < 0
+
+
+def test_focal_loss_survives_extreme_logits():
+    logits = torch.tensor([[0.0, 1e4], [0.0, -1e4]], requires_grad=True)
+    loss = focal_loss(logits, torch.tensor([0, 1]))
+    loss.backward()
+    assert loss.isfinite()
+    assert logits.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("class_loss", [focal_loss, hard_negative_cross_entropy])
+def test_class_losses_of_nothing_are_0_and_have_a_gradient(class_loss):
+    logits = torch.zeros(0, 3, requires_grad=True)
+    loss = class_loss(logits, torch.zeros(0, dtype=torch.int64))
+    loss.backward()
+    assert loss == 0
+
+
+def test_only_the_hardest_negatives_count():
+    background = torch.tensor([9.0, 3.0, -1.0, -2.0, 5.0, 0.0])  # the less, the harder
+    logits = torch.stack([background, torch.zeros(6)], dim=1).requires_grad_()
+    labels = torch.tensor([1, 0, 0, 0, 0, 0])
+    hard_negative_cross_entropy(logits, labels, 3.0, fewest_negatives=1).backward()
+    taught = logits.grad.abs().sum(dim=1) > 0
+    assert taught.tolist() == [True, False, True, True, False, True]
+
+
+def test_with_negatives_to_spare_it_is_torchs_cross_entropy():
+    logits, labels = torch.randn(9, 4), torch.tensor([0, 1, 2, 3, 0, 1, 0, 2, 3])
+    expected = F.cross_entropy(logits, labels, reduction="sum")
+    assert_close(hard_negative_cross_entropy(logits, labels, negatives_per_positive=9.0), expected)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "fewest", "negatives"),
+    [(0.0, 1, 1), (1.0, 1, 2), (1.5, 1, 3), (99.0, 1, 6), (0.0, 4, 4), (0.0, 8, 6)],
+)  # of 6 negatives, beside 2 positives
+def test_the_budget_of_negatives_goes_by_the_positives(ratio, fewest, negatives):
+    labels = torch.tensor([1, 1, 0, 0, 0, 0, 0, 0])
+    loss = hard_negative_cross_entropy(torch.zeros(8, 2), labels, ratio, fewest)
+    assert_close(loss, torch.tensor((2 + negatives) * math.log(2)))
+
+
+def test_match_batch_says_label_box_and_whether_it_counts():
+    targets = [target(1.0, 44.0, label=2), NO_OBJECTS]  # the second: IoU 3/7, in between
+    anchors = squares(0.0, 20.0, 40.0)
+
+    def unforced(anchors, gt_boxes):
+        return match_anchors(anchors, gt_boxes, force_best=False)
+
+    labels, gt_boxes, counted = match_batch(anchors, targets, unforced)
+    assert labels.tolist() == [[2, 0, 0], [0, 0, 0]]
+    assert counted.tolist() == [[True, True, False], [True, True, True]]
+    assert_close(gt_boxes[0], torch.cat([squares(1.0), torch.zeros(2, 4)]))
+    assert (gt_boxes[1] == 0).all()
+
+
+def test_the_loss_is_a_mean_over_positive_anchors_and_a_weighted_sum():
+    said = predictions()
+    targets = [target(1.0, 21.0), target(40.0, label=2)]
+    labels = torch.tensor([1, 1, 0, 0, 0, 2])
+    losses = detection_loss(said, targets, box_weight=0.5)
+    assert_close(losses["class"], focal_loss(said.logits.reshape(6, 3), labels) / 3)
+    deltas = said.deltas.reshape(6, 4)[labels > 0]
+    box = giou_box_loss(deltas, squares(0.0, 20.0, 40.0), squares(1.0, 21.0, 40.0), (1.0,) * 4)
+    assert_close(losses["box"], box / 3)
+    assert_close(losses["total"], losses["class"] + 0.5 * losses["box"])
+
+
+def test_after_matching_the_loss_needs_no_targets():
+    said, targets = predictions(), [target(1.0, 21.0), target(44.0, label=2)]
+    matched = match_batch(said.anchors, targets, match_anchors)
+    found = matched_loss(said, *matched, focal_loss, giou_box_loss, 0.5)
+    assert_close(found, detection_loss(said, targets, box_weight=0.5))
+
+
+def test_ignored_anchors_teach_nothing_and_negatives_no_box():
+    said = predictions(images=1)
+
+    def match(anchors, gt_boxes):
+        return torch.tensor([0, NEGATIVE, IGNORED])
+
+    losses = detection_loss(said, [target(1.0)], match=match)
+    losses["total"].backward()
+    assert (said.logits.grad.abs().sum(dim=2) > 0).tolist() == [[True, True, False]]
+    assert (said.deltas.grad.abs().sum(dim=2) > 0).tolist() == [[True, False, False]]
+
+
+def test_the_order_of_the_images_does_not_matter():
+    said, targets = predictions(images=3), [target(1.0, 22.0), NO_OBJECTS, target(39.0, label=2)]
+    order = [2, 0, 1]
+    shuffled = said._replace(logits=said.logits[order], deltas=said.deltas[order])
+    expected = detection_loss(said, targets)
+    assert_close(detection_loss(shuffled, [targets[row] for row in order]), expected)
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
+def test_a_batch_teaches_what_its_images_teach_apart(activation):
+    anchors = squares(*[20.0 * row for row in range(20)])
+    said = predictions(3, anchors, activation)
+    targets = [target(1.0, 22.0), target(40.0), NO_OBJECTS]
+    together = detection_loss(said, targets)
+    apart = []
+    for row, positives in enumerate((2, 1, 1)):  # without objects, the sum is divided by 1
+        one = said._replace(logits=said.logits[row, None], deltas=said.deltas[row, None])
+        losses = detection_loss(one, [targets[row]])
+        apart.append(torch.stack([losses["class"], losses["box"]]) * positives)
+    assert_close(torch.stack([together["class"], together["box"]]), sum(apart) / 3)
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
+def test_a_batch_without_objects_is_finite_and_silences_the_detector(activation):
+    said = predictions(activation=activation)
+    losses = detection_loss(said, [NO_OBJECTS, NO_OBJECTS])
+    losses["total"].backward()
+    assert losses["box"] == 0
+    assert 0 < losses["class"] < 100
+    assert said.logits.grad.abs().sum() > 0
+    assert said.deltas.grad is None or (said.deltas.grad == 0).all()
+
+
+def test_the_activation_chooses_the_class_loss():
+    said, targets = predictions(activation="softmax"), [target(1.0), target(21.0)]
+    plain = detection_loss(said, targets)
+    expected = hard_negative_cross_entropy(
+        said.logits.reshape(6, 3), torch.tensor([1, 0, 0, 0, 1, 0])
+    )
+    assert_close(plain["class"], expected / 2)
+    chosen = detection_loss(said, targets, class_loss=focal_loss)
+    assert not torch.isclose(plain["class"], chosen["class"])
+
+
+def test_your_own_parts_really_are_used():
+    said, targets = predictions(), [target(1.0), target(21.0)]
+    seen = []
+
+    def my_match(anchors, gt_boxes):
+        seen.append("match")
+        return torch.zeros(len(anchors), dtype=torch.int64)  # all anchors learn the first object
+
+    def my_class_loss(logits, labels):
+        seen.append(labels.tolist())
+        return logits.sum() * 0 + 30.0  # for each of two images
+
+    def my_box_loss(deltas, anchors, gt_boxes, weights):
+        seen.append(tuple(weights))
+        assert deltas.shape == anchors.shape == gt_boxes.shape
+        return deltas.sum() * 0 + 12.0
+
+    losses = detection_loss(said, targets, 2.0, my_match, my_class_loss, my_box_loss)
+    assert seen == ["match", "match", [1] * 3, [1] * 3, (1.0, 1.0, 1.0, 1.0)]
+    numbers = {name: loss.item() for name, loss in losses.items()}
+    assert numbers == {"class": 10.0, "box": 2.0, "total": 14.0}  # over 6 positives
+
+
+def test_the_box_loss_hears_of_delta_weights():
+    targets = [target(1.0), target(21.0)]
+    said = predictions(weights=WEIGHTS)
+    perfect = encode_boxes(squares(1.0, 21.0, 40.0), said.anchors, WEIGHTS).expand(2, 3, 4)
+    for box_loss in BOX_LOSSES:
+        loss = detection_loss(said._replace(deltas=perfect), targets, box_loss=box_loss)["box"]
+        assert_close(loss, torch.tensor(0.0), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_losses_are_counted_in_float32_even_where_the_network_is_not(dtype):
+    said = predictions()
+    halved = said._replace(logits=said.logits.to(dtype), deltas=said.deltas.to(dtype))
+    losses = detection_loss(halved, [target(1.0), target(21.0)])
+    assert all(loss.dtype == torch.float32 for loss in losses.values())
+    exact = detection_loss(said, [target(1.0), target(21.0)])
+    assert_close(losses, exact, rtol=0.05, atol=0.05)
+
+
+def test_losses_stay_on_the_device(device):
+    said = predictions()
+    moved = [{key: part.to(device) for key, part in target(1.0).items()}] * 2
+    there = said._replace(
+        logits=said.logits.to(device),
+        deltas=said.deltas.to(device),
+        anchors=said.anchors.to(device),
+    )
+    losses = detection_loss(there, moved)
+    assert losses["total"].device.type == device.type
+    here = detection_loss(said, [target(1.0)] * 2)
+    assert_close(losses["total"].cpu(), here["total"], rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_images_and_targets_come_in_equal_numbers(count):
+    with pytest.raises(ValueError, match=f"2 images but {count} targets"):
+        detection_loss(predictions(), [NO_OBJECTS] * count)
+
+
+@pytest.mark.parametrize(("count", "expected"), [(0, 1.0), (1, 1.0), (3, 3.0)])
+def test_alone_a_process_divides_by_its_own_positives_and_never_by_0(count, expected):
+    positive = torch.arange(6).reshape(2, 3) < count
+    assert positives_to_divide_by(positive) == expected

@@ -1,0 +1,297 @@
+"""The detector: what it predicts, in which order, and that torchvision's RetinaNet is one."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+from torchvision.models.detection import retinanet_resnet50_fpn, retinanet_resnet50_fpn_v2
+
+from detlab.detector.backbone import build_backbone
+from detlab.detector.model import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    PRIOR,
+    Branch,
+    Detector,
+    DetectorConfig,
+    Head,
+    Normalise,
+    anchors_on_maps,
+    build_detector,
+    from_torchvision,
+    named_config,
+)
+from detlab.detector.postprocess import detect, select_detections
+
+SMALL = DetectorConfig(num_classes=3, channels=16, activation="sigmoid")
+
+
+def small_detector(**settings):
+    return build_detector(replace(SMALL, **settings)).eval()
+
+
+def test_predictions_fit_together():
+    predictions = small_detector()(torch.rand(2, 3, 64, 96))
+    num_anchors = (8 * 12 + 4 * 6 + 2 * 3) * 6  # cells of three levels, 2 sizes × 3 aspect ratios
+    assert predictions.logits.shape == (2, num_anchors, 3)
+    assert predictions.deltas.shape == (2, num_anchors, 4)
+    assert predictions.anchors.shape == (num_anchors, 4)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (37, 90), (128, 40)])
+def test_any_height_and_width_gives_each_anchor_its_answers(size):
+    predictions = small_detector()(torch.rand(1, 3, *size))
+    assert predictions.logits.shape[1] == predictions.deltas.shape[1] == len(predictions.anchors)
+
+
+def test_training_and_evaluation_predict_the_same_kind_of_thing():
+    detector, images = small_detector(), torch.rand(2, 3, 32, 32)
+    evaluated, trained = detector.eval()(images), detector.train()(images)
+    assert type(evaluated) is type(trained)
+    assert evaluated.logits.shape == trained.logits.shape
+
+
+def test_bytes_and_shares_of_one_are_the_same_picture():
+    detector = small_detector()
+    pixels = torch.randint(0, 256, (1, 3, 32, 64), dtype=torch.uint8)
+    assert_close(detector(pixels).logits, detector(pixels / 255).logits)
+
+
+def test_normalised_pixels_have_imagenets_mean_and_spread():
+    mean, std = torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_STD)
+    picture = (mean + 2 * std).view(1, 3, 1, 1).expand(1, 3, 4, 4)
+    assert_close(Normalise(IMAGENET_MEAN, IMAGENET_STD)(picture), torch.full((1, 3, 4, 4), 2.0))
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 8), (1, 1, 8, 8), (1, 8, 8, 3)])
+def test_what_is_no_batch_of_pictures_is_refused(shape):
+    with pytest.raises(ValueError, match=r"want images \[B, 3, H, W\]"):
+        small_detector()(torch.rand(shape))
+
+
+@pytest.mark.parametrize(("row", "column"), [(0, 0), (1, 3), (2, 4)])
+def test_answers_come_in_the_order_of_the_anchors(row, column):
+    """A spike in one cell of a 3 × 5 map moves the answers of that cell's anchors, no others."""
+    head = Head(channels=4, depth=0, num_shapes=6, num_classes=3)
+    for branch in (head.classes, head.boxes):  # look at the cell itself, not at its neighbours
+        branch.last.weight.data[:, :, [0, 0, 0, 1, 1, 2, 2, 2], [0, 1, 2, 0, 2, 0, 1, 2]] = 0.0
+    maps = [torch.zeros(1, 4, 3, 5)]
+    quiet = head(maps)
+    maps[0][0, :, row, column] = 9.0
+    anchors = anchors_on_maps(torch.zeros(1), maps, ((16.0, 24.0),), (0.5, 1.0, 2.0))
+    centres = (anchors[:, :2] + anchors[:, 2:]) / 2
+    expected = (centres == torch.tensor([column * 8.0 + 4, row * 8.0 + 4])).all(dim=1)
+    assert expected.sum() == 6
+    for before, after in zip(quiet, head(maps), strict=True):
+        assert ((after != before).any(dim=2)[0] == expected).all()
+
+
+def test_each_shape_of_a_cell_has_its_own_answers():
+    branch = Branch(channels=2, depth=0, num_shapes=3, num_answers=4)
+    with torch.no_grad():
+        branch.last.weight.zero_()
+        branch.last.bias.copy_(torch.arange(12.0))  # shape by shape, answer by answer
+    answers = branch(torch.zeros(1, 2, 1, 2))
+    assert_close(answers[0], torch.arange(12.0).reshape(3, 4).repeat(2, 1))
+
+
+def test_levels_follow_each_other_as_the_anchors_do():
+    head = Head(channels=2, depth=0, num_shapes=1, num_classes=2)
+    maps = [torch.zeros(1, 2, 2, 2), torch.ones(1, 2, 1, 1)]
+    logits, deltas = head(maps)
+    alone = head(maps[1:])
+    assert_close(logits[:, 4:], alone[0])
+    assert_close(deltas[:, 4:], alone[1])
+
+
+def test_an_untrained_sigmoid_detector_believes_in_almost_nothing():
+    scores = small_detector()(torch.rand(1, 3, 64, 64)).logits.sigmoid()
+    assert_close(scores[:, :, 1:], torch.full_like(scores[:, :, 1:], PRIOR), atol=0.005, rtol=0)
+    assert (scores[:, :, 0] < 1e-6).all()  # background is no object
+    logits = small_detector(activation="softmax")(torch.rand(1, 3, 64, 64)).logits
+    assert_close(logits.softmax(dim=2), torch.full_like(logits, 1 / 3), atol=0.1, rtol=0)
+
+
+def test_the_same_seed_builds_the_same_detector():
+    def weights(seed):
+        torch.manual_seed(seed)
+        return build_detector(SMALL).state_dict()
+
+    assert_close(weights(1), weights(1), rtol=0, atol=0)
+    first, other = weights(1), weights(2)
+    assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+@pytest.mark.parametrize(("name", "millions"), [("course", 1.0), ("mobilenet", 4.0)])
+def test_named_configs_build_detectors_of_about_their_size(name, millions):
+    config = replace(named_config(name, num_classes=8), pretrained=False)
+    count = sum(parameter.numel() for parameter in build_detector(config).parameters())
+    assert millions / 2 < count / 1e6 < millions * 1.5
+
+
+@pytest.mark.parametrize("name", ["course", "mobilenet", "resnet18", "resnet50"])
+def test_named_configs_count_classes_and_have_anchors_for_their_pictures(name):
+    config = named_config(name, num_classes=5)
+    assert config.num_classes == 5
+    smallest, largest = min(config.anchor_sizes[0]), max(config.anchor_sizes[-1])
+    assert smallest < config.longest_side / 5
+    assert largest > config.longest_side / 2
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+def test_an_unknown_config_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match=r"no config .huge.; want one of .*course"):
+        named_config("huge", 3)
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"num_classes": 1}, "a class at least, got 1"),
+        ({"activation": "tanh"}, "'tanh'"),
+        ({"anchor_sizes": ((8.0,), (16.0,))}, "each of 3 or 5 levels"),
+        ({"anchor_sizes": ((8.0,), (16.0,), (32.0, 64.0))}, "as many sizes on each"),
+        ({"anchor_sizes": ((), (), ())}, "above 0"),
+        ({"anchor_sizes": ((8.0,), (16.0,), (0.0,))}, "above 0"),
+        ({"aspect_ratios": ()}, "above 0"),
+        ({"aspect_ratios": (1.0, -2.0)}, "above 0"),
+        ({"longest_side": 0}, "above 0"),
+    ],
+)
+def test_settings_that_build_no_detector_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        replace(SMALL, **settings)
+
+
+def test_every_part_can_be_put_in_by_hand():
+    def my_anchors(images, maps):
+        return torch.zeros(sum(m.shape[2] * m.shape[3] for m in maps), 4)
+
+    head = Head(channels=8, depth=1, num_shapes=1, num_classes=2)
+    backbone, mean, std = build_backbone(channels=8), (0.0,) * 3, (1.0,) * 3
+    detector = Detector(backbone, head, my_anchors, "softmax", mean, std).eval()
+    predictions = detector(torch.rand(1, 3, 32, 32))
+    assert predictions.activation == "softmax"
+    assert (predictions.anchors == 0).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_predictions_keep_device_and_dtype(device, dtype):
+    detector = small_detector().to(device, dtype)
+    predictions = detector(torch.rand(1, 3, 32, 64, device=device, dtype=dtype))
+    assert predictions.logits.dtype == predictions.deltas.dtype == dtype
+    assert predictions.logits.device.type == predictions.anchors.device.type == device.type
+
+
+def test_channels_last_changes_the_layout_only():
+    detector, images = small_detector(), torch.rand(2, 3, 64, 96)
+    expected = detector(images)
+    detector.to(memory_format=torch.channels_last)
+    found = detector(images.to(memory_format=torch.channels_last))
+    assert_close(found[:3], expected[:3], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("shift", [(0, 32), (64, 0)])
+def test_a_deeper_corner_of_zeros_does_not_move_the_anchors_of_the_rest(shift):
+    detector, (down, right) = small_detector(), shift
+    plain = detector(torch.rand(1, 3, 64, 96)).anchors
+    padded = detector(torch.rand(1, 3, 64 + down, 96 + right)).anchors
+    rows = {tuple(anchor) for anchor in padded.tolist()}
+    assert all(tuple(anchor) in rows for anchor in plain.tolist())
+
+
+@pytest.fixture(scope="module", params=[retinanet_resnet50_fpn, retinanet_resnet50_fpn_v2])
+def retinanet(request):
+    """torchvision's model with random weights, its class scores spread so that many detect."""
+    torch.manual_seed(0)
+    model = request.param(
+        weights=None, weights_backbone=None, num_classes=9, min_size=96, max_size=160
+    ).eval()
+    with torch.no_grad():
+        model.head.classification_head.cls_logits.weight.normal_(std=0.05)
+        model.head.regression_head.bbox_reg.weight.normal_(std=0.03)
+    return model
+
+
+@torch.no_grad()
+def test_a_retinanet_of_torchvision_becomes_a_detector(retinanet):
+    picture = torch.rand(3, 120, 180)
+    images, _ = retinanet.transform([picture])
+    theirs = retinanet.head(list(retinanet.backbone(images.tensors).values()))
+    detector = from_torchvision(retinanet)
+    assert not detector.training
+    # Its own mean and spread: normalising the picture gives what its transform gave.
+    resized = images.tensors[:, :, : images.image_sizes[0][0], : images.image_sizes[0][1]]
+    mean, std = (torch.tensor(part).view(3, 1, 1) for part in (IMAGENET_MEAN, IMAGENET_STD))
+    assert_close(detector.normalise(resized * std + mean), resized, atol=1e-5, rtol=1e-5)
+
+    detector.normalise = nn.Identity()
+    predictions = detector(images.tensors)
+    assert_close(predictions.logits, theirs["cls_logits"], atol=1e-4, rtol=0)
+    assert_close(predictions.deltas, theirs["bbox_regression"], atol=1e-4, rtol=0)
+    expected_anchors = retinanet.anchor_generator(
+        images, list(retinanet.backbone(images.tensors).values())
+    )[0]
+    assert_close(predictions.anchors, expected_anchors)
+
+    (expected,) = retinanet([picture])
+    (found,) = select_detections(
+        predictions,
+        images.image_sizes,
+        score_threshold=retinanet.score_thresh,
+        iou_threshold=retinanet.nms_thresh,
+        max_detections=retinanet.detections_per_img,
+        max_candidates=100_000,
+    )
+    assert len(expected["boxes"]) > 50
+    (height, width), (full_height, full_width) = images.image_sizes[0], picture.shape[1:]
+    zoom = torch.tensor([full_width / width, full_height / height] * 2)
+    assert_close(found["scores"], expected["scores"], atol=1e-4, rtol=0)
+    assert_close(found["boxes"] * zoom, expected["boxes"], atol=1e-2, rtol=1e-4)
+    assert (found["labels"] == expected["labels"]).all()
+
+
+def test_a_converted_retinanet_keeps_its_mode_and_its_own_weights(retinanet):
+    retinanet.train()
+    detector = from_torchvision(retinanet)
+    assert detector.training
+    retinanet.eval()
+    assert (
+        detector.head.classes.last.weight
+        is not retinanet.head.classification_head.cls_logits.weight
+    )
+
+
+def test_an_untrained_sigmoid_detector_never_reports_background():
+    (found,) = detect(small_detector(), [torch.rand(3, 64, 96)], score_threshold=0.001)
+    assert len(found["labels"]) > 0
+    assert (found["labels"] > 0).all()
+
+
+def test_a_detector_is_what_detect_takes():
+    with torch.no_grad():
+        detector = small_detector()
+        detector.head.classes.last.bias.fill_(2.0)  # now everything is something
+    pictures = [torch.rand(3, 40, 60), torch.rand(3, 64, 30)]
+    for detections, picture in zip(detect(detector, pictures), pictures, strict=True):
+        limit = torch.tensor([picture.shape[2], picture.shape[1]] * 2)
+        assert 0 < len(detections["boxes"]) <= 100
+        assert (detections["boxes"] <= limit).all()
+
+
+def test_the_anchors_of_a_config_grow_with_its_pictures():
+    for name in ("course", "resnet50"):
+        own = named_config(name, 5)
+        assert named_config(name, 5, own.longest_side) == own
+        twice = named_config(name, 5, 2 * own.longest_side)
+        assert twice.longest_side == 2 * own.longest_side
+        assert_close(torch.tensor(twice.anchor_sizes), 2 * torch.tensor(own.anchor_sizes))
+
+
+def test_a_detector_looks_in_the_dtype_of_its_weights():
+    detector = build_detector(named_config("course", 3)).bfloat16().eval()
+    seen = detector(torch.zeros(1, 3, 32, 64, dtype=torch.uint8))
+    assert seen.logits.dtype == torch.bfloat16

@@ -1,0 +1,191 @@
+import logging
+import math
+import subprocess
+import sys
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from detlab.metrics import coco
+from detlab.metrics.average_precision import class_average_precision
+from detlab.metrics.coco import COCO_NAMES, coco_metrics, coco_results, evaluate
+from tests.sample_detections import (
+    CLASS_NAMES,
+    detection,
+    pycocotools_evaluation,
+    random_scenes,
+    squares,
+    target,
+)
+
+# ---------------------------------------------------------------- coco_metrics
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_twelve_numbers_are_pycocotools(seed):
+    detections, targets = random_scenes(seed)
+    oracle = pycocotools_evaluation(detections, targets)
+    metrics = coco_metrics(detections, targets, CLASS_NAMES)
+    assert list(metrics.coco) == list(COCO_NAMES)
+    assert list(metrics.coco.values()) == pytest.approx(oracle.stats.tolist(), abs=1e-12)
+    assert min(metrics.coco.values()) > 0  # every size of object took part
+    for row, name in enumerate(CLASS_NAMES[1:]):
+        expected = oracle.eval["precision"][:, :, row, 0, -1].mean()
+        assert metrics.class_ap[name] == pytest.approx(expected, abs=1e-12)
+
+
+@settings(deadline=None, max_examples=20)
+@given(seed=st.integers(0, 100_000), num_images=st.integers(1, 4))
+def test_few_images_agree_with_pycocotools_too(seed, num_images):
+    detections, targets = random_scenes(seed, num_images)
+    stats = pycocotools_evaluation(detections, targets).stats
+    numbers = coco_metrics(detections, targets, CLASS_NAMES).coco.values()
+    for ours, theirs in zip(numbers, stats, strict=True):
+        assert (math.isnan(ours) and theirs == -1) or ours == pytest.approx(theirs, abs=1e-12)
+
+
+def test_readable_and_compiled_answers_agree():
+    detections, targets = random_scenes(9)
+    thresholds = [0.5 + 0.05 * step for step in range(10)]
+    detections = [{key: value[:100] for key, value in found.items()} for found in detections]
+    slow = [
+        class_average_precision(detections, targets, label, threshold)
+        for label in (1, 2, 3)
+        for threshold in thresholds
+    ]
+    fast = coco_metrics(detections, targets, CLASS_NAMES).coco["AP"]
+    assert sum(slow) / len(slow) == pytest.approx(fast, abs=1e-9)
+
+
+def test_objects_without_detections_score_zero_and_nothing_at_all_is_nan():
+    nothing = detection(torch.zeros(0, 4), [], [])
+    missed = coco_metrics([nothing], [target(squares(0), [1])], CLASS_NAMES)
+    assert missed.coco["AP"] == missed.coco["AP_small"] == 0
+    assert math.isnan(missed.coco["AP_large"])
+    assert missed.class_ap["fish"] == 0
+    assert math.isnan(missed.class_ap["shark"])
+
+    empty = coco_metrics([nothing], [target(torch.zeros(0, 4), [])], CLASS_NAMES)
+    assert all(math.isnan(number) for number in empty.coco.values())
+
+
+def test_a_detection_without_area_is_only_wrong():
+    line = torch.tensor([[0.0, 0.0, 0.0, 10.0]])
+    metrics = coco_metrics([detection(line, [1], [0.9])], [target(squares(0), [1])], CLASS_NAMES)
+    assert metrics.coco["AP"] == 0
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        (detection(squares(0), [4], [0.9]), "detection of image 1.*label from 1 to 3.*4"),
+        (detection(squares(0), [0], [0.9]), "detection of image 1.*label from 1 to 3"),
+        (detection(squares(0), [1], [math.nan]), "detection of image 1.*finite"),
+        (detection(squares(0, size=-5.0), [1], [0.9]), "detection of image 1.*x2 >= x1"),
+        (detection(squares(0, 5), [1], [0.9]), r"image 1.*\[\[2, 4\], \[1\], \[1\]\]"),
+    ],
+)
+def test_nonsense_is_refused_with_its_image(found, message):
+    good = detection(squares(0), [1], [0.9])
+    with pytest.raises(ValueError, match=message):
+        coco_metrics([good, found], [target(squares(0), [1])] * 2, CLASS_NAMES)
+
+
+@pytest.mark.parametrize(("detections", "targets"), [(0, 0), (1, 2)])
+def test_want_one_detection_per_target(detections, targets):
+    with pytest.raises(ValueError, match=f"{detections} detections and {targets} targets"):
+        coco_metrics(
+            [detection(squares(0), [1], [0.9])] * detections,
+            [target(squares(0), [1])] * targets,
+            CLASS_NAMES,
+        )
+
+
+def test_it_says_nothing_even_where_logging_is_on(capfd, caplog):
+    caplog.set_level(logging.DEBUG)
+    coco_metrics(*random_scenes(1, num_images=2), CLASS_NAMES)
+    assert capfd.readouterr() == ("", "")
+    assert caplog.messages == []
+
+
+def test_arguments_are_read_only():
+    detections, targets = random_scenes(3, num_images=2)
+    before = [value.clone() for item in detections + targets for value in item.values()]
+    coco_metrics(detections, targets, CLASS_NAMES)
+    after = [value for item in detections + targets for value in item.values()]
+    torch.testing.assert_close(after, before, rtol=0, atol=0)
+
+
+def test_results_of_no_images_or_no_boxes_are_an_empty_list():
+    assert coco_results([], []) == []
+    assert coco_results([detection(torch.zeros(0, 4), [], [])], [5]) == []
+
+
+def test_each_result_names_its_own_image():
+    found = [detection(squares(0, 20), [1, 1], [0.9, 0.8]), detection(squares(0), [1], [0.7])]
+    assert [row["image_id"] for row in coco_results(found, [7, 9])] == [7, 7, 9]
+
+
+# ---------------------------------------------------------------- evaluate
+
+
+def test_evaluate_asks_in_batches_and_keeps_the_order():
+    detections, targets = random_scenes(2, num_images=5)
+    images = [torch.full((3, 4, 6), i, dtype=torch.uint8) for i in range(5)]
+    batches = []
+
+    def detect_images(batch):
+        batches.append(len(batch))
+        return [detections[int(image[0, 0, 0])] for image in batch]
+
+    metrics = evaluate(detect_images, list(zip(images, targets, strict=True)), CLASS_NAMES, 2)
+    assert batches == [2, 2, 1]
+    assert metrics.coco == pytest.approx(coco_metrics(detections, targets, CLASS_NAMES).coco)
+
+
+class SlowlyLoaded(list):
+    """A data set whose every picture takes 100 s to come, on a clock that it moves."""
+
+    clock = 0.0
+
+    def __getitem__(self, index):
+        SlowlyLoaded.clock += 100.0
+        return super().__getitem__(index)
+
+
+def test_the_speed_counts_detecting_and_not_loading(monkeypatch):
+    detections, targets = random_scenes(2, num_images=5)
+    images = [torch.full((3, 4, 6), i, dtype=torch.uint8) for i in range(5)]
+    dataset = SlowlyLoaded(zip(images, targets, strict=True))
+    monkeypatch.setattr(coco.time, "perf_counter", lambda: SlowlyLoaded.clock)
+
+    def detect_images(batch):
+        SlowlyLoaded.clock += 0.5
+        return [detections[int(image[0, 0, 0])] for image in batch]
+
+    assert evaluate(detect_images, dataset, CLASS_NAMES, 2).images_per_second == 5 / 1.5
+
+
+def test_evaluate_refuses_a_detector_that_forgets_an_image():
+    image = torch.zeros(3, 4, 6, dtype=torch.uint8)
+    dataset = [(image, target(squares(0), [1]))] * 2
+    with pytest.raises(ValueError, match="1 detections and 2 targets"):
+        evaluate(lambda images: [detection(squares(0), [1], [0.9])], dataset, CLASS_NAMES)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_tensors_on_a_gpu_give_the_same_numbers():
+    detections, targets = random_scenes(4)
+    on_gpu = [
+        [{key: value.cuda() for key, value in item.items()} for item in items]
+        for items in (detections, targets)
+    ]
+    assert coco_metrics(*on_gpu, CLASS_NAMES) == coco_metrics(detections, targets, CLASS_NAMES)
+
+
+def test_importing_it_loads_neither_matplotlib_nor_ipywidgets():
+    code = "import sys, detlab.metrics.coco; print({'matplotlib', 'ipywidgets'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

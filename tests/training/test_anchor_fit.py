@@ -1,0 +1,91 @@
+"""Fitted anchors suit the boxes better than the ladder that they replace."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.testing import assert_close
+
+from detlab.data.records import Record
+from detlab.detector.anchors import anchor_shapes
+from detlab.detector.model import DetectorConfig, build_detector, named_config
+from detlab.training.anchor_fit import best_fit, box_shapes, fit_anchors, mean_best_iou
+
+LABELS = torch.tensor([1, 1])
+
+
+def record(image_size, boxes):
+    boxes = torch.tensor(boxes).reshape(-1, 4)
+    labels = torch.ones(len(boxes), dtype=torch.int64)
+    return Record(Path("a.png"), image_size, boxes, labels, ("1",) * len(boxes), Path("a.json"))
+
+
+def cover(config, shapes):
+    """The mean best IoU of a config's own anchors."""
+    return mean_best_iou(
+        shapes, anchor_shapes(sum(config.anchor_sizes, ()), config.aspect_ratios)
+    ).item()
+
+
+def test_shapes_are_in_pixels_of_the_network():
+    wide = record((100, 400), [[10.0, 20.0, 50.0, 30.0], [0.0, 0.0, 4.0, 8.0]])
+    tall = record((300, 100), [[0.0, 0.0, 30.0, 60.0]])
+    found = box_shapes([wide, record((10, 10), []), tall], longest_side=200)
+    assert_close(found, torch.tensor([[20.0, 5.0], [2.0, 4.0], [20.0, 40.0]]))
+
+
+def test_no_records_no_shapes():
+    assert box_shapes([], 128).shape == (0, 2)
+
+
+def test_exact_shapes_fit_exactly():
+    shapes = torch.tensor([[10.0, 30.0], [5.0, 5.0]])
+    assert mean_best_iou(shapes, shapes.flip(0)) == 1
+
+
+def test_three_kinds_of_boxes_become_the_three_sizes_of_the_levels():
+    kinds = torch.tensor([[10.0, 20.0], [40.0, 80.0], [100.0, 200.0]])
+    shapes = kinds.repeat(20, 1)
+    start = DetectorConfig(3, anchor_sizes=((16.0,), (32.0,), (64.0,)), aspect_ratios=(1.0,))
+    fitted = fit_anchors(start, shapes)
+    assert_close(
+        torch.tensor(fitted.anchor_sizes)[:, 0], kinds.prod(dim=1).sqrt(), rtol=1e-4, atol=0
+    )
+    assert fitted.aspect_ratios == pytest.approx((2.0,))
+
+
+def test_sizes_grow_from_level_to_level_and_the_detector_can_be_built():
+    shapes = torch.rand(200, 2, generator=torch.Generator().manual_seed(3)) * 90 + 10
+    fitted = fit_anchors(named_config("course", 4), shapes)
+    sizes = sum(fitted.anchor_sizes, ())
+    assert list(sizes) == sorted(sizes)
+    assert len(fitted.anchor_sizes) == 3
+    build_detector(fitted)
+
+
+@given(st.integers(0, 1000), st.floats(0.2, 5.0), st.floats(5.0, 40.0))
+def test_one_narrow_kind_of_box_is_covered_better_than_by_the_ladder(seed, ratio, size):
+    spread = torch.rand(60, 2, generator=torch.Generator().manual_seed(seed)) * 0.1 + 0.95
+    shapes = spread * torch.tensor([size / ratio**0.5, size * ratio**0.5])
+    config = named_config("course", 2)
+    assert cover(fit_anchors(config, shapes), shapes) > max(0.9, cover(config, shapes))
+
+
+def test_fitting_twice_gives_the_same():
+    shapes = torch.rand(80, 2, generator=torch.Generator().manual_seed(1)) * 50 + 5
+    config = named_config("mobilenet", 2)
+    assert fit_anchors(config, shapes) == fit_anchors(config, shapes)
+
+
+def test_the_best_of_some_starts_is_kept():
+    generator = torch.Generator().manual_seed(0)
+    shapes = torch.tensor([[10.0, 10.0]] * 50 + [[60.0, 20.0]] * 50 + [[20.0, 90.0]] * 5)
+    assert mean_best_iou(shapes, best_fit(shapes, 3, generator)) == pytest.approx(1.0)
+
+
+def test_too_few_boxes_change_nothing():
+    config = named_config("course", 2)
+    assert fit_anchors(config, torch.tensor([[5.0, 9.0]] * 5)) is config
+    assert fit_anchors(config, torch.zeros(0, 2)) is config

@@ -1,0 +1,200 @@
+"""The order of pictures: every picture once an epoch, whoever loads it and wherever a run began."""
+
+import os
+import signal
+import sys
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.testing import assert_close
+from torch.utils.data import Dataset
+
+from detlab.training import batches as module
+from detlab.training.batches import Batches, load_batches, shuffled, with_arrays
+
+CPU = torch.device("cpu")
+
+
+class Numbered(Dataset):
+    """Picture i is filled with i; it holds one box, as wide as i + 1, of class 1."""
+
+    def __init__(self, length, noise=False):
+        self.length, self.noise = length, noise
+
+    def __len__(self):
+        return self.length
+
+    def __getitem__(self, index):
+        image = torch.full((3, 32, 32), index, dtype=torch.uint8)
+        if self.noise:
+            image = torch.randint(0, 256, (3, 32, 32), dtype=torch.uint8)
+        box = torch.tensor([[0.0, 0.0, index + 1.0, 8.0]])
+        return image, {"boxes": box, "labels": torch.tensor([1])}
+
+
+def numbers(batch):
+    """Which pictures a batch of `Numbered` holds, as seen in the pixels and in the boxes."""
+    images, targets = batch
+    seen = images[:, 0, 0, 0].tolist()
+    assert seen == [int(target["boxes"][0, 2]) - 1 for target in targets]
+    return seen
+
+
+def of_process(monkeypatch, rank, world, length, batch_size, seed=0):
+    monkeypatch.setattr(module, "process_rank", lambda: rank)
+    monkeypatch.setattr(module, "num_processes", lambda: world)
+    return Batches(Numbered(length), batch_size, seed)
+
+
+@given(st.integers(1, 40), st.integers(1, 9), st.integers(0, 5))
+def test_every_epoch_shows_every_picture_once(length, batch_size, seed):
+    batches = Batches(Numbered(length), batch_size, seed)
+    stream = [picture for step in range(3 * length) for picture in batches.pictures(step)]
+    for epoch in range(3):
+        assert sorted(stream[epoch * length : (epoch + 1) * length]) == list(range(length))
+
+
+def test_epochs_and_seeds_have_orders_of_their_own():
+    orders = [tuple(shuffled(50, seed, epoch)) for seed in range(3) for epoch in range(3)]
+    assert len(set(orders)) == 9
+    assert shuffled(50, 1, 2) == list(orders[5])
+
+
+def test_a_batch_larger_than_the_data_goes_round_again():
+    assert sorted(Batches(Numbered(2), 6, seed=0).pictures(0)) == [0, 0, 0, 1, 1, 1]
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_processes_together_see_what_one_sees_with_a_larger_batch(monkeypatch, world):
+    alone = Batches(Numbered(17), 4 * world, seed=3)
+    parts = [of_process(monkeypatch, rank, world, 17, 4, seed=3) for rank in range(world)]
+    for step in range(12):
+        together = [picture for part in parts for picture in part.pictures(step)]
+        assert together == alone.pictures(step)
+
+
+def test_a_batch_holds_the_pictures_that_it_names():
+    batches = Batches(Numbered(10), 4, seed=1)
+    for step in (0, 5, 2):  # in any order
+        assert numbers(batches[step]) == batches.pictures(step)
+
+
+def test_a_batch_depends_on_seed_and_number_only():
+    batches = Batches(Numbered(10, noise=True), 4, seed=1)
+    first, _ = batches[0]
+    torch.rand(99)
+    batches[7]
+    assert_close(batches[0][0], first)
+    assert not torch.equal(batches[1][0], first)
+    assert not torch.equal(Batches(Numbered(10, noise=True), 4, seed=2)[0][0], first)
+
+
+def test_batches_of_several_scales_repeat_and_stay_in_their_range():
+    batches = Batches(Numbered(10), 4, seed=1, multiscale=4.0)
+    sides = [batches[step][0].shape[-1] for step in range(40)]
+    assert set(sides) == {32, 64, 96, 128}  # pictures of 32, and never below one cell
+    assert sides == [batches[step][0].shape[-1] for step in range(40)]
+    images, targets = batches[sides.index(96)]
+    widths = torch.stack([target["boxes"][0, 2] for target in targets])
+    assert_close(widths, 3 * (images[:, 0, 0, 0] + 1.0))
+
+
+def test_processes_change_their_pictures_differently(monkeypatch):
+    noise = []
+    for rank in range(2):
+        monkeypatch.setattr(module, "process_rank", lambda rank=rank: rank)
+        noise.append(Batches(Numbered(4, noise=True), 2, seed=0)[0][0])
+    assert not torch.equal(*noise)
+
+
+def test_loading_leaves_the_random_numbers_of_the_caller_alone():
+    batches = Batches(Numbered(10, noise=True), 4, seed=1)
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    batches[3]
+    assert_close(torch.rand(3), expected)
+
+
+def test_any_number_of_workers_loads_the_same():
+    batches = Batches(Numbered(12, noise=True), 4, seed=1)
+    alone, helped = (
+        [images for images, _ in islice(load_batches(batches, 2, CPU, workers), 5)]
+        for workers in (0, 2)
+    )
+    assert_close(helped, alone)
+    assert_close(alone[0], batches[2][0])
+
+
+class Kept(Dataset):
+    """Pictures that are kept, as the reef keeps its own."""
+
+    def __init__(self, length):
+        self.kept = [Numbered(length)[index] for index in range(length)]
+
+    def __len__(self):
+        return len(self.kept)
+
+    def __getitem__(self, index):
+        return self.kept[index]
+
+
+@pytest.mark.usefixtures("few_files")
+def test_a_worker_leaves_no_files_open():
+    loader = load_batches(Batches(Kept(160), 8, seed=0), 0, CPU, workers=1)
+    assert sum(len(targets) for _, targets in islice(loader, 40)) == 320
+
+
+def test_between_processes_a_batch_of_any_size_is_one_open_file():
+    images, targets = with_arrays(Batches(Kept(9), 9, seed=0)[0])
+    assert isinstance(images, torch.Tensor)
+    assert len(targets) == 9
+    assert all(isinstance(part, np.ndarray) for target in targets for part in target.values())
+
+
+class Signed(Numbered):
+    """Each picture says which process loaded it."""
+
+    def __getitem__(self, index):
+        image, target = super().__getitem__(index)
+        return image, {**target, "process": torch.tensor(os.getpid())}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere SIGINT cannot be sent like this")
+def test_an_interrupt_does_not_end_a_worker():
+    loader = load_batches(Batches(Signed(12), 4, seed=0), 0, CPU, workers=1)
+    process = int(next(loader)[1][0]["process"])
+    assert process != os.getpid()
+    os.kill(process, signal.SIGINT)
+    assert {int(targets[0]["process"]) for _, targets in islice(loader, 8)} == {process}
+
+
+def test_a_resumed_run_goes_on_where_it_stopped():
+    batches = Batches(Numbered(12), 4, seed=1)
+    whole = [numbers(batch) for batch in islice(load_batches(batches, 0, CPU), 7)]
+    rest = [numbers(batch) for batch in islice(load_batches(batches, 4, CPU), 3)]
+    assert whole[4:] == rest
+
+
+def test_batches_arrive_on_the_device(device):
+    images, targets = next(load_batches(Batches(Numbered(4), 2, seed=0), 0, device))
+    assert images.dtype == torch.uint8
+    parts = [images, *[part for target in targets for part in target.values()]]
+    assert all(part.device.type == device.type for part in parts)
+
+
+def test_pictures_have_names_where_the_data_set_gives_them():
+    dataset = Numbered(3)
+    assert sorted(Batches(dataset, 3, 0).names(0)) == ["picture 0", "picture 1", "picture 2"]
+    dataset.names = ("a.png", "b.png", "c.png")
+    batches = Batches(dataset, 3, 0)
+    assert batches.names(0) == [dataset.names[row] for row in batches.pictures(0)]
+
+
+def test_nothing_to_train_on_is_said():
+    with pytest.raises(ValueError, match="data set is empty"):
+        Batches(Numbered(0), 4, seed=0)
