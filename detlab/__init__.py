@@ -1,78 +1,142 @@
-"""From a picture to boxes, one idea a file, in the order of the story.
+"""From an image to boxes, one idea a file, and the course that builds it.
 
-What a box is
-    types        names for what travels: Target, Detection, Predictions
-    boxes        geometry: formats, area, IoU, GIoU, clip
-    images       pictures of any size to one batch
-    classify     from logits to one label: softmax, cross-entropy, accuracy
+A file uses files above its own line only, so it can be read from here downwards.
 
-From image to loss and to boxes
-    anchors      a grid of guesses; boxes to deltas and back; shapes fitted to data
-    matching     which anchor answers for which object
-    losses       class loss + lambda * box loss
-    backbone     image to feature maps
-    model        backbone + head + anchors = Detector
-    suppression  one box per object: NMS, per class, Soft-NMS
-    postprocess  predictions to detections: decode, threshold, suppress
-    tiling       small objects in large pictures: tile after tile
-    evaluate     hits, precision, recall, average precision
-    coco         COCO's twelve numbers, for all classes and thresholds at once
-    errors       kinds of error, and what each of them costs
-    calibration  whether a score means what it says
-    baselines    detectors that never look, to stand beside
+    errors.py              what a user can cause: one base class
+    types.py               names for what travels: Target, Detection, Predictions
+    boxes.py               geometry: formats, area, IoU, GIoU, clip
+    images.py              images of any size to one batch
+    classify.py            from logits to one label: softmax, cross-entropy, accuracy
+    files.py               written whole, or not at all
+    hardware.py            devices, precision, and processes that train together
 
-What there is to look at
-    creatures    the animals of the reef, as outlines
-    seascape     water, light, sand, rock and plants around them
-    reef         the drawn world: pictures with boxes and masks, as many as you like
-    records      what a folder says of its pictures, and the faults met on the way
-    pictures     picture files to tensors
-    formats      COCO, VOC and YOLO files to records
-    folders      which format a folder has, and its splits
-    defects      what is wrong with a folder, one by one
-    twins        pictures of the same scene
-    audit        labels that deserve a second look
-    archives     downloads that go on where they stopped; safe unpacking
-    download     public sets by name, checked as they come
-    corrections  a public set with its known mistakes mended
-    data         a folder or a name becomes pictures with targets
-    transforms   a picture seen anew at every visit
-    fitting      anchors that suit a data set
-    faults       what is known to be wrong with a set, to judge an audit by
-    spoiled      a drawn set with the faults of real ones, planted and listed
+    detector/              what the lessons build: image to loss, image to boxes
+        anchors.py             a grid of guesses; boxes to deltas and back
+        matching.py            which anchor answers for which object
+        losses.py              class loss + lambda * box loss
+        backbone.py            image to feature maps
+        model.py               backbone + head + anchors = Detector
+        suppression.py         one box per object: NMS, per class, Soft-NMS
+        postprocess.py         predictions to detections: decode, threshold, suppress
+        tiling.py              small objects in large images: tile after tile
+        checkpoint.py          weights, settings and class names in one file
 
-A detector's life
-    processes    several of them that train together
-    devices      where it computes, and how precisely
-    batches      the order in which it sees its pictures
-    train        one step, one run, on one processor or many
-    checkpoint   weights, settings and class names in one file
-    files        whole, or not written
-    inference    at work: on a data set to judge it, on files to use it
-    run_folder   settings, numbers, and where an interrupted run goes on
-    run          one training run, from the data to its folder
+    metrics/               is it any good?
+        average_precision.py   TP, FP, FN; precision, recall, average precision
+        coco.py                COCO's twelve numbers, for all classes and thresholds at once
+        error_kinds.py         kinds of error, and what each of them costs
+        calibration.py         whether a score means what it says
+        baselines.py           detectors that never look, to stand beside
 
-What a person sees
-    roles        one colour and one line style for each kind of box
-    draw         boxes on a matplotlib axis
-    audit_sheet  what an audit found, drawn
-    widgets      boxes to drag, thresholds to slide
-    doctor       what this machine has and lacks
+    reef/                  the drawn world: pictures with boxes and masks, as many as you like
+        creatures.py           the animals, as outlines
+        seascape.py            water, light, sand, rock and plants around them
+        scene.py               one scene, or a data set of them, from a seed
+        frozen.py              the evaluation set, kept as files
 
-A learner's way
-    course       the lessons in their order
-    progress     what was answered, solved and finished
-    single       the network of the first lessons: one picture, one object
-    exercises    what a learner writes, and the mistakes that are known
-    status       how far a learner is, lesson by lesson
-    restore      a lesson as it was shipped
-    rebuild      a learner's function outside its lesson
-    parts        what a learner built, put into the real detector
-    server       JupyterLab's server, which sends at once
-    advice       what to run when a cell fails because of others
-    lesson       what notebooks need beside the package
+    data/                  a folder or a name becomes pictures with targets
+        records.py             what a folder says of its pictures, and the faults met on the way
+        pictures.py            picture files to tensors
+        formats.py             COCO, VOC and YOLO files to records
+        folders.py             which format a folder has, and its splits
+        check.py               what is wrong with a folder, fault by fault
+        archives.py            downloads that go on where they stopped; safe unpacking
+        download.py            public sets by name, checked as they come
+        corrections/           a public set with its known faults fixed
+        datasets.py            pictures with targets, ready to train on
+        transforms.py          a picture seen anew at every visit
 
-All of it from the command line
-    printout     numbers, tables, and an audit in words
-    cli          detlab lab | train | evaluate | detect | data | doctor | progress | reset
+    draw/                  boxes on figures
+        roles.py               one colour and one line style for each kind of box
+        figures.py             pictures, grids and curves on matplotlib axes
+
+    audit/                 labels that deserve a second look
+        twins.py               pictures of the same scene
+        findings.py            what an audit suspects
+        sheet.py               what it found, drawn
+        known_faults.py        what is known to be wrong with a set, to judge an audit by
+        planted_faults.py      a drawn set with the faults of real ones, planted and listed
+
+    training/              how a detector learns
+        anchor_fit.py          anchors that suit a data set
+        batches.py             the order in which it sees its pictures
+        loop.py                one step, one run, on one processor or many
+        run_folder.py          settings, numbers, and where an interrupted run goes on
+        run.py                 one training run, from the data to its folder
+
+    course/                a learner's way
+        lessons.py             the lessons in their order
+        single_object.py       the network of the first lessons: one picture, one object
+        progress.py            what was answered, solved and finished
+        exercises/             what a learner writes, and the mistakes that are known
+        status.py              how far a learner is, lesson by lesson
+        restore.py             a lesson as it was shipped
+        stored_answers.py      a learner's function outside its lesson
+        your_parts.py          what a learner built, put into the real detector
+        server.py              JupyterLab's server, which sends at once
+        advice.py              what to run when a cell fails because of others
+        notebook.py            what notebooks need beside the package
+
+    widgets/               boxes to drag, thresholds to slide
+
+    cli/                   all of it from the command line
+        printout.py            numbers, tables, and an audit in words
+        doctor.py              what this machine has and lacks
+        detect_files.py        picture files to detections, drawn and as JSON
+        commands.py            what you type after `detlab`
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from detlab.data.datasets import load_dataset as load_dataset
+    from detlab.detector.checkpoint import load_checkpoint as load_checkpoint
+    from detlab.detector.checkpoint import save_checkpoint as save_checkpoint
+    from detlab.detector.losses import detection_loss as detection_loss
+    from detlab.detector.model import Detector as Detector
+    from detlab.detector.model import DetectorConfig as DetectorConfig
+    from detlab.detector.model import build_detector as build_detector
+    from detlab.detector.postprocess import detect as detect
+    from detlab.errors import DetlabError as DetlabError
+    from detlab.metrics.coco import evaluate as evaluate
+    from detlab.training.loop import TrainConfig as TrainConfig
+    from detlab.training.loop import fit as fit
+
+    __version__: str
+
+FRONT_DOOR = {
+    "Detector": "detector.model",
+    "DetectorConfig": "detector.model",
+    "build_detector": "detector.model",
+    "load_checkpoint": "detector.checkpoint",
+    "save_checkpoint": "detector.checkpoint",
+    "detect": "detector.postprocess",
+    "detection_loss": "detector.losses",
+    "TrainConfig": "training.loop",
+    "fit": "training.loop",
+    "load_dataset": "data.datasets",
+    "evaluate": "metrics.coco",
+    "DetlabError": "errors",
+}
+"""What `import detlab` offers, and the file that it is loaded from when it is first used."""
+
+__all__ = [*FRONT_DOOR, "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a name of the front door when it is first used: `import detlab` alone loads nothing."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("detlab")
+    if name not in FRONT_DOOR:
+        raise AttributeError(f"module 'detlab' has no attribute {name!r}")
+    value = getattr(import_module(f"detlab.{FRONT_DOOR[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """What is offered after `detlab.` and Tab."""
+    return sorted(__all__)

@@ -20,6 +20,7 @@ from detlab import boxes, classify, types
 from detlab.course import exercises
 from detlab.course.exercises.call import call, first_line
 from detlab.course.exercises.exercise import Exercise
+from detlab.course.moved import translate
 from detlab.detector import anchors, losses, matching, model, postprocess, suppression
 
 Function = Callable[..., Any]
@@ -36,7 +37,7 @@ def rebuild(kept: Mapping[str, Any]) -> Iterator[tuple[str, Function | str]]:
     for exercise, record in kept.items():
         source = record.get("source", "") if isinstance(record, Mapping) else ""
         try:
-            yield exercise, define(source, f"<{exercise}, as it passed>", names)
+            yield exercise, define(translate(source), f"<{exercise}, as it passed>", names)
         except Exception as error:
             yield exercise, f"yours no longer runs: {type(error).__name__}: {first_line(error)}"
 

@@ -106,7 +106,7 @@ def use_half_in_training(model: nn.Module, dtype: torch.dtype, device: torch.dev
 
 
 def train_peer(model: nn.Module, dataset: Any, config: TrainConfig) -> tuple[int, float]:
-    """Train in place as `detlab.training.loop.fit` does; its clock counts loading and steps, no more.
+    """Train in place as `detlab.fit` does; its clock counts loading and steps, no more.
 
     Returns:
         steps and seconds.

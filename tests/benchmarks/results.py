@@ -1,10 +1,10 @@
 """What the README says of each data set, trained and judged anew: `make results`.
 
 Every row is trained three times, each time with its own seed, and judged on pictures that decided
-nothing. Beside it stand detectors that never look: see `detlab.metrics.baselines`; and for BCCD how well
-two labellings of one scene agree, see second_annotator.py, and the audit's time. A row that was
-trained already, in the same folder, is judged again and not trained again; an interrupted one goes
-on.
+nothing. Beside it stand detectors that never look: see `detlab.metrics.baselines`; and for BCCD
+how well two labellings of one scene agree, see second_annotator.py, and the audit's time. A row
+that was trained already, in the same folder, is judged again and not trained again; an interrupted
+one goes on.
 
     make results                                        everything, about three hours on two cores
     make results ARGS="--only bccd --seeds 0"           some rows, some seeds

@@ -13,12 +13,11 @@ import traceback
 import warnings
 from _thread import interrupt_main
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
-from detlab.course.exercises.compare import difference, same, show
+from detlab.course.exercises.compare import Outcome, difference, same, show
 
 LIMIT = 10.0
 """Seconds that one call may take."""
@@ -28,19 +27,6 @@ MOST_PRINTED = 5
 
 class TooLong(BaseException):
     """A call went on beyond the limit; no Exception, so that `except Exception` lets it through."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one call."""
-
-    answer: Any = None
-    error: BaseException | None = None
-    stopped: bool = False
-    """It did not come to an end."""
-    changed: tuple[int, ...] = ()
-    """Arguments that it changed in place, by position."""
-    printed: tuple[str, ...] = field(default=(), compare=False)
 
 
 def call(function: Callable[..., Any], arguments: Sequence[Any]) -> Outcome:

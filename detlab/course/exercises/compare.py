@@ -5,18 +5,29 @@ of them.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
-
-if TYPE_CHECKING:
-    from detlab.course.exercises.call import Outcome
 
 RTOL, ATOL = 1e-4, 1e-5
 """How far two float numbers may differ: another order of the same sum does not matter."""
 GLANCE = 12
 """So many numbers are read at a glance; of more that are all the same, one is shown."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one call."""
+
+    answer: Any = None
+    error: BaseException | None = None
+    stopped: bool = False
+    """It did not come to an end."""
+    changed: tuple[int, ...] = ()
+    """Arguments that it changed in place, by position."""
+    printed: tuple[str, ...] = field(default=(), compare=False)
 
 
 def difference(got: Any, wanted: Any, where: str = "") -> str:
@@ -85,7 +96,7 @@ def same(got: Any, wanted: Any) -> bool:
     return difference(got, wanted) == ""
 
 
-def same_outcome(a: "Outcome", b: "Outcome") -> bool:
+def same_outcome(a: Outcome, b: Outcome) -> bool:
     """Did two calls end in the same way: same answer, or same kind of error?"""
     if a.stopped or b.stopped or a.changed != b.changed:
         return a.stopped and b.stopped

@@ -16,8 +16,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from detlab.course.exercises.call import Outcome, call, explain, not_written
-from detlab.course.exercises.compare import same_outcome, show
+from detlab.course.exercises.call import call, explain, not_written
+from detlab.course.exercises.compare import Outcome, same_outcome, show
 from detlab.course.progress import remember, today
 from detlab.draw.figures import to_png
 

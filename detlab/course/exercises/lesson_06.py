@@ -128,8 +128,8 @@ anchor_grid = Exercise(
     hints=[
         "Where is the centre of the cell in row 2, column 5, if cells are 8 pixels wide?"
         " x = (5 + 0.5) · 8.",
-        "Rows outside, then columns, then shapes: three loops; or detlab.detector.anchors.grid_centres and"
-        " two expands. From a list: torch.tensor(boxes).reshape(-1, 4).",
+        "Rows outside, then columns, then shapes: three loops; or grid_centres of"
+        " detlab.detector.anchors and two expands. A list: torch.tensor(boxes).reshape(-1, 4).",
         "centres[:, None].expand(cells, kinds, 2) beside shapes[None].expand(cells, kinds, 2),"
         " flattened to [cells · kinds, 4], are boxes cx cy w h.",
     ],
