@@ -2,9 +2,8 @@
 
 The words on the command line; the work is done elsewhere, and imported where it is needed.
 
-A user's mistake gets one or two lines and exit status 2, Ctrl-C gets 130. What counts as a mistake
-is the short list MISTAKES: errors that are raised for the user's eyes, with the file and record.
-Any other ValueError is a fault of the program, and keeps its traceback.
+A user's mistake, any DetlabError, gets one or two lines and exit status 2; Ctrl-C gets 130. Any
+other ValueError is a fault of the program, and keeps its traceback.
 """
 
 import errno
@@ -24,14 +23,13 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 from tyro.extras import SubcommandApp
 
 from detlab.cli.printout import metrics_row, print_check, print_metrics, print_table
-from detlab.data.records import DataError
-from detlab.detector.backbone import WeightsError
-from detlab.detector.checkpoint import CheckpointError, load_checkpoint
+from detlab.detector.checkpoint import load_checkpoint
 from detlab.detector.model import ConfigName, named_config
+from detlab.errors import DetlabError
 from detlab.hardware import choose_device, process_group
-from detlab.training.loop import NonFiniteLoss, TrainConfig
+from detlab.training.loop import TrainConfig
 from detlab.training.run import load_split, train_run
-from detlab.training.run_folder import CHECKPOINT, CURVES, PREDICTIONS, SETTINGS, RunError
+from detlab.training.run_folder import CHECKPOINT, CURVES, PREDICTIONS, SETTINGS
 
 START = Path(__file__).parents[2] / "notebooks" / "00_start_here.ipynb"
 PROMPT = "--ServerApp.kernel_websocket_connection_class=detlab.course.server.PromptConnection"
@@ -40,14 +38,11 @@ SMALLEST = 32
 """Pixels: less than a cell of the coarsest level shows a detector nothing."""
 
 
-class UsageError(ValueError):
+class UsageError(DetlabError, ValueError):
     """Words on the command line that do not fit, or not together."""
 
 
-MISTAKES = (
-    *(UsageError, DataError, CheckpointError, RunError, NonFiniteLoss, WeightsError),
-    torch.OutOfMemoryError,
-)
+MISTAKES = (DetlabError, torch.OutOfMemoryError)
 
 app = SubcommandApp()
 Device = Literal["auto", "cpu", "cuda", "mps"]

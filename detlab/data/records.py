@@ -14,6 +14,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from detlab.errors import DetlabError
+
 Object = tuple[str, int, list[float]]
 """Where it stands in its file, its label, its box x1 y1 x2 y2 in pixels."""
 
@@ -24,7 +26,7 @@ Entry = TypeVar("Entry")
 Read = TypeVar("Read")
 
 
-class DataError(ValueError):
+class DataError(DetlabError, ValueError):
     """A fault in a user's data, said in one or two lines with the file and the record."""
 
 

@@ -18,6 +18,8 @@ from torchvision.models.feature_extraction import create_feature_extractor
 from torchvision.ops import Conv2dNormActivation, FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import ExtraFPNBlock, LastLevelP6P7
 
+from detlab.errors import DetlabError
+
 TORCHVISION_BODIES: Mapping[str, tuple[dict[str, str], list[int]]] = {
     "mobilenet_v2": ({"features.6": "8", "features.13": "16", "features.18": "32"}, [32, 96, 1280]),
     "resnet18": ({"layer2": "8", "layer3": "16", "layer4": "32"}, [128, 256, 512]),
@@ -32,7 +34,7 @@ EARLY_LAYERS: Mapping[str, tuple[str, ...]] = {
 """What sees edges and colours, in any picture alike: ImageNet's weights are kept there."""
 
 
-class WeightsError(RuntimeError):
+class WeightsError(DetlabError, RuntimeError):
     """ImageNet weights that cannot be fetched or read; says what to do."""
 
 

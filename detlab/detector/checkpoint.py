@@ -16,13 +16,14 @@ from safetensors.torch import save
 from torch import Tensor
 
 from detlab.detector.model import Detector, DetectorConfig, build_detector
+from detlab.errors import DetlabError
 from detlab.files import write_atomically
 
 FORMAT = "detlab 2"
 """Written into every file; another number would mean another layout."""
 
 
-class CheckpointError(ValueError):
+class CheckpointError(DetlabError, ValueError):
     """A file that is no checkpoint of ours, or a damaged one; says which and what to do."""
 
 

@@ -25,6 +25,7 @@ from detlab.detector.checkpoint import CheckpointError, read_tensors, write_tens
 from detlab.detector.losses import detection_loss
 from detlab.detector.matching import match_anchors
 from detlab.detector.model import Detector
+from detlab.errors import DetlabError
 from detlab.hardware import Precision, choose_dtype, first_process_says, num_processes
 from detlab.training.batches import Batches, load_batches
 from detlab.types import Predictions, Target
@@ -118,7 +119,7 @@ class TrainConfig:
             raise ValueError(f"multiscale is 1, or a factor above it, got {self.multiscale}")
 
 
-class NonFiniteLoss(RuntimeError):
+class NonFiniteLoss(DetlabError, RuntimeError):
     """The loss became infinite or no number; says at which step and over which pictures."""
 
 

@@ -20,6 +20,7 @@ import torch
 import torchvision
 
 from detlab.detector.model import Detector, DetectorConfig
+from detlab.errors import DetlabError
 from detlab.files import append_line, remove_unfinished, to_json, write_atomically
 from detlab.hardware import process_rank
 from detlab.metrics.coco import Metrics
@@ -29,7 +30,7 @@ SETTINGS, METRICS, RESUME = "settings.json", "metrics.jsonl", "resume.safetensor
 CHECKPOINT, CURVES, PREDICTIONS = "checkpoint.safetensors", "curves.png", "predictions.png"
 
 
-class RunError(ValueError):
+class RunError(DetlabError, ValueError):
     """What is asked of a run does not fit its folder or this machine, in one or two lines."""
 
 
