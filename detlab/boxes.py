@@ -1,7 +1,6 @@
 """Geometry of boxes: formats, area, overlap.
 
 Boxes are x1 y1 x2 y2 in pixels, continuous: the box of pixel 0 is 0 to 1, so width is x2 − x1.
-Stands on nothing; almost everything else stands on this.
 
 GIoU is from Rezatofighi et al., "Generalized Intersection over Union", CVPR 2019.
 """

@@ -1,6 +1,6 @@
 """Files that are whole or not there, and JSON that every program can read.
 
-Stands on nothing; whatever the package writes goes through here.
+Whatever the package writes goes through here.
 """
 
 import json

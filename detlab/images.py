@@ -1,7 +1,4 @@
-"""Pictures of any size to one batch.
-
-Stands on nothing.
-"""
+"""Pictures of any size to one batch."""
 
 from collections.abc import Sequence
 

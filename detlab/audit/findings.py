@@ -1,7 +1,7 @@
 """What a data set's labels look like: not what is broken, but what deserves a second look.
 
-Follows defects.py, which finds what cannot be used at all, and twins.py. Everything here may be
-right; a person decides.
+Follows check.py, which finds what cannot be used at all. Everything here may be right; a person
+decides. Uses twins.py.
 
 Kinds of finding: a box drawn twice, a box whose size does not fit its class, a picture without
 a class that nearly all have, a picture without any object, and the same scene in two pictures,

@@ -1,6 +1,6 @@
 """What is known to be wrong with a set, to judge an audit by.
 
-Follows audit.py and corrections; spoiled.py plants such faults, people found those of BCCD.
+Uses findings.py. People found the faults of BCCD; planted_faults.py makes some of its own.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,6 +1,6 @@
 """A drawn data set with the faults of real ones, planted and listed: what an audit ought to find.
 
-Follows reef.py and faults.py; lesson 11 goes on with it where there are no photographs.
+Uses scene.py and known_faults.py. Lesson 11 goes on with it where there are no photographs.
 
 As in photographs of blood cells, each class has a size of its own, and some scenes were taken
 twice, the camera moved and the light changed in between, once for training and once for testing.

@@ -1,6 +1,6 @@
 """The findings of an audit as a contact sheet: what a person looks at to decide.
 
-Follows audit.py and draw.py.
+Uses findings.py and figures.py.
 """
 
 from collections.abc import Iterable, Sequence

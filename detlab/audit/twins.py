@@ -1,6 +1,6 @@
 """Pictures of the same scene: copies, and photographs taken twice with the camera moved between.
 
-Stands on pictures.py; audit.py asks it whether a test picture was in training.
+Uses pictures.py. The question behind it: was a test picture in training?
 
 Two pictures are laid over each other at every shift and compared where they overlap, all shifts
 at once by the Fourier transform, as in Padfield, "Masked Object Registration in the Fourier

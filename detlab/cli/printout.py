@@ -1,6 +1,6 @@
 """What the commands say: the numbers of an evaluation, tables, and an audit in words.
 
-Follows coco.py, defects.py and audit.py; serves the command line.
+Uses coco.py, check.py and findings.py.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,6 @@
 """What to run when a cell of a notebook fails because of the cells before it.
 
-Loaded into every kernel that `detlab lab` starts, and by lesson.py into any other. It imports
+Loaded into every kernel that `detlab lab` starts, and by notebook.py into any other. It imports
 nothing heavy: a kernel that was restarted has the advice before it has the course.
 """
 

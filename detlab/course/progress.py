@@ -1,6 +1,6 @@
 """What a learner has answered, solved and finished: one small JSON file in their own data folder.
 
-Stands on files.py. `DETLAB_PROGRESS` names another file. A file that is damaged or cannot be
+`DETLAB_PROGRESS` names another file. A file that is damaged or cannot be
 written never stops a lesson: what cannot be remembered is said once, in a warning.
 """
 

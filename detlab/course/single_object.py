@@ -1,7 +1,7 @@
 """One picture, one object: a network that says what it is, where it is, or both.
 
 The network of the first lessons, before anchors: its body is the detector's, its answer is one
-class and one box a picture. Follows reef.py and train.py, and reports as `train.fit` does.
+class and one box a picture. `fit_single` reports as `loop.fit` does.
 
 Boxes are x1 y1 x2 y2 in shares of the picture here: 0 is its left or top edge, 1 the other one.
 """

@@ -1,6 +1,6 @@
 """A learner's function outside its lesson: from its text, with our defaults, fit to learn through.
 
-Stands on exercises/; serves parts.py. progress.py keeps the text of each function that passed.
+Follows progress.py, which keeps the text of each function that passed.
 """
 
 import ast

@@ -1,8 +1,8 @@
 """What a learner built, put into the real detector.
 
-Stands on exercises/, which judges a function, and on progress.py, which kept its text when it
-passed. Each part goes in as an argument of the package's function that uses it; what is missing
-or not right stays the package's own.
+Uses progress.py and stored_answers.py: what passed its check, and is checked again. Each part goes
+in as an argument of the package's function that uses it; what is missing or not right stays the
+package's own.
 """
 
 import inspect

@@ -1,6 +1,6 @@
 """Fetch an archive that a stranger packed, and unpack it without harm.
 
-Stands on records.py (`DataError`); download.py says what to fetch and what must come out.
+download.py says what to fetch and what must come out.
 """
 
 import gzip

@@ -1,6 +1,6 @@
 """What is wrong with a folder: every fault of its pictures and boxes, one by one.
 
-Follows folders.py, whose readers report what they cannot read; feeds data.py with what is sound.
+Follows folders.py, whose readers report what they cannot read. datasets.py loads what is sound.
 """
 
 import math

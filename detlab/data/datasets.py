@@ -1,7 +1,7 @@
 """Data sets: a folder, or a public set by name, becomes pictures with targets.
 
-Follows folders.py and defects.py (what a folder says, what of it is sound), download.py (named
-sets) and reef.py; feeds train.py. `transforms.py` changes the pictures during training.
+Uses folders.py, check.py, download.py and scene.py: what a folder says, what of it is sound, public
+sets, the drawn world. transforms.py changes the pictures during training.
 """
 
 import os

@@ -1,6 +1,6 @@
 """Public data sets by name: looked for here, or downloaded and checked.
 
-Follows folders.py, which reads what arrives; feeds data.py.
+Uses archives.py and folders.py: one fetches, one reads what arrives.
 
 `DETLAB_DATA` names a folder that is looked in first; a download goes to the user's cache.
 What is checked after a download, and nothing more:

@@ -1,6 +1,6 @@
 """Which format a folder has, and which splits.
 
-Follows formats.py; feeds data.py and defects.py.
+Uses formats.py.
 """
 
 from collections.abc import Iterable

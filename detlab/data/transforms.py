@@ -1,6 +1,6 @@
 """A picture seen anew at every visit: mirrored, nearer or farther, in another light.
 
-Follows data.py; feeds train.py. Random numbers come from torch's global generator, so
+Follows datasets.py. Random numbers come from torch's global generator, so
 `torch.manual_seed` repeats them.
 
 Multi-scale training is from Redmon and Farhadi, "YOLO9000", CVPR 2017.

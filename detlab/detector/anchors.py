@@ -1,6 +1,6 @@
 """A grid of guesses: boxes of a few shapes at the centre of every feature-map cell.
 
-Stands on boxes.py; feeds matching.py, losses.py and postprocess.py.
+Uses boxes.py.
 
 The deltas are from Girshick et al., "Rich feature hierarchies" (R-CNN), CVPR 2014; shapes fitted to
 a data set by their IoU from Redmon and Farhadi, "YOLO9000", CVPR 2017.

@@ -1,6 +1,6 @@
 """Image to feature maps: a body that sees, a pyramid that joins fine and coarse.
 
-Feeds model.py. Level by level the maps get coarser: a cell of stride 8 answers for 8 × 8 pixels.
+Level by level the maps get coarser: a cell of stride 8 answers for 8 × 8 pixels.
 
 The pyramid is from Lin et al., "Feature Pyramid Networks", CVPR 2017; residual blocks are from
 He et al., "Deep Residual Learning", CVPR 2016.

@@ -1,7 +1,7 @@
 """A trained detector on disk: weights, settings and class names in one safetensors file.
 
-Follows model.py; used by train.py and by whoever wants a finished detector. The file is written
-whole or not at all, and holds numbers and JSON only: no pickle is ever loaded.
+Uses model.py. The file is written whole or not at all, and holds numbers and JSON only: no pickle
+is ever loaded.
 """
 
 import json

@@ -1,6 +1,6 @@
 """How wrong the predictions are: L = Lcls + lambda * Lbox.
 
-Follows matching.py: matched anchors learn a class and a box, background learns class 0.
+Uses anchors.py and matching.py: matched anchors learn a class and a box, background learns class 0.
 
 Focal loss is from Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017; hard negatives
 from Liu et al., "SSD", ECCV 2016; Smooth L1 from Girshick, "Fast R-CNN", ICCV 2015.

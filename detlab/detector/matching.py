@@ -1,6 +1,6 @@
 """Which anchor answers for which object.
 
-Follows anchors.py; feeds losses.py.
+Follows anchors.py. Uses boxes.py.
 
 Two thresholds are from Ren et al., "Faster R-CNN", NeurIPS 2015; a forced match, which gives each
 object an anchor of its own, is from Erhan et al., "Scalable Object Detection", CVPR 2014.

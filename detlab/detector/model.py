@@ -1,6 +1,6 @@
 """The detector: backbone, head and anchors. It only predicts.
 
-Follows backbone.py and anchors.py; losses.py and postprocess.py read what it predicts.
+Uses anchors.py and backbone.py. losses.py and postprocess.py read what it predicts.
 
 One head shared over all levels, and its first bias, are from Lin et al., "Focal Loss for Dense
 Object Detection" (RetinaNet), ICCV 2017.

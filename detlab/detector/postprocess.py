@@ -1,6 +1,6 @@
 """Predictions to detections: scores, thresholds, boxes in the frame of the picture.
 
-Follows model.py; suppression.py leaves one box per object.
+Follows model.py. Uses suppression.py, which leaves one box per object.
 """
 
 from collections.abc import Callable, Iterator, Sequence

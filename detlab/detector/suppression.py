@@ -1,6 +1,6 @@
 """One box per object: of boxes that overlap too much only the best stays.
 
-Stands on boxes.py; serves postprocess.py. Non-maximum suppression (NMS) in the form used here is
+Uses boxes.py. Non-maximum suppression (NMS) in the form used here is
 from Dalal and Triggs, CVPR 2005; Soft-NMS from Bodla et al., "Soft-NMS", ICCV 2017.
 """
 

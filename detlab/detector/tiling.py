@@ -1,6 +1,6 @@
 """Small objects in a large picture: look at the whole, then at one tile after the other.
 
-Follows postprocess.py; serves inference.py.
+Uses postprocess.py.
 
 The idea is from Akyon et al., "Slicing Aided Hyper Inference" (SAHI), ICIP 2022.
 """

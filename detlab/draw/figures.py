@@ -1,6 +1,6 @@
 """Boxes on a picture, pictures in a grid, and the curves of a training.
 
-Follows evaluate.py; takes colours and line styles from roles.py. Every function draws on the axis
+Uses roles.py for colours and line styles. Every function draws on the axis
 or figure that it is given or makes one of its own; pyplot's hidden current figure is not used, so
 this works without a screen and nothing stays behind.
 """

@@ -1,6 +1,6 @@
 """What a box can be in a figure: each role has one colour and one line style, in every lesson.
 
-Stands alone, without matplotlib, because draw.py and the widgets both draw from this one table.
+Without matplotlib, because figures.py and the widgets both draw from this one table.
 
 The colours are light and every line lies on a wider dark one, so it shows on sand and on deep
 water, in a light theme and in a dark one. The line styles alone tell the roles apart, so they

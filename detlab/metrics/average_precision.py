@@ -1,6 +1,6 @@
 """How good are the detections? Hits, precision, recall, average precision.
 
-Follows postprocess.py; feeds errors.py. Readable: one class and one IoU threshold at a time.
+Follows postprocess.py. Readable: one class and one IoU threshold at a time.
 coco.py hands all classes and thresholds to a compiled library and gets the same answers, but where
 a detection overlaps two objects equally: the library takes the later one, we the earlier.
 

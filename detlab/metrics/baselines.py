@@ -1,6 +1,6 @@
 """Detectors that never look at the picture: what every honest result stands beside.
 
-Follows data.py and model.py; serves benchmarks and lesson 11.
+Uses anchors.py and model.py.
 """
 
 from collections.abc import Callable, Iterable

@@ -1,7 +1,7 @@
 """COCO's twelve numbers, for all classes and ten IoU thresholds at once.
 
-Follows evaluate.py, whose readable functions give the same average precision one class and one
-threshold at a time; here a compiled library counts.
+Follows average_precision.py, whose readable functions give the same average precision one class and
+one threshold at a time; here a compiled library counts.
 
 The numbers are from Lin et al., "Microsoft COCO", ECCV 2014.
 """

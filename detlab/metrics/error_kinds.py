@@ -1,6 +1,6 @@
 """What kind of error each detection is, and how good the rest is without one kind.
 
-Follows evaluate.py: what is no hit there has a reason here, and each kind is mended elsewhere –
+Uses average_precision.py: what is no hit there has a reason here, and each is fixed elsewhere –
 names in the class loss, places in the box loss, duplicates in NMS.
 
 The kinds are from Hoiem et al., "Diagnosing Error in Object Detectors", ECCV 2012; their

@@ -3,7 +3,7 @@
 Seven animals, each a function of a generator: it strikes a pose and returns its parts, back to
 front. All share the same palettes and sizes, so only form tells what an animal is.
 They swim to the right, x right and y down, and are about 2 units long.
-Stands on nothing; seascape.py grows plants with the same tools, reef.py brings all together.
+seascape.py grows plants with the same tools, scene.py brings all together.
 """
 
 from collections.abc import Callable

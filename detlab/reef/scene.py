@@ -1,7 +1,7 @@
 """The drawn world: pictures with boxes and masks, as many as you like, from a seed.
 
 A scene is decided first and painted second, so the same scene exists at 128 pixels for the
-network and at 512 for the eye. Follows creatures.py and seascape.py; feeds train.py.
+network and at 512 for the eye. Uses creatures.py and seascape.py.
 """
 
 from dataclasses import dataclass, replace

@@ -1,7 +1,7 @@
 """The sea around the animals: water and light, sand, rocks and plants, and the brush for it all.
 
 Lengths are shares of the picture's shorter side, so one plan serves every image size.
-Follows creatures.py; reef.py puts the animals into this sea.
+Uses creatures.py. scene.py puts the animals into this sea.
 """
 
 from functools import cache

@@ -1,6 +1,6 @@
 """The order in which a detector sees its pictures: shuffled, augmented, batched, repeatable.
 
-Follows data.py; feeds train.py.
+Uses datasets.py and transforms.py.
 """
 
 import os

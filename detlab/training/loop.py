@@ -1,6 +1,6 @@
 """One step, one run: how a detector learns, on one processor or on many.
 
-Follows batches.py, model.py and losses.py. `fit` reports by yielding a dict of numbers per step;
+Uses batches.py, model.py and losses.py. `fit` reports by yielding a dict of numbers per step;
 who calls it decides whether to print, plot, save or stop.
 
 AdamW is from Loshchilov and Hutter, "Decoupled Weight Decay", ICLR 2019; the cosine from the same

@@ -1,6 +1,6 @@
 """One training run: what `detlab train` does, from the data to a folder with all about it.
 
-Follows train.py, inference.py and draw.py; run_folder.py says what the folder holds.
+Uses loop.py and figures.py. run_folder.py says what the folder holds.
 """
 
 import os

@@ -1,6 +1,6 @@
 """The folder of one training run: its settings, its numbers, and where it goes on.
 
-Follows train.py and checkpoint.py; run.py fills the folder, which holds
+Uses loop.py. run.py fills the folder, which holds
 
     settings.json             the exact settings, versions and machine
     metrics.jsonl             a line of numbers per step and per evaluation

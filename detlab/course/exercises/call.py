@@ -1,6 +1,6 @@
 """Run a learner's function safely: on copies, with a time limit, keeping what it prints.
 
-Feeds exercise.py. Whatever goes wrong becomes an `Outcome`, which `explain` puts in two lines.
+Uses compare.py. Whatever goes wrong becomes an `Outcome`, which `explain` puts in two lines.
 """
 
 import contextlib

@@ -1,7 +1,6 @@
 """How two answers differ, in words: type, shape, dtype, NaN, values.
 
-Feeds call.py and exercise.py. Answers are tensors, numbers, texts, and lists, tuples or dicts
-of them.
+Answers are tensors, numbers, texts, and lists, tuples or dicts of them.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """What an exercise is: a function of the package, cases that show errors, and known mistakes.
 
-Stands on call.py, which runs a learner's function safely, and compare.py, which says how two
-answers differ. The files beside this one hold the exercises themselves, one file a lesson.
+Uses call.py and compare.py: one runs a learner's function safely, one says how two answers differ.
+The files beside this one hold the exercises themselves, one file a lesson.
 """
 
 import inspect
