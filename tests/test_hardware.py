@@ -1,9 +1,19 @@
-"""Devices, precision, and several processes."""
+"""Devices, precision, and one process alone; training/test_loop.py has two that train together."""
 
 import pytest
 import torch
 
-from detlab.hardware import choose_device, choose_dtype
+from detlab.hardware import (
+    any_process,
+    choose_device,
+    choose_dtype,
+    first_process_says,
+    mean_over_processes,
+    num_processes,
+    one_after_the_other,
+    process_group,
+    process_rank,
+)
 
 
 def test_auto_takes_what_the_processor_has(monkeypatch):

@@ -787,7 +787,7 @@ def test_lab_serves_on_this_machine_only_and_wants_the_token(tmp_path):
         '{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}'
     )
     script = (
-        "import sys; from pathlib import Path; from detlab import cli; "
+        "import sys; from pathlib import Path; from detlab.cli import commands as cli; "
         f"cli.START = Path({str(tmp_path / '00_start_here.ipynb')!r}); cli.main()"
     )
     program = start("-c", script, "lab", "--no-browser", "--port", "0")

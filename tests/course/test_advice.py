@@ -36,7 +36,7 @@ def test_a_kernel_that_detlab_starts_gives_advice_from_the_first_cell(cell, kind
 
 
 def test_any_other_kernel_gives_it_after_a_lesson_was_imported():
-    outputs = run("from detlab import lesson", "scene", "1 / 0")
+    outputs = run("from detlab.course import notebook", "scene", "1 / 0")
     assert [name for name, _ in outputs if name] == ["NameError", "ZeroDivisionError"]
     assert sum("Run All Above" in text for _, text in outputs) == 1
 

@@ -22,7 +22,7 @@ def test_the_shipped_detector_knows_the_reef():
 
 
 def test_a_missing_detector_says_how_to_get_one(monkeypatch, tmp_path):
-    monkeypatch.setattr(lesson, "CHECKPOINT", tmp_path / "course.safetensors")
+    monkeypatch.setattr(notebook, "CHECKPOINT", tmp_path / "course.safetensors")
     with pytest.raises(FileNotFoundError, match="detlab train"):
         notebook.shipped_detector()
 
@@ -59,8 +59,8 @@ def test_the_seed_is_0_unless_a_test_sets_another(monkeypatch):
 
 def test_the_map_says_where_you_are():
     assert "Next: 00 · Start here" in notebook.course_map().data
-    lesson.remember("lessons", "00", "2026-01-31")
-    lesson.remember("commits", "01-first", "a")
+    notebook.remember("lessons", "00", "2026-01-31")
+    notebook.remember("commits", "01-first", "a")
     shown = notebook.course_map().data
     assert "done on 2026-01-31" in shown
     assert "| 0 of " in shown
