@@ -178,6 +178,14 @@ def test_the_front_door_is_typed():
     assert typed == detlab.FRONT_DOOR
 
 
+def test_the_first_example_of_the_readme_runs_as_it_stands(monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    example = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
+    assert len([line for line in example.splitlines() if line]) == 4
+    exec(example, {})
+    assert "'scores': tensor([" in capsys.readouterr().out
+
+
 def test_what_is_not_behind_the_front_door_is_told():
     with pytest.raises(AttributeError, match="module 'detlab' has no attribute 'detects'"):
         detlab.detects  # noqa: B018
