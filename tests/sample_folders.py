@@ -23,6 +23,36 @@ def write_picture(path: Path, size: tuple[int, int] = (WIDTH, HEIGHT), **options
     return path
 
 
+BACK = {  # what undoes EXIF's orientations; tests/test_pictures.py holds TURNS to Pillow's
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+
+
+def shown_as(orientation: int, size: tuple[int, int], squares: dict) -> tuple[Image.Image, bytes]:
+    """A grey picture that EXIF `orientation` shows with `squares` {box: colour}: pixels, EXIF."""
+    picture = Image.new("RGB", size, (120, 120, 120))
+    for box, colour in squares.items():
+        picture.paste(colour, box)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    if orientation in BACK:
+        picture = picture.transpose(BACK[orientation])
+    return picture, exif.tobytes()
+
+
+def colour_in(image, box) -> str:
+    """The mean colour of a picture [3, H, W] inside a box, by name: red, blue or grey."""
+    x1, y1, x2, y2 = (round(float(side)) for side in box)
+    red, _, blue = image[:, y1 + 1 : y2 - 1, x1 + 1 : x2 - 1].float().mean(dim=(1, 2)).tolist()
+    return "red" if red > blue + 100 else "blue" if blue > red + 100 else "grey"
+
+
 def coco_content(scenes=SCENES) -> dict:
     images = [
         {"id": i, "file_name": f"{stem}.png", "width": WIDTH, "height": HEIGHT}

@@ -4,6 +4,7 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -15,7 +16,7 @@ from detlab.data.records import DataError
 from detlab.detector.checkpoint import CheckpointInfo
 from detlab.detector.model import build_detector, named_config
 from detlab.inference import check_inputs, detect_files, find_pictures, judge, output_names
-from tests.sample_folders import coco_folder, write_picture
+from tests.sample_folders import coco_folder, colour_in, shown_as, write_picture
 
 NAMES = ("background", "cat", "dog")
 CONFIG = named_config("course", 3)
@@ -96,6 +97,23 @@ def test_results_are_pictures_and_coco_json(tmp_path, detector, finds_one):
     with Image.open(tmp_path / "out" / "b.png") as picture:
         assert picture.width / picture.height == pytest.approx(30 / 80, abs=0.01)
         assert max(picture.size) >= 512
+
+
+def test_a_phones_picture_is_looked_at_as_it_is_shown(tmp_path, detector, finds_one):
+    """Boxes in the file, and the drawn picture, are in the frame that every viewer shows."""
+    stored, exif = shown_as(6, (600, 400), {(0, 0, 300, 400): (220, 30, 30)})
+    stored.save(tmp_path / "a.jpg", exif=exif)
+    [(_, found)] = detect_files(
+        detector, INFO, [tmp_path / "a.jpg"], tmp_path / "out", score_threshold=0.4
+    )
+    assert found["boxes"].tolist() == [[0, 0, 300, 10]]
+    with Image.open(tmp_path / "out" / "a.png") as picture:
+        assert picture.width == pytest.approx(1.5 * picture.height, abs=1)
+        drawn = torch.tensor(np.array(picture.convert("RGB"))).permute(2, 0, 1)
+    left, right = (picture.width * share for share in (0.25, 0.75))
+    middle = (0.4 * picture.height, 0.6 * picture.height)
+    assert colour_in(drawn, (left - 50, middle[0], left + 50, middle[1])) == "red"
+    assert colour_in(drawn, (right - 50, middle[0], right + 50, middle[1])) == "grey"
 
 
 def test_a_real_detector_finds_what_it_would_in_memory(tmp_path, detector):

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import torch
 
-from detlab.data.pictures import open_picture, read_picture
+from detlab.data.pictures import Header, read_header, read_picture
 from detlab.data.records import Annotations, DataError, Defect, Record
 
 SLACK = 1.0
@@ -37,6 +37,27 @@ def box_fault(box: list[float], image_size: tuple[int, int]) -> str | None:
     return None
 
 
+def size_fault(record: Record, header: Header) -> str | None:
+    """Say where an annotation was made for a picture of another size, or None.
+
+    An annotation that gives the size of the *stored* pixels, where EXIF turns the picture by 90
+    degrees, is refused and not turned along: some tools draw boxes on the stored pixels, others
+    draw them on the picture as shown and only note the stored size, and the file cannot tell
+    which. Without a size, or in a square picture, boxes are taken for the picture as shown.
+    """
+    if record.image_size is None or record.image_size == header.size:
+        return None
+    sizes = (header.size, header.stored_size, record.image_size)
+    shown, stored, said = (f"{width}x{height}" for height, width in sizes)
+    if said != stored:
+        return f"is {shown} pixels; its annotation {record.source.name} says {said}"
+    return (
+        f"is shown as {shown} pixels, by its EXIF orientation {header.orientation}; its annotation "
+        f"{record.source.name} says {said}, as stored. If the boxes fit what viewers show, "
+        f"write {shown} there; if not, remove the orientation (exiftool -Orientation= PICTURE)"
+    )
+
+
 def check_record(record: Record, decode: bool = False) -> tuple[Record | None, list[Defect]]:
     """Part the sound half of a record from its faults.
 
@@ -50,18 +71,16 @@ def check_record(record: Record, decode: bool = False) -> tuple[Record | None, l
             otherwise only the header is read.
     """
     try:
-        with open_picture(record.image) as picture:
-            width, height = picture.size
+        header = read_header(record.image)
         if decode:
             read_picture(record.image)
     except DataError as error:
         what = str(error).removeprefix(f"{record.image}: ")
         return None, [Defect(record.image, "", what)]
-    if record.image_size not in (None, (height, width)):
-        said = f"{record.image_size[1]}x{record.image_size[0]}" if record.image_size else ""
-        what = f"is {width}x{height} pixels; its annotation {record.source.name} says {said}"
-        return None, [Defect(record.image, "", what)]
+    if fault := size_fault(record, header):
+        return None, [Defect(record.image, "", fault)]
 
+    height, width = header.size
     faults = [box_fault(box, (height, width)) for box in record.boxes.tolist()]
     kept = [row for row, fault in enumerate(faults) if fault is None]
     edges = torch.tensor([width, height, width, height])

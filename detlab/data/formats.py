@@ -17,7 +17,7 @@ import yaml  # type: ignore[import-untyped]
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from detlab.data.pictures import list_pictures, open_picture
+from detlab.data.pictures import list_pictures, read_header
 from detlab.data.records import (
     Annotations,
     DataError,
@@ -243,9 +243,8 @@ def read_yolo(folder: Path, split: str | None = None) -> Annotations:
 def yolo_record(
     source: Path, image: Path, class_names: tuple[str, ...]
 ) -> tuple[Record, list[Defect]]:
-    """Read the labels of one picture; its size, in pixels, comes from the picture."""
-    with open_picture(image) as picture:
-        width, height = picture.size
+    """Read the labels of one picture; its size, in pixels, comes from the picture as shown."""
+    height, width = read_header(image).size
 
     def read_object(name: str, line: str) -> Object:
         words = line.split()

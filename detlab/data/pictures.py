@@ -2,16 +2,20 @@
 
 Stands on images.py and records.py (`DataError`); formats.py asks for sizes, data.py for pixels.
 
-The frame is that of the *stored* pixels. A phone's EXIF tag that turns the picture for the
-eye is not followed, because COCO's and VOC's boxes are drawn on the pixels as stored.
+The frame is that of the picture *as it is shown*. A phone stores what its sensor saw and says in
+an EXIF tag, the orientation, how to turn it; every viewer does, and so do the labelling tools
+(LabelImg, labelme, Label Studio, CVAT) when they measure pictures and boxes. So do we.
 """
 
 import struct
 import warnings
 from pathlib import Path
+from typing import NamedTuple
 
 from jaxtyping import UInt8
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import IMAGELENGTH, IMAGEWIDTH, TiffImageFile
 from torch import Tensor
 from torchvision.transforms.v2.functional import pil_to_tensor
 
@@ -21,12 +25,90 @@ from detlab.images import fitted_size
 PICTURE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 """The only decoders that are tried; others can start programs (EPS) or are never photographs."""
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm")
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jfif", ".mpo"),
+    *(".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm"),
+)
 """How a picture's name may end, where the annotation gives only its stem."""
+
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""EXIF orientation to what shows the stored pixels upright; from 5 on, height and width swap."""
+
+
+class Header(NamedTuple):
+    """The frames of a picture, known without decoding it."""
+
+    stored_size: tuple[int, int]
+    """(height, width) in pixels, as they lie in the file."""
+    orientation: int
+    """EXIF's, 1 to 8; 1 shows the pixels as they are stored."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) in pixels, as the picture is shown; all boxes are in this frame.
+
+        >>> Header(stored_size=(480, 640), orientation=6).size
+        (640, 480)
+        """
+        height, width = self.stored_size
+        return (width, height) if self.orientation >= 5 else (height, width)
+
+
+def read_header(path: Path) -> Header:
+    """The size of a picture as it is stored and as it is shown.
+
+    Raises:
+        DataError: as `open_picture`.
+    """
+    with open_picture(path) as picture:
+        return header_of(picture, path)
+
+
+def header_of(picture: Image.Image, path: Path) -> Header:
+    """The header of a picture that has just been opened."""
+    width, height = picture.size
+    if isinstance(picture, TiffImageFile):  # its `size` is the one shown, in later Pillows only
+        width, height = picture.tag_v2[IMAGEWIDTH], picture.tag_v2[IMAGELENGTH]
+    return Header((height, width), orientation_of(picture, path))
+
+
+def orientation_of(picture: Image.Image, path: Path) -> int:
+    """EXIF's orientation, 1 to 8; 1 where there is none, or none that can be read."""
+    try:
+        if isinstance(picture, PngImageFile) and not metadata_follows_pixels(path):
+            exif = Image.Image.getexif(picture)  # PngImageFile.getexif would decode the pixels
+        else:
+            exif = picture.getexif()
+        orientation = exif.get(ExifTags.Base.Orientation)
+    except Exception:  # a broken block raises nearly anything; viewers, too, show the pixels as is
+        return 1
+    return orientation if orientation in TURNS else 1
+
+
+def metadata_follows_pixels(path: Path) -> bool:
+    """Whether a PNG says something behind its pixels, where the format allows EXIF, too."""
+    pixels = False
+    with path.open("rb") as file:
+        file.seek(8)  # the signature
+        while len(start := file.read(8)) == 8:
+            length, name = struct.unpack(">I4s", start)
+            if pixels and name in (b"eXIf", b"iTXt", b"tEXt", b"zTXt"):
+                return True
+            pixels |= name == b"IDAT"
+            file.seek(length + 4, 1)  # the content and its checksum
+    return False
 
 
 def open_picture(path: Path) -> Image.Image:
-    """Open a picture and read its header: format and size, no pixels yet.
+    """Open a picture and check its format and size; the pixels are not read, and not yet turned.
 
     Raises:
         DataError: missing, no picture, another format than its name says, more than 8 bits a
@@ -47,8 +129,8 @@ def open_picture(path: Path) -> Image.Image:
     except (OSError, ValueError, SyntaxError) as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
 
-    named = Image.registered_extensions().get(path.suffix.lower())
-    held = "JPEG" if picture.format == "MPO" else picture.format  # MPO: a phone's JPEG and extras
+    formats = (Image.registered_extensions().get(path.suffix.lower()), picture.format)
+    named, held = ("JPEG" if name == "MPO" else name for name in formats)  # a phone's, with extras
     if named is not None and named != held:
         picture.close()
         raise DataError(f"{path}: the name says {named}, the file holds {held}; rename it")
@@ -59,23 +141,27 @@ def open_picture(path: Path) -> Image.Image:
 
 
 def read_picture(path: Path, long_side: int | None = None) -> UInt8[Tensor, "3 H W"]:
-    """Decode a picture to RGB; with `long_side`, resize it so that its longer side is that long.
+    """Decode a picture to RGB, as it is shown.
+
+    With `long_side`, it is resized so that its longer side has that many pixels.
 
     Raises:
         DataError: as `open_picture`, or the pixels are cut short.
     """
     with open_picture(path) as picture:
-        size = picture.size
-        if long_side is not None:
-            height, width = fitted_size((size[1], size[0]), long_side)
-            size = (width, height)
-            picture.draft("RGB", size)  # a JPEG can leave out detail that resizing would drop
+        header = header_of(picture, path)
+        if long_side is not None:  # a JPEG can leave out detail that resizing would drop
+            height, width = fitted_size(header.stored_size, long_side)
+            picture.draft("RGB", (width, height))
         try:
             rgb = picture.convert("RGB")
         except (OSError, ValueError, SyntaxError, EOFError, struct.error) as error:
             raise DataError(f"{path}: truncated or damaged picture: {error}") from error
-    if rgb.size != size:
-        rgb = rgb.resize(size, Image.Resampling.BILINEAR)
+    if header.orientation in TURNS and not isinstance(picture, TiffImageFile):
+        rgb = rgb.transpose(TURNS[header.orientation])  # Pillow turns a TIFF, and only that, itself
+    height, width = header.size if long_side is None else fitted_size(header.size, long_side)
+    if rgb.size != (width, height):
+        rgb = rgb.resize((width, height), Image.Resampling.BILINEAR)
     pixels: Tensor = pil_to_tensor(rgb)
     return pixels
 

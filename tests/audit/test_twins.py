@@ -74,3 +74,13 @@ def test_photographs_taken_twice_are_found_among_others():
     numbers = ("00037", "00038", "00100", "00205", "00276", "00300")
     pairs = find_twins([PHOTOGRAPHS / f"BloodImage_{number}.jpg" for number in numbers])
     assert {pair[:2] for pair in pairs} == {(0, 1), (3, 4)}
+
+
+def test_a_scene_is_its_own_twin_whether_it_is_stored_upright_or_turned(tmp_path):
+    scene = Image.fromarray(view(0, 0).permute(1, 2, 0).numpy())
+    scene.save(tmp_path / "upright.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    scene.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "phone.png", exif=exif)
+    [(_, _, alike)] = find_twins([tmp_path / "upright.png", tmp_path / "phone.png"])
+    assert alike == pytest.approx(1, abs=1e-3)

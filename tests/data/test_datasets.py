@@ -1,3 +1,4 @@
+import json
 import math
 import os
 from pathlib import Path
@@ -10,16 +11,19 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from detlab.data import datasets as data
-from detlab.data.check import find_defects
+from detlab.data.check import find_defects, sound_part
 from detlab.data.datasets import FolderDataset, collate, load_dataset, read_splits
-from detlab.data.folders import read_split
+from detlab.data.folders import list_splits, read_split
 from detlab.data.records import DataError
 from detlab.data.transforms import Augmented, training_transforms
 from tests.sample_folders import (
     SCENES,
     coco_content,
     coco_folder,
+    colour_in,
+    shown_as,
     voc_folder,
+    voc_xml,
     write_picture,
     yolo_folder,
 )
@@ -59,6 +63,71 @@ def test_boxes_follow_the_rounding_of_odd_sizes(tmp_path):
     image, target = FolderDataset(read_split(folder, "train"), longest_side=29)[0]
     assert image.shape == (3, 19, 29)
     torch.testing.assert_close(target["boxes"], torch.tensor([[0.0, 0, 29, 19]]))
+
+
+OBJECT = (6, 4, 26, 20)
+"""A red cat in the upper left of 60x40, in the picture as shown."""
+
+
+def turned_folder(folder, orientation, kind, said=(60, 40), size=(60, 40)):
+    """One photograph as a phone stores it, labelled on what viewers show; `said`: its size."""
+    stored, exif = shown_as(orientation, size, {OBJECT: (220, 30, 30)})
+    scenes = {"a": [("cat", *map(float, OBJECT))]}
+    make = {"coco": coco_folder, "voc": voc_folder, "yolo": yolo_folder}[kind]
+    make(folder, scenes=scenes)
+    place = folder / ("JPEGImages" if kind == "voc" else "images")
+    (place / "a.png").unlink()
+    if kind == "coco":
+        content = coco_content(scenes)
+        sizes = {} if said is None else dict(zip(("width", "height"), said, strict=True))
+        content["images"] = [{"id": 1, "file_name": "a.jpg", **sizes}]
+        (folder / "instances_train.json").write_text(json.dumps(content))
+    if kind == "voc":
+        (folder / "Annotations" / "a.xml").write_text(voc_xml(scenes["a"], said or (0, 0)))
+    stored.save(place / "a.jpg", exif=exif, quality=95)
+    return folder
+
+
+def train_set(folder, longest_side=None):
+    split = "all" if "all" in list_splits(folder) else "train"
+    return FolderDataset(sound_part(read_split(folder, split), skip_bad=False), longest_side)
+
+
+@pytest.mark.parametrize("kind", ["coco", "voc", "yolo"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("longest_side", [None, 120])
+def test_boxes_cover_what_a_phone_shows(tmp_path, kind, orientation, longest_side):
+    image, target = train_set(turned_folder(tmp_path, orientation, kind), longest_side)[0]
+    scale = 1 if longest_side is None else 2
+    assert image.shape == (3, 40 * scale, 60 * scale)
+    assert target["boxes"].tolist() == [[scale * side for side in OBJECT]]
+    assert colour_in(image, target["boxes"][0]) == "red"
+
+
+@pytest.mark.parametrize("kind", ["coco", "voc"])
+@pytest.mark.parametrize("orientation", [5, 6, 7, 8])
+def test_a_size_of_the_stored_pixels_is_refused_with_the_reason(tmp_path, kind, orientation):
+    folder = turned_folder(tmp_path, orientation, kind, said=(40, 60))
+    what = (
+        rf"a\.jpg: is shown as 60x40 pixels, by its EXIF orientation {orientation}; .* says 40x60"
+    )
+    with pytest.raises(DataError, match=what):
+        train_set(folder)
+
+
+@pytest.mark.parametrize("kind", ["coco", "voc"])
+def test_another_size_is_refused_as_ever_where_exif_turns_the_picture(tmp_path, kind):
+    folder = turned_folder(tmp_path, 6, kind, said=(41, 60))
+    with pytest.raises(DataError, match=r"a\.jpg: is 60x40 pixels; its annotation .* says 41x60"):
+        train_set(folder)
+
+
+@pytest.mark.parametrize("kind", ["coco", "voc"])
+@pytest.mark.parametrize(("said", "size"), [(None, (60, 40)), ((60, 60), (60, 60))])
+def test_without_a_size_and_in_squares_boxes_are_taken_as_shown(tmp_path, kind, said, size):
+    image, target = train_set(turned_folder(tmp_path, 6, kind, said, size))[0]
+    assert image.shape == (3, *size[::-1])
+    assert colour_in(image, target["boxes"][0]) == "red"
 
 
 def test_a_picture_without_objects_is_an_item_like_any_other(tmp_path):

@@ -1,11 +1,15 @@
+import struct
+import zlib
+
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
+from PIL.PngImagePlugin import PngInfo
 
-from detlab.data.pictures import list_pictures, open_picture, read_picture
+from detlab.data.pictures import TURNS, list_pictures, open_picture, read_header, read_picture
 from detlab.data.records import DataError
-from tests.sample_folders import write_picture
+from tests.sample_folders import colour_in, shown_as, write_picture
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.bmp", "a.ppm"])
@@ -35,13 +39,6 @@ def test_a_jpeg_is_resized_to_what_full_decoding_gives(tmp_path):
     full = Image.open(path).resize((160, 120), Image.Resampling.BILINEAR)
     difference = np.array(full).astype(int) - read_picture(path, 160).permute(1, 2, 0).numpy()
     assert abs(difference).mean() < 2  # of 255: the decoder's own shrinking is as good
-
-
-def test_pixels_stay_as_stored_whatever_exif_says(tmp_path):
-    exif = Image.Exif()
-    exif[0x0112] = 6  # a phone held upright: show it turned by 90 degrees
-    path = write_picture(tmp_path / "a.jpg", exif=exif)
-    assert read_picture(path).shape == (3, 40, 60)
 
 
 def test_a_missing_picture_is_named(tmp_path):
@@ -100,8 +97,154 @@ def test_grey_of_more_than_8_bits_is_refused_before_it_turns_white(tmp_path, mod
 
 
 def test_only_pictures_are_listed(tmp_path):
-    for name in ("b.JPG", "a.png", "._a.png", "notes.txt"):
+    for name in ("b.JPG", "a.png", "c.jfif", "._a.png", "notes.txt"):
         (tmp_path / name).touch()
     (tmp_path / "folder.png").mkdir()
-    assert [path.name for path in list_pictures(tmp_path)] == ["a.png", "b.JPG"]
+    assert [path.name for path in list_pictures(tmp_path)] == ["a.png", "b.JPG", "c.jfif"]
     assert list_pictures(tmp_path / "nowhere") == []
+
+
+# Orientation: phones store what the sensor saw, and say in EXIF how to turn it
+
+NAMES = ["a.jpg", "a.png", "a.webp", "a.tif", "mpo.jpg", "a.mpo"]
+CORNER = (30, 10, 50, 30)
+"""A red square in the upper right of 60x40, in the picture as shown."""
+
+
+def save_turned(path, orientation, size=(60, 40)):
+    """A picture that is shown with a red CORNER, stored as a phone would; MPO where named so."""
+    stored, exif = shown_as(orientation, size, {CORNER: (220, 30, 30)})
+    if "mpo" in path.name:
+        stored.save(path, "MPO", save_all=True, append_images=[stored], exif=exif, quality=95)
+    else:
+        stored.save(path, exif=exif, quality=95)
+    return path
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_picture_is_read_as_it_is_shown(tmp_path, name, orientation):
+    path = save_turned(tmp_path / name, orientation)
+    header = read_header(path)
+    assert header.size == (40, 60)
+    assert header.stored_size == ((60, 40) if orientation >= 5 else (40, 60))
+    assert header.orientation == orientation
+    image = read_picture(path)
+    assert image.shape == (3, 40, 60)
+    assert colour_in(image, CORNER) == "red"
+    assert colour_in(image, (0, 10, 20, 30)) == "grey"
+    small = read_picture(path, long_side=30)
+    assert small.shape == (3, 20, 30)
+    assert colour_in(small, [side / 2 for side in CORNER]) == "red"
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_turning_is_what_pillow_does(orientation):
+    stored, _ = shown_as(1, (6, 4), {(3, 1, 5, 3): (220, 30, 30)})
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored.info["exif"] = exif.tobytes()
+    assert (
+        ImageOps.exif_transpose(stored).tobytes() == stored.transpose(TURNS[orientation]).tobytes()
+    )
+
+
+def test_a_large_jpeg_that_is_turned_loses_no_more_than_one_that_is_not(tmp_path):
+    """The decoder's own shrinking is asked for in the frame of the stored pixels."""
+    paths = [save_turned(tmp_path / f"{turn}.jpg", turn, (1200, 300)) for turn in (1, 6)]
+    upright, turned = (read_picture(path, 150).float() for path in paths)
+    assert turned.shape == (3, 38, 150)
+    assert (upright - turned).abs().mean() < 3  # of 255
+
+
+def chunks_of(content):
+    """The pieces of a PNG behind its signature: (name, data)."""
+    place = 8
+    while place < len(content):
+        length, name = struct.unpack(">I4s", content[place : place + 8])
+        yield name, content[place + 8 : place + 8 + length]
+        place += 12 + length
+
+
+def write_chunks(path, chunks):
+    parts = [
+        struct.pack(">I4s", len(data), name) + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in chunks
+    ]
+    path.write_bytes(b"".join([b"\x89PNG\r\n\x1a\n", *parts]))
+
+
+def with_exif_last(path):
+    """The chunks of a PNG with EXIF behind the pixels, which the format allows."""
+    return sorted(chunks_of(path.read_bytes()), key=lambda chunk: chunk[0] in (b"eXIf", b"IEND"))
+
+
+def test_exif_behind_the_pixels_of_a_png_counts(tmp_path):
+    path = save_turned(tmp_path / "a.png", 6)
+    write_chunks(path, with_exif_last(path))
+    assert [name for name, _ in chunks_of(path.read_bytes())][-3:] == [b"IDAT", b"eXIf", b"IEND"]
+    assert read_header(path).size == (40, 60)
+    assert colour_in(read_picture(path), CORNER) == "red"
+
+
+def test_missing_pixels_before_such_exif_are_named(tmp_path):
+    path = write_picture(tmp_path / "a.png", exif=shown_as(6, (60, 40), {})[1])
+    chunks = with_exif_last(path)
+    write_chunks(
+        path, [(n, data[: len(data) // 2] if n == b"IDAT" else data) for n, data in chunks]
+    )
+    with pytest.raises(DataError, match="truncated or damaged"):
+        read_picture(path)
+
+
+def test_the_header_of_a_png_is_read_without_its_pixels(tmp_path, monkeypatch):
+    path = save_turned(tmp_path / "a.png", 6)
+    plain = write_picture(tmp_path / "plain.png")
+    monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", None)
+    assert read_header(path).size == read_header(plain).size == (40, 60)
+
+
+def test_an_orientation_in_xmp_counts_as_in_pillow(tmp_path):
+    stored, _ = shown_as(8, (60, 40), {CORNER: (220, 30, 30)})
+    info = PngInfo()
+    info.add_itxt("XML:com.adobe.xmp", '<x tiff:Orientation="8"/>')
+    stored.save(tmp_path / "a.png", pnginfo=info)
+    assert colour_in(read_picture(tmp_path / "a.png"), CORNER) == "red"
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"Exif\0\0",
+        b"Exif\0\0II*\0",
+        b"Exif\0\0II*\0\xff\xff\xff\x7f",  # the directory lies behind the end
+        b"Exif\0\0nonsense, and no directory at all",
+        b"Exif\0\0MM\0*\0\0\0\x08\xff\xff",  # 65535 entries
+        b"Exif\0\0MM\0*\0\0\0\x08\0\1\1\x12\0\3\0\0\0\1\0\x63\0\0\0\0\0\0",  # 99
+        b"Exif\0\0MM\0*\0\0\0\x08\0\1\1\x12\0\2\0\0\0\4six\0\0\0\0\0",  # text
+        b"Exif\0\0MM\0*\0\0\0\x08\0\1\1\x12\0\5\0\0\0\1\0\0\0\1\0\0\0\0",  # 1/0
+    ],
+)
+def test_broken_exif_shows_the_pixels_as_they_are(tmp_path, name, content):
+    path = tmp_path / name
+    stored, _ = shown_as(1, (60, 40), {CORNER: (220, 30, 30)})
+    stored.save(path, exif=content, quality=95)
+    assert read_header(path) == ((40, 60), 1)
+    assert colour_in(read_picture(path), CORNER) == "red"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_damage_to_a_header_is_more_than_a_data_error(tmp_path, name):
+    """Bytes are changed one at a time in the first kilobyte, where EXIF lies."""
+    whole = save_turned(tmp_path / name, 6).read_bytes()
+    generator = np.random.default_rng(0)
+    for place in generator.integers(8, min(len(whole), 1000), 150):
+        spoiled = bytearray(whole)
+        spoiled[place] = generator.integers(256)
+        (tmp_path / name).write_bytes(spoiled)
+        try:
+            size = read_header(tmp_path / name).size
+            assert read_picture(tmp_path / name).shape[1:] == size
+        except DataError:
+            pass
