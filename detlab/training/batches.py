@@ -6,19 +6,19 @@ Uses datasets.py and transforms.py.
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from detlab.data.datasets import collate
 from detlab.data.transforms import resize_batch
 from detlab.hardware import num_processes, process_rank
-from detlab.types import Target
+from detlab.types import Target, check_target
 
 FOREVER = 2**62  # steps; the trainer decides when to stop
 
@@ -28,13 +28,25 @@ class Batches(Dataset[tuple[Tensor, list[Target]]]):
 
     A batch depends on the seed and on its number, not on what was drawn before it, so a resumed run
     sees what an uninterrupted one would have seen, with any number of workers.
+
+    Args:
+        dataset: items (image, target), see `check_item`; what else a target holds passes through.
+        batch_size: pictures a step, on each process.
+        seed: decides the order of pictures, and what is random in the items.
+        multiscale: each batch is shown up to so many times larger or smaller.
+        num_classes: of the detector, "background" included; None: labels may be as large as any.
     """
 
     def __init__(
-        self, dataset: Dataset[Any], batch_size: int, seed: int, multiscale: float = 1.0
+        self,
+        dataset: Dataset[Any],
+        batch_size: int,
+        seed: int,
+        multiscale: float = 1.0,
+        num_classes: int | None = None,
     ) -> None:
         self.dataset, self.batch_size, self.seed = dataset, batch_size, seed
-        self.multiscale = multiscale
+        self.multiscale, self.num_classes = multiscale, num_classes
         self.num_pictures: int = len(dataset)  # type: ignore[arg-type]
         self.process, self.num_processes = process_rank(), num_processes()
         if self.num_pictures == 0:
@@ -47,19 +59,108 @@ class Batches(Dataset[tuple[Tensor, list[Target]]]):
         return [shuffled(self.num_pictures, self.seed, epoch)[place] for epoch, place in places]
 
     def __getitem__(self, step: int) -> tuple[Tensor, list[Target]]:
-        """Load, augment, batch, and resize where several scales are wanted."""
+        """Load, augment, check, batch, and resize where several scales are wanted.
+
+        Raises:
+            ValueError: an item cannot be learned from; names its picture, see `check_item`.
+        """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(hash((self.seed, step, self.process)))
-            images, targets = collate([self.dataset[picture] for picture in self.pictures(step)])
+            images, targets = collate([self.item(picture) for picture in self.pictures(step)])
             if self.multiscale > 1:
                 factor = self.multiscale ** torch.empty(()).uniform_(-1, 1).item()
                 images, targets = resize_batch(images, targets, factor)
             return images, cast(list[Target], targets)
 
+    def item(self, row: int) -> tuple[Tensor, dict[str, Any]]:
+        """A picture and its target, checked; boxes and labels become plain tensors."""
+        item = self.dataset[row]
+        check_item(item, self.name(row), self.num_classes)
+        image, target = item
+        plain = {key: target[key].as_subclass(Tensor) for key in ("boxes", "labels")}
+        return image, {**target, **plain}
+
+    def name(self, row: int) -> str:
+        """What to call a picture when something is wrong with it: its file, or its number."""
+        names = getattr(self.dataset, "names", None)
+        if isinstance(names, Sequence) and len(names) == self.num_pictures:
+            return str(names[row])
+        return f"picture {row}"
+
     def names(self, step: int) -> list[str]:
-        """What to call the pictures of a batch when something is wrong with them."""
-        names: Sequence[str] | None = getattr(self.dataset, "names", None)
-        return [names[row] if names else f"picture {row}" for row in self.pictures(step)]
+        """What to call the pictures of a batch."""
+        return [self.name(row) for row in self.pictures(step)]
+
+
+def check_item(item: Any, name: str, num_classes: int | None = None) -> None:
+    """Refuse an item of a data set that would train nonsense.
+
+    Args:
+        item: wants an image [3, H, W], uint8 or float from 0 to 1, and a target: a dict with the
+            "boxes" and "labels" of `types.check_target`, and anything else.
+        name: of the picture, for the message.
+        num_classes: of the detector, "background" included; None: not known.
+
+    Raises:
+        ValueError: names the picture, the value seen and the value wanted.
+
+    >>> target = {"boxes": torch.tensor([[0.0, 0.0, 8.0, 8.0]]), "labels": torch.tensor([3])}
+    >>> check_item((torch.zeros(3, 9, 12), target), "a.jpg", 3)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ValueError: a.jpg: want labels from 1 to 2, as the detector has 3 classes with background; ...
+    """
+    if not isinstance(item, Sequence) or len(item) != 2 or not isinstance(item[1], Mapping):
+        raise ValueError(f"{name}: want an image and its target, a dict; got {kind(item)}")
+    image, target = item
+    check_image(image, name)
+    for key in ("boxes", "labels"):
+        if key in target and not isinstance(target[key], Tensor):
+            raise ValueError(f"{name}: want {key} as a tensor, got {kind(target[key])}")
+    check_target(cast(Target, target), name)
+    labels = target["labels"]
+    if num_classes is not None and (labels >= num_classes).any():
+        raise ValueError(
+            f"{name}: want labels from 1 to {num_classes - 1}, as the detector has "
+            f"{num_classes} classes with background; got {labels.tolist()}"
+        )
+
+
+def check_image(image: Any, name: str) -> None:
+    """Refuse what is no picture [3, H, W] of bytes or of finite numbers.
+
+    Raises:
+        ValueError: names the picture, the value seen and the value wanted.
+    """
+    if not isinstance(image, Tensor):
+        raise ValueError(f"{name}: want the image as a tensor [3, H, W], got {kind(image)}")
+    if image.ndim != 3 or image.shape[0] != 3 or image.numel() == 0:
+        raise ValueError(f"{name}: want an image [3, H, W], got {list(image.shape)}")
+    if image.dtype != torch.uint8 and not image.is_floating_point():
+        raise ValueError(
+            f"{name}: want an image of uint8 (0 to 255) or floats (0 to 1), got {image.dtype}"
+        )
+    if image.is_floating_point() and not image.isfinite().all():
+        raise ValueError(f"{name}: want finite numbers in the image, got NaN or infinity")
+
+
+def kind(value: Any) -> str:
+    """What a value is, in a word or two, for a message.
+
+    >>> kind([torch.zeros(3), "a"]), kind(7)
+    ('list of Tensor, str', 'int')
+    """
+    if isinstance(value, tuple | list) and len(value) < 5:
+        return f"{type(value).__name__} of {', '.join(type(part).__name__ for part in value)}"
+    return type(value).__name__
+
+
+def num_classes_of(detector: nn.Module) -> int | None:
+    """How many classes a detector knows, "background" included; None where its head is no `Head`.
+
+    A label beyond would be an index error deep in the loss.
+    """
+    classes = getattr(getattr(detector, "head", None), "classes", None)
+    return getattr(classes, "num_answers", None)
 
 
 @lru_cache(maxsize=2)
@@ -99,11 +200,7 @@ def load_batches(
     )  # a forked worker shares the pictures; to others each is sent, and is an open file again
     for images, targets in loader:
         moved = [
-            {
-                key: torch.from_numpy(part).to(device, non_blocking=True)
-                for key, part in target.items()
-            }
-            for target in targets
+            {key: to_device(part, device) for key, part in target.items()} for target in targets
         ]
         yield images.to(device, non_blocking=True), cast(list[Target], moved)
 
@@ -113,12 +210,33 @@ def leave_interrupts(_: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
+class Sent(NamedTuple):
+    """A tensor on its way from process to process, as a NumPy array."""
+
+    array: NDArray[Any]
+
+
 def with_arrays(
-    batch: tuple[Tensor, list[dict[str, Tensor]]],
-) -> tuple[Tensor, list[dict[str, NDArray[Any]]]]:
-    """The targets as NumPy arrays, to go from process to process.
+    batch: tuple[Tensor, list[dict[str, Any]]],
+) -> tuple[Tensor, list[dict[str, Any]]]:
+    """The tensors of the targets as NumPy arrays, to go from process to process.
 
     A tensor would be an open file until both have let go of it, and a batch has many.
     """
     images, targets = batch
-    return images, [{key: part.numpy() for key, part in target.items()} for target in targets]
+    return images, [{key: to_array(part) for key, part in target.items()} for target in targets]
+
+
+def to_array(part: Any) -> Any:
+    """A plain tensor, ready to be sent; anything else as it is: a string, a list, bfloat16."""
+    try:
+        return Sent(part.numpy()) if type(part) is Tensor else part
+    except (TypeError, RuntimeError):  # NumPy has no such numbers, or a gradient hangs on them
+        return part
+
+
+def to_device(part: Any, device: torch.device) -> Any:
+    """What `to_array` made ready, a tensor again; tensors go to the device, nothing else does."""
+    if isinstance(part, Sent):
+        part = torch.from_numpy(part.array)
+    return part.to(device, non_blocking=True) if isinstance(part, Tensor) else part

@@ -27,7 +27,7 @@ from detlab.detector.matching import match_anchors
 from detlab.detector.model import Detector
 from detlab.errors import DetlabError
 from detlab.hardware import Precision, choose_dtype, first_process_says, num_processes
-from detlab.training.batches import Batches, load_batches
+from detlab.training.batches import Batches, load_batches, num_classes_of
 from detlab.types import Predictions, Target
 
 DEFAULT_SECONDS = 300.0
@@ -213,7 +213,8 @@ def fit(
     run = run or start_run(detector, config)
     device = next(detector.parameters()).device
     network = distribute(detector.train(), config)
-    batches = Batches(dataset, config.batch_size, config.seed, config.multiscale)
+    known = num_classes_of(detector)
+    batches = Batches(dataset, config.batch_size, config.seed, config.multiscale, known)
     loader = load_batches(batches, run.step, device, config.workers)
     images_a_step = config.batch_size * num_processes()
     try:

@@ -12,9 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 from torch.utils.data import Dataset
+from torchvision.tv_tensors import BoundingBoxes
 
+from detlab.detector.model import build_detector, named_config
 from detlab.training import batches as module
-from detlab.training.batches import Batches, load_batches, shuffled, with_arrays
+from detlab.training.batches import (
+    Batches,
+    check_item,
+    load_batches,
+    num_classes_of,
+    shuffled,
+    with_arrays,
+)
+from detlab.training.loop import TrainConfig, fit
 
 CPU = torch.device("cpu")
 
@@ -153,7 +163,8 @@ def test_between_processes_a_batch_of_any_size_is_one_open_file():
     images, targets = with_arrays(Batches(Kept(9), 9, seed=0)[0])
     assert isinstance(images, torch.Tensor)
     assert len(targets) == 9
-    assert all(isinstance(part, np.ndarray) for target in targets for part in target.values())
+    parts = [part for target in targets for part in target.values()]
+    assert all(isinstance(part.array, np.ndarray) for part in parts)
 
 
 class Signed(Numbered):
@@ -198,3 +209,152 @@ def test_pictures_have_names_where_the_data_set_gives_them():
 def test_nothing_to_train_on_is_said():
     with pytest.raises(ValueError, match="data set is empty"):
         Batches(Numbered(0), 4, seed=0)
+
+
+# Data sets of the user's own
+
+PICTURE = torch.zeros(3, 32, 48, dtype=torch.uint8)
+BOX = torch.tensor([[4.0, 6.0, 20.0, 16.0]])
+CAT = torch.tensor([1])
+
+
+class Own(Dataset):
+    """Four pictures, number 2 of which is as a test wants it."""
+
+    def __init__(self, item, names=("a.jpg", "b.jpg", "c.jpg", "d.jpg")):
+        self.item = item
+        if names:
+            self.names = names
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        return self.item if index == 2 else (PICTURE, {"boxes": BOX, "labels": CAT})
+
+
+def one_round(dataset, workers=0, num_classes=3):
+    batches = Batches(dataset, 2, seed=0, num_classes=num_classes)
+    return [
+        item for batch in islice(load_batches(batches, 0, CPU, workers), 2) for item in batch[1]
+    ]
+
+
+def with_target(boxes=BOX, labels=CAT, **others):
+    return PICTURE, {"boxes": boxes, "labels": labels, **others}
+
+
+NAN = float("nan")
+FAULTS = {
+    "inverted box": (with_target(boxes=BOX[:, [2, 3, 0, 1]]), "x2 > x1"),
+    "box without area": (with_target(boxes=BOX[:, [0, 1, 0, 3]]), "x2 > x1"),
+    "box of NaN": (with_target(boxes=BOX * NAN), "finite"),
+    "boxes of integers": (with_target(boxes=BOX.long()), r"want a float \[N, 4\]"),
+    "boxes flat": (with_target(boxes=BOX[0]), r"want a float \[N, 4\]"),
+    "boxes in a list": (with_target(boxes=BOX.tolist()), "want boxes as a tensor, got list"),
+    "boxes of NumPy": (with_target(boxes=BOX.numpy()), "want boxes as a tensor, got ndarray"),
+    "background": (with_target(labels=CAT * 0), "labels start at 1"),
+    "negative label": (with_target(labels=-CAT), "labels start at 1"),
+    "label too large": (with_target(labels=CAT * 3), r"want labels from 1 to 2, .*got \[3\]"),
+    "a label too few": (with_target(labels=CAT[:0]), "one per box"),
+    "labels of 32 bits": (with_target(labels=CAT.int()), "want int64 labels"),
+    "labels as words": (with_target(labels=["cat"]), "want labels as a tensor, got list of str"),
+    "no labels": ((PICTURE, {"boxes": BOX}), "no 'labels'"),
+    "target a list": ((PICTURE, [BOX, CAT]), "want an image and its target, a dict"),
+    "no target": (PICTURE, "want an image and its target, a dict; got Tensor"),
+    "three things": ((PICTURE, BOX, CAT), "got tuple of Tensor, Tensor, Tensor"),
+    "grey image": ((PICTURE[:1], with_target()[1]), r"want an image \[3, H, W\], got \[1, 32"),
+    "channels last": ((PICTURE.permute(1, 2, 0), with_target()[1]), r"got \[32, 48, 3\]"),
+    "image of a batch": ((PICTURE[None], with_target()[1]), r"got \[1, 3, 32, 48\]"),
+    "image without pixels": ((PICTURE[:, :0], with_target()[1]), r"got \[3, 0, 48\]"),
+    "image of int64": ((PICTURE.long(), with_target()[1]), "got torch.int64"),
+    "image of NaN": ((PICTURE + NAN, with_target()[1]), "want finite numbers in the image"),
+    "image of NumPy": ((PICTURE.numpy(), with_target()[1]), "as a tensor .*got ndarray"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_would_train_nonsense_is_refused_with_the_name_of_its_picture(fault):
+    item, what = FAULTS[fault]
+    with pytest.raises(ValueError, match=rf"^c\.jpg: .*{what}"):
+        one_round(Own(item))
+    with pytest.raises(ValueError, match=rf"^picture 2: .*{what}"):
+        one_round(Own(item, names=None))
+
+
+def test_a_worker_names_the_picture_too():
+    with pytest.raises(ValueError, match=r"c\.jpg: labels start at 1"):
+        one_round(Own(with_target(labels=CAT * 0)), workers=2)
+
+
+def test_names_of_something_else_name_no_picture():
+    for names in (("cat", "dog"), {0: "cat", 1: "dog"}):
+        with pytest.raises(ValueError, match=r"^picture 2:"):
+            one_round(Own(with_target(labels=CAT * 0), names))
+
+
+@pytest.mark.parametrize("labels", [CAT, CAT + 1])
+def test_every_label_that_the_detector_knows_passes(labels):
+    check_item(with_target(labels=labels), "a.jpg", num_classes=3)
+    check_item(with_target(labels=labels + 9), "a.jpg")  # how many there are is not known
+
+
+def test_a_picture_without_objects_passes():
+    nothing = with_target(boxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.int64))
+    assert any(len(target["boxes"]) == 0 for target in one_round(Own(nothing)))
+
+
+def test_the_classes_are_those_of_the_detector():
+    detector = build_detector(named_config("course", 5))
+    assert num_classes_of(detector) == detector(torch.zeros(1, 3, 64, 96)).logits.shape[2] == 5
+    assert num_classes_of(torch.nn.Linear(2, 3)) is None
+
+
+@pytest.mark.parametrize(
+    ("target", "what"),
+    [
+        (with_target(boxes=BOX[:, [2, 3, 0, 1]])[1], "x2 > x1"),
+        (with_target(labels=CAT * 0)[1], "labels start at 1"),
+        (with_target(labels=CAT * 5)[1], "want labels from 1 to 4"),
+    ],
+)
+def test_training_refuses_such_a_data_set_at_once(target, what):
+    learns = fit(build_detector(named_config("course", 5)), Own((PICTURE, target)), TrainConfig())
+    with pytest.raises(ValueError, match=rf"c\.jpg: .*{what}"):
+        next(learns)
+
+
+OTHERS = {
+    "file": "a.jpg",
+    "number": 7,
+    "weight": 0.5,
+    "nothing": None,
+    "nest": [[1, "x"], {"deep": (2.5, None)}],
+    "polygons": [[torch.tensor([1.0, 2.0]), torch.tensor([3.0])]],
+    "array": np.arange(3),
+    "tensor": torch.arange(6).reshape(2, 3),
+    "half": torch.ones(2, dtype=torch.bfloat16),
+    "learns": torch.ones(2, requires_grad=True),
+}
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_what_else_a_target_holds_passes_through_untouched(workers):
+    others = {key: part for key, part in OTHERS.items() if key != "learns" or workers == 0}
+    [target] = [t for t in one_round(Own(with_target(**others)), workers) if "file" in t]
+    assert target.keys() == {"boxes", "labels", *others}
+    for key, part in others.items():
+        assert type(target[key]) is type(part)
+        if isinstance(part, torch.Tensor | np.ndarray):
+            assert target[key].dtype == part.dtype
+            assert (target[key] == part).all()
+        elif key == "polygons":
+            assert_close(target[key], part)
+        else:
+            assert target[key] == part
+
+
+def test_boxes_of_torchvisions_transforms_become_plain_tensors():
+    boxes = BoundingBoxes(BOX, format="XYXY", canvas_size=(32, 48))
+    for target in one_round(Own(with_target(boxes=boxes))):
+        assert type(target["boxes"]) is torch.Tensor
