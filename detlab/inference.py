@@ -9,7 +9,8 @@ from typing import Any
 
 from torch import Tensor
 
-from detlab.data.pictures import SUFFIXES, list_pictures, read_picture
+from detlab.boxes import scale_boxes
+from detlab.data.pictures import SUFFIXES, list_pictures, read_header, read_picture
 from detlab.data.records import DataError
 from detlab.detector.checkpoint import CheckpointInfo
 from detlab.detector.model import Detector
@@ -17,12 +18,18 @@ from detlab.detector.postprocess import detect
 from detlab.detector.tiling import detect_in_tiles
 from detlab.draw.figures import Picture, draw_alone, save_figure
 from detlab.files import to_json, write_atomically
+from detlab.images import fit_image, image_size
 from detlab.metrics.coco import Metrics, coco_results, evaluate
 from detlab.types import Detection
 
 DETECTIONS = "detections.json"
 LOWEST_SCORE = 0.01
 """AP reads the whole ranked list, so nearly all of it is kept."""
+ORDINARY = 4096 * 3072
+"""Pixels, as many as a phone's photograph has. To draw a picture of more would cost gigabytes."""
+SHRUNK = 2048
+"""Pixels on the longer side, to which a larger picture is brought before it is looked at (but for
+tiles, which want every pixel) and drawn; both shrink it further anyway."""
 
 
 def judge(
@@ -65,9 +72,11 @@ def detect_files(
     Args:
         detector: finds the boxes.
         info: its settings and class names.
-        paths: pictures; all are read once before the first result is written.
+        paths: pictures; all are read once before the first result is written. One of more than
+            ORDINARY pixels is shrunk before it is looked at.
         folder: gets a PNG for each picture (see `output_names`), and detections.json at the end:
-            COCO's results, where each entry also has "file_name"; image ids count from 1.
+            COCO's results, where each entry also has "file_name"; image ids count from 1. Boxes
+            are in pixels of the picture as it is shown, EXIF's orientation followed.
         tile: side of the tiles that are looked at, too, in pixels; None looks at the whole only.
         options: thresholds, see `postprocess.select_detections`.
 
@@ -82,15 +91,27 @@ def detect_files(
     results = []
     (folder / DETECTIONS).unlink(missing_ok=True)  # of an earlier run: it would not fit
     for image_id, (path, output) in enumerate(zip(paths, outputs, strict=True), start=1):
-        image = read_picture(path)
+        height, width = size = read_header(path).size
+        large, longest_side = height * width > ORDINARY, info.config.longest_side
         if tile is None:
-            [found] = detect(detector, [image], info.config.longest_side, **options)
+            image = read_picture(path, max(SHRUNK, longest_side) if large else None)
+            [found] = detect(detector, [image], longest_side, **options)
         else:
-            found = detect_in_tiles(detector, image, info.config.longest_side, tile, **options)
+            image = read_picture(path)
+            found = detect_in_tiles(detector, image, longest_side, tile, **options)
+        drawn = fit_image(image, SHRUNK) if large else image
+        seen = Picture(drawn, detection=resized(found, image_size(image), image_size(drawn)))
+        save_figure(draw_alone(seen, info.class_names), output)
+        found = resized(found, image_size(image), size)
         results += [{**row, "file_name": path.name} for row in coco_results([found], [image_id])]
-        save_figure(draw_alone(Picture(image, detection=found), info.class_names), output)
         yield path, found
     write_atomically(folder / DETECTIONS, to_json(results, indent=1).encode())
+
+
+def resized(found: Detection, before: tuple[int, int], after: tuple[int, int]) -> Detection:
+    """Detections in a picture of (height, width) `before`, for the same picture at `after`."""
+    boxes = scale_boxes(found["boxes"], before, after)
+    return Detection(boxes=boxes, labels=found["labels"], scores=found["scores"])
 
 
 def output_names(paths: Sequence[Path]) -> list[str]:
@@ -116,7 +137,7 @@ def check_inputs(paths: Sequence[Path], outputs: Sequence[Path]) -> None:
         DataError: a file is no picture, or would be overwritten by a result.
     """
     for path in paths:
-        read_picture(path)
+        read_picture(path, long_side=1)  # a large JPEG is quicker so, and found out all the same
     overwritten = {path.resolve() for path in paths} & {path.resolve() for path in outputs}
     if overwritten:
         raise DataError(f"{min(overwritten)} would be overwritten; name another --out")

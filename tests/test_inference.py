@@ -1,7 +1,10 @@
 """A detector judges a data set and finds objects in files; a bad file stops it in time."""
 
 import json
+import math
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +15,13 @@ from torch.testing import assert_close
 
 from detlab import inference
 from detlab.data.datasets import load_dataset
+from detlab.data.pictures import read_picture
 from detlab.data.records import DataError
-from detlab.detector.checkpoint import CheckpointInfo
-from detlab.detector.model import build_detector, named_config
+from detlab.detector.checkpoint import CheckpointInfo, save_checkpoint
+from detlab.detector.model import Detector, build_detector, named_config
+from detlab.draw.figures import draw_alone
 from detlab.inference import check_inputs, detect_files, find_pictures, judge, output_names
+from detlab.types import Predictions
 from tests.sample_folders import coco_folder, colour_in, shown_as, write_picture
 
 NAMES = ("background", "cat", "dog")
@@ -55,6 +61,24 @@ def test_judging_keeps_all_but_the_lowest_scores(tmp_path, detector, finds_one):
     assert finds_one == [(128, inference.LOWEST_SCORE)]
     # Three pictures, two cats and a dog elsewhere: nothing is found, which is 0 and not NaN.
     assert (metrics.coco["AP"], metrics.class_ap) == (0.0, {"cat": 0.0, "dog": 0.0})
+
+
+def test_ap_counts_what_scores_as_little_as_two_percent(tmp_path):
+    """AP is the area under the whole curve: objects found last, with low scores, are found."""
+    dataset = load_dataset(coco_folder(tmp_path, "val"), "val")
+    assert judge(WholePicture(), dataset, 128, NAMES).class_ap["cat"] > 0
+
+
+class WholePicture(Detector):
+    """Says of every picture that all of it is a cat, with a score of 0.02."""
+
+    def __init__(self):
+        torch.nn.Module.__init__(self)
+
+    def forward(self, images):
+        logits = torch.tensor([-20.0, math.log(0.02 / 0.98), -20.0]).repeat(len(images), 1, 1)
+        anchor = torch.tensor([[0.0, 0.0, 128.0, 128.0 * 2 / 3]])
+        return Predictions(logits, torch.zeros(len(images), 1, 4), anchor, "sigmoid")
 
 
 def test_a_perfect_detector_is_judged_perfect(tmp_path, detector, monkeypatch):
@@ -117,7 +141,6 @@ def test_a_phones_picture_is_looked_at_as_it_is_shown(tmp_path, detector, finds_
 
 
 def test_a_real_detector_finds_what_it_would_in_memory(tmp_path, detector):
-    from detlab.data.pictures import read_picture
     from detlab.detector.postprocess import detect
 
     path = write_picture(tmp_path / "a.png", (60, 40))
@@ -125,6 +148,77 @@ def test_a_real_detector_finds_what_it_would_in_memory(tmp_path, detector):
     [expected] = detect(detector, [read_picture(path)], 128, score_threshold=0.0)
     assert len(found["boxes"]) > 0
     assert_close(found, expected)
+
+
+@pytest.mark.parametrize("tile", [None, 48])
+def test_a_large_picture_is_shrunk_and_its_boxes_are_not(tmp_path, detector, monkeypatch, tile):
+    """The network sees 32 pixels of 120 (with tiles, all); boxes and drawing fit the picture."""
+    monkeypatch.setattr(inference, "ORDINARY", 120 * 80 - 1)
+    monkeypatch.setattr(inference, "SHRUNK", 160)
+
+    def left_half(_, image_or_list, *__, **___):
+        image = image_or_list if tile else image_or_list[0]
+        sides.append(image.shape[1:])
+        box = torch.tensor([[0.0, 0.0, image.shape[2] / 2, image.shape[1] / 4]])
+        found = {"boxes": box, "labels": torch.tensor([2]), "scores": torch.tensor([0.75])}
+        return found if tile else [found]
+
+    def draw(picture, _):
+        drawn.append(picture)
+        return draw_alone(picture, NAMES)
+
+    sides, drawn = [], []
+    monkeypatch.setattr(inference, "detect_in_tiles" if tile else "detect", left_half)
+    monkeypatch.setattr(inference, "draw_alone", draw)
+    path = write_picture(tmp_path / "a.png", (240, 160))
+    [(_, found)] = detect_files(detector, INFO, [path], tmp_path / "out", tile)
+    assert sides == [(160, 240) if tile else (107, 160)]
+    assert_close(found["boxes"], torch.tensor([[0.0, 0.0, 120.0, 40.0]]), rtol=0, atol=0.01)
+    [row] = json.loads((tmp_path / "out" / "detections.json").read_text())
+    assert row["bbox"] == pytest.approx([0, 0, 120, 40], abs=0.01)
+    assert drawn[0].image.shape == (3, 107, 160)
+    shown = torch.tensor([[0.0, 0.0, 80.0, 26.7]])
+    assert_close(drawn[0].detection["boxes"], shown, rtol=0, atol=0.1)
+
+
+def test_a_picture_at_the_limit_is_looked_at_whole(tmp_path, detector, finds_one, monkeypatch):
+    monkeypatch.setattr(inference, "ORDINARY", 240 * 160)
+    monkeypatch.setattr(inference, "SHRUNK", 160)
+    path = write_picture(tmp_path / "a.png", (240, 160))
+    seen = []
+    monkeypatch.setattr(
+        inference, "read_picture", lambda *args, **_: seen.append(args[1:]) or read_picture(path)
+    )
+    list(detect_files(detector, INFO, [path], tmp_path / "out", score_threshold=0.4))
+    assert seen == [(), (None,)]  # checked, then read
+
+
+MEASURED = """
+import sys
+from detlab.cli.commands import main
+main()
+[peak] = [line for line in open("/proc/self/status") if line.startswith("VmHWM")]
+print(peak, file=sys.stderr)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere /proc does not tell the peak")
+@pytest.mark.parametrize("name", ["a.jpg", "a.png"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_the_largest_picture_allowed_takes_less_than_a_gigabyte_and_a_half(
+    tmp_path, detector, name, orientation
+):
+    save_checkpoint(tmp_path / "c.safetensors", detector, INFO)
+    exif = shown_as(orientation, (1, 1), {})[1]
+    write_picture(tmp_path / "small.png", (109, 82))
+    with Image.open(tmp_path / "small.png") as small:
+        small.resize((10900, 8200)).save(tmp_path / name, exif=exif)  # 89.4 million pixels
+    command = [sys.executable, "-c", MEASURED, "detect", "c.safetensors", name]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    kilobytes = int(done.stderr.split("VmHWM:")[1].split()[0])
+    assert kilobytes * 1024 < 1.5e9
 
 
 def test_nothing_found_is_an_empty_list(tmp_path, detector):

@@ -12,12 +12,13 @@ import warnings
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+import torch
 from jaxtyping import UInt8
 from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import IMAGELENGTH, IMAGEWIDTH, TiffImageFile
 from torch import Tensor
-from torchvision.transforms.v2.functional import pil_to_tensor
 
 from detlab.data.records import DataError
 from detlab.images import fitted_size
@@ -30,6 +31,9 @@ SUFFIXES = (
     *(".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm"),
 )
 """How a picture's name may end, where the annotation gives only its stem."""
+
+STRIP = 256
+"""Rows of a picture that are copied at a time."""
 
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -150,20 +154,33 @@ def read_picture(path: Path, long_side: int | None = None) -> UInt8[Tensor, "3 H
     """
     with open_picture(path) as picture:
         header = header_of(picture, path)
-        if long_side is not None:  # a JPEG can leave out detail that resizing would drop
-            height, width = fitted_size(header.stored_size, long_side)
-            picture.draft("RGB", (width, height))
+        turned = isinstance(picture, TiffImageFile)  # by Pillow, while it decodes; only these
+        size = header.size if turned else header.stored_size
+        if long_side is not None:
+            size = fitted_size(size, long_side)
+            picture.draft("RGB", size[::-1])  # a JPEG can skip detail that resizing would drop
         try:
-            rgb = picture.convert("RGB")
+            picture.load()
+            rgb = picture if picture.mode == "RGB" else picture.convert("RGB")  # no needless copy
         except (OSError, ValueError, SyntaxError, EOFError, struct.error) as error:
             raise DataError(f"{path}: truncated or damaged picture: {error}") from error
-    if header.orientation in TURNS and not isinstance(picture, TiffImageFile):
-        rgb = rgb.transpose(TURNS[header.orientation])  # Pillow turns a TIFF, and only that, itself
-    height, width = header.size if long_side is None else fitted_size(header.size, long_side)
-    if rgb.size != (width, height):
-        rgb = rgb.resize((width, height), Image.Resampling.BILINEAR)
-    pixels: Tensor = pil_to_tensor(rgb)
-    return pixels
+    if rgb.size != size[::-1]:
+        rgb = rgb.resize(size[::-1], Image.Resampling.BILINEAR)
+    if header.orientation in TURNS and not turned:
+        rgb = rgb.transpose(TURNS[header.orientation])
+    return to_tensor(rgb)
+
+
+def to_tensor(rgb: Image.Image) -> UInt8[Tensor, "3 H W"]:
+    """The pixels of an RGB picture, copied strip by strip.
+
+    In one go, NumPy would hold them three times over: 0.8 GB for the largest picture allowed.
+    """
+    pixels = torch.empty(rgb.height, rgb.width, 3, dtype=torch.uint8)
+    for top in range(0, rgb.height, STRIP):
+        strip = rgb.crop((0, top, rgb.width, min(top + STRIP, rgb.height)))
+        pixels[top : top + STRIP] = torch.from_numpy(np.array(strip))
+    return pixels.permute(2, 0, 1)
 
 
 def list_pictures(folder: Path) -> list[Path]:

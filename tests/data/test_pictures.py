@@ -6,8 +6,16 @@ import pytest
 import torch
 from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
+from torchvision.transforms.v2.functional import pil_to_tensor
 
-from detlab.data.pictures import TURNS, list_pictures, open_picture, read_header, read_picture
+from detlab.data.pictures import (
+    TURNS,
+    list_pictures,
+    open_picture,
+    read_header,
+    read_picture,
+    to_tensor,
+)
 from detlab.data.records import DataError
 from tests.sample_folders import colour_in, shown_as, write_picture
 
@@ -19,6 +27,15 @@ def test_pixels_are_those_of_the_file(tmp_path, name):
     image = read_picture(path)
     assert image.dtype == torch.uint8
     assert torch.equal(image, pixels)
+
+
+@pytest.mark.parametrize("size", [(7, 1), (5, 256), (5, 257), (3, 700)])
+def test_a_picture_copied_in_strips_is_whole(size):
+    ramp = np.arange(size[0] * size[1] * 3, dtype=np.uint64).reshape(size[1], size[0], 3)
+    rgb = Image.fromarray((ramp * 7919 % 251).astype(np.uint8))
+    image = to_tensor(rgb)
+    assert torch.equal(image, pil_to_tensor(rgb))
+    assert image.stride() == pil_to_tensor(rgb).stride()
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "1", "CMYK"])
