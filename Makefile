@@ -36,7 +36,7 @@ notebooks: $(VENV)/installed-dev
 	$(BIN)/python notebooks/build.py $(ARGS)
 
 exercises: $(VENV)/installed-dev
-	$(BIN)/python tests/exercises/proof.py
+	$(BIN)/python tests/course/exercises/proof.py
 
 handout: $(VENV)/installed-dev
 	$(BIN)/python notebooks/handout.py $(ARGS)
