@@ -12,7 +12,7 @@ def image_size(image: Tensor) -> tuple[int, int]:
     """(height, width) of a [3, H, W] picture, in pixels.
 
     Raises:
-        ValueError: not one picture [3, H, W].
+        ValueError: not one picture [3, H, W], or one without pixels.
 
     >>> image_size(torch.zeros(3, 480, 640))
     (480, 640)
@@ -21,6 +21,8 @@ def image_size(image: Tensor) -> tuple[int, int]:
         raise ValueError(
             f"want a picture [3, H, W], got {list(image.shape)}; pictures come as a list of them"
         )
+    if 0 in image.shape:
+        raise ValueError(f"want a picture of one pixel or more, got {list(image.shape)}")
     _, height, width = image.shape
     return height, width
 
@@ -28,9 +30,14 @@ def image_size(image: Tensor) -> tuple[int, int]:
 def fitted_size(size: tuple[int, int], longest_side: int) -> tuple[int, int]:
     """(height, width) of a picture scaled to a longest side of so many pixels.
 
+    Raises:
+        ValueError: a longest side below one pixel.
+
     >>> fitted_size((480, 640), longest_side=320)
     (240, 320)
     """
+    if not longest_side >= 1:
+        raise ValueError(f"want a longest side of 1 pixel or more, got {longest_side}")
     scale = longest_side / max(size)
     height, width = size
     return max(1, round(height * scale)), max(1, round(width * scale))

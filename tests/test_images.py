@@ -114,3 +114,14 @@ def test_windows_see_what_lies_in_their_boxes(image_size, window, stride):
     boxes = window_boxes(image_size, window, stride).long().tolist()
     for (x1, y1, x2, y2), crop in zip(boxes, crops, strict=True):
         assert torch.equal(image[:, y1:y2, x1:x2], crop)
+
+
+@pytest.mark.parametrize("longest_side", [0, -3])
+def test_a_longest_side_below_one_pixel_is_refused(longest_side):
+    with pytest.raises(ValueError, match=f"1 pixel or more, got {longest_side}"):
+        fit_image(torch.zeros(3, 20, 30), longest_side)
+
+
+def test_a_picture_without_pixels_is_refused():
+    with pytest.raises(ValueError, match=r"one pixel or more, got \[3, 0, 9\]"):
+        fit_image(torch.zeros(3, 0, 9), 32)
