@@ -13,7 +13,14 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from detlab.boxes import paired_giou, paired_iou
+from detlab.boxes import (
+    check_count,
+    check_fraction,
+    check_positive,
+    check_rows,
+    paired_giou,
+    paired_iou,
+)
 from detlab.classify import cross_entropy
 from detlab.detector.anchors import Decode, Encode, decode_deltas, encode_boxes
 from detlab.detector.matching import IGNORED, match_anchors
@@ -53,9 +60,13 @@ def smooth_l1_loss(
 ) -> Float[Tensor, "*n"]:
     """Square below an error of beta, straight above: gentle at the goal, calm about outliers.
 
+    Raises:
+        ValueError: beta is not above 0. At 0 it would be `l1_loss`.
+
     >>> smooth_l1_loss(torch.tensor([1.5, 4.0]), torch.tensor([1.0, 1.0]))
     tensor([0.1250, 2.5000])
     """
+    check_positive("beta", beta)
     distance = (predicted - wanted).abs()
     return torch.where(distance < beta, distance**2 / (2 * beta), distance - beta / 2)
 
@@ -90,10 +101,14 @@ def l1_box_loss(
 ) -> Float[Tensor, ""]:
     """L1 on deltas, summed.
 
+    Raises:
+        ValueError: not equally many deltas, anchors and boxes; so do all box losses.
+
     >>> anchor, box = torch.tensor([[0.0, 0.0, 8.0, 8.0]]), torch.tensor([[4.0, 0.0, 12.0, 8.0]])
     >>> l1_box_loss(torch.zeros(1, 4), anchor, box, (1.0, 1.0, 1.0, 1.0))  # half a width off
     tensor(0.5000)
     """
+    check_rows(deltas=deltas, anchors=anchors, gt_boxes=gt_boxes)
     return l1_loss(deltas, encode_boxes(gt_boxes, anchors, weights)).sum()
 
 
@@ -111,6 +126,7 @@ def smooth_l1_box_loss(
     >>> smooth_l1_box_loss(torch.zeros(1, 4), anchor, box, (1.0, 1.0, 1.0, 1.0))  # 1/2 - 1/18
     tensor(0.4444)
     """
+    check_rows(deltas=deltas, anchors=anchors, gt_boxes=gt_boxes)
     return smooth_l1(deltas, encode(gt_boxes, anchors, weights), 1 / 9).sum()
 
 
@@ -128,6 +144,7 @@ def giou_box_loss(
     >>> giou_box_loss(torch.zeros(1, 4), anchor, box, (1.0, 1.0, 1.0, 1.0))  # IoU 32 / 96
     tensor(0.6667)
     """
+    check_rows(deltas=deltas, anchors=anchors, gt_boxes=gt_boxes)
     return giou_loss(decode(deltas, anchors, weights), gt_boxes, giou).sum()
 
 
@@ -141,15 +158,22 @@ def focal_loss(
 
     Background (label 0) is a no to every class: column 0 learns to stay silent.
 
+    Raises:
+        ValueError: not one label a row of logits, alpha outside 0 to 1, or gamma below 0.
+
     >>> focal_loss(torch.zeros(1, 2), torch.tensor([1]))  # (0.75 + 0.25) · ½² · ln 2
     tensor(0.1733)
     """
+    check_rows(logits=logits, labels=labels)
+    check_fraction("alpha", alpha)
+    check_count("gamma", gamma)
     wanted = F.one_hot(labels, logits.shape[1]).to(logits)
     wanted[:, 0] = 0.0
     error = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
     right = torch.exp(-error)  # the probability given to the right answer
+    wrong = (1 - right).clamp(min=torch.finfo(right.dtype).tiny)  # 0 ** ½ has an infinite slope
     balance = alpha * wanted + (1 - alpha) * (1 - wanted)
-    return (balance * (1 - right) ** gamma * error).sum()
+    return (balance * wrong**gamma * error).sum()
 
 
 def hard_negative_cross_entropy(
@@ -162,11 +186,17 @@ def hard_negative_cross_entropy(
 
     An image without objects still teaches with its hardest few.
 
+    Raises:
+        ValueError: not one label a row of logits, or a number of negatives below 0.
+
     >>> hard_negative_cross_entropy(
     ...     torch.tensor([[9.0, 0.0], [0.0, 0.0]]), torch.tensor([0, 0]), fewest_negatives=1
     ... )
     tensor(0.6931)
     """
+    check_rows(logits=logits, labels=labels)
+    check_count("negatives_per_positive", negatives_per_positive)
+    check_count("fewest_negatives", fewest_negatives)
     error = cross_entropy(logits, labels)
     positive = labels > 0
     wanted = max(fewest_negatives, int(negatives_per_positive * positive.sum()))
@@ -192,6 +222,9 @@ def match_batch(
         labels and gt_boxes (0 and a box of zeros where nothing matched), counted (False where
         IGNORED).
 
+    Raises:
+        ValueError: not one label a box.
+
     >>> anchors = torch.tensor([[0.0, 0.0, 8.0, 8.0], [20.0, 0.0, 28.0, 8.0]])
     >>> target = Target(boxes=torch.tensor([[0.0, 0.0, 8.0, 6.0]]), labels=torch.tensor([3]))
     >>> match_batch(anchors, [target], match_anchors)[0]
@@ -199,6 +232,7 @@ def match_batch(
     """
     labels, gt_boxes, counted = [], [], []
     for target in targets:
+        check_rows(boxes=target["boxes"], labels=target["labels"])
         matches = match(anchors, target["boxes"])
         # One row more, the last: what NEGATIVE and IGNORED point to.
         padded_labels = F.pad(target["labels"], (0, 1))
@@ -263,7 +297,11 @@ def matched_loss(
 
     Returns:
         "class", "box" and "total", all scalars.
+
+    Raises:
+        ValueError: not one label, box and yes or no for each anchor that said something.
     """
+    check_anchors(predictions, labels, gt_boxes, counted)
     positive = labels > 0
     num_positive = positives_to_divide_by(positive)
 
@@ -276,6 +314,22 @@ def matched_loss(
     lbox = box_loss(deltas, anchors, gt_boxes[positive], predictions.delta_weights)
     lcls, lbox = lcls / num_positive, lbox / num_positive
     return {"class": lcls, "box": lbox, "total": lcls + box_weight * lbox}
+
+
+def check_anchors(predictions: Predictions, *answers: Tensor) -> None:
+    """Refuse answers that are not given for the anchors of the images that were predicted.
+
+    Raises:
+        ValueError: says which shapes were seen.
+    """
+    said = [list(part.shape[:2]) for part in (predictions.logits, predictions.deltas)]
+    wanted = [len(predictions.logits), len(predictions.anchors)]
+    given = [list(answer.shape[:2]) for answer in answers]
+    if any(shape != wanted for shape in said + given):
+        raise ValueError(
+            f"want images and anchors {wanted} everywhere; got logits {said[0]}, deltas {said[1]},"
+            f" answers {given}"
+        )
 
 
 def positives_to_divide_by(positive: Bool[Tensor, "B A"]) -> Float[Tensor, ""]:

@@ -11,7 +11,7 @@ import torchvision
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from detlab.boxes import box_iou
+from detlab.boxes import box_iou, check_count, check_each, check_fraction, check_positive
 from detlab.types import Detection
 
 Nms = Callable[[Tensor, Tensor, float], Tensor]
@@ -28,10 +28,16 @@ def nms(
     Returns:
         The rows kept, best score first; of equal scores the earlier row.
 
+    Raises:
+        ValueError: not one score a box, a number that is none, or a threshold outside 0 to 1; so
+            do all functions of this file.
+
     >>> boxes = torch.tensor([[0.0, 0.0, 9.0, 9.0], [0.0, 0.0, 9.0, 8.0], [20.0, 0.0, 30.0, 5.0]])
     >>> nms(boxes, torch.tensor([0.9, 0.8, 0.7]), iou_threshold=0.5)
     tensor([0, 2])
     """
+    check_each(boxes, scores=scores)
+    check_fraction("iou_threshold", iou_threshold)
     waiting = scores.argsort(descending=True, stable=True)
     kept = []
     while len(waiting) > 0:
@@ -57,6 +63,8 @@ def suppressed_by(
     >>> suppressed_by(boxes, torch.tensor([0.9, 0.8, 0.7]), iou_threshold=0.5)
     tensor([0, 0, 2])
     """
+    check_each(boxes, scores=scores)
+    check_fraction("iou_threshold", iou_threshold)
     kept = nms(boxes, scores, iou_threshold)
     if len(kept) == 0:
         return kept
@@ -75,6 +83,7 @@ def separate_classes(
     tensor([[ 0.,  0.,  9.,  4.],
             [20., 20., 29., 24.]])
     """
+    check_each(boxes, labels=labels)
     if len(boxes) == 0:
         return boxes
     extent = boxes.max() - boxes.min() + 1  # corners may be negative
@@ -97,6 +106,8 @@ def nms_per_class(
     >>> nms_per_class(boxes, torch.tensor([1, 1, 2]), torch.tensor([0.7, 0.8, 0.9]), 0.5)
     tensor([2, 1])
     """
+    check_each(boxes, labels=labels, scores=scores)
+    check_fraction("iou_threshold", iou_threshold)
     return nms(separate_classes(boxes, labels), scores, iou_threshold)
 
 
@@ -122,14 +133,16 @@ def soft_nms_steps(
     """The decisions of Soft-NMS one by one: the row that was taken, and all scores after that.
 
     Raises:
-        ValueError: sigma is not above 0.
+        ValueError: sigma is not above 0, or a score is below: a factor would raise it.
 
     >>> boxes = torch.tensor([[0.0, 0.0, 10.0, 10.0], [0.0, 0.0, 10.0, 5.0]])
     >>> [row for row, _ in soft_nms_steps(boxes, torch.tensor([0.8, 1.0]))]
     [1, 0]
     """
-    if sigma <= 0:
-        raise ValueError(f"soft_nms: want sigma > 0, got {sigma}")
+    check_each(boxes, scores=scores)
+    check_positive("sigma", sigma)
+    if (scores < 0).any():
+        raise ValueError(f"soft_nms: want scores >= 0, got {scores.tolist()}")
     waiting = torch.ones_like(scores, dtype=torch.bool)
     iou = box_iou(boxes, boxes)
     for _ in range(len(boxes)):
@@ -152,6 +165,8 @@ def suppress(
 
     The options are those of `postprocess.select_detections`.
     """
+    check_fraction("score_threshold", score_threshold)
+    check_count("max_detections", max_detections)
     boxes, labels, scores = raw["boxes"], raw["labels"], raw["scores"]
     rivals = labels if per_class else torch.zeros_like(labels)  # zeros: one class of all
     if soft_sigma is None:

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
-from detlab.boxes import box_iou
+from detlab.boxes import box_iou, check_each, check_fraction, check_rows
 from detlab.types import Detection, Target
 
 UNMATCHED = -1
@@ -39,10 +39,16 @@ def match_detections(
     Returns:
         A row of `gt_boxes` per detection, or UNMATCHED; `matches >= 0` are the true positives.
 
+    Raises:
+        ValueError: not one score a box, a number that is none, or a threshold outside 0 to 1.
+
     >>> boxes = torch.tensor([[0.0, 0.0, 10.0, 8.0], [0.0, 0.0, 10.0, 10.0]])  # IoU 0.8 and 1
     >>> match_detections(boxes, torch.tensor([0.9, 0.7]), gt_boxes=boxes[1:])
     tensor([ 0, -1])
     """
+    check_each(boxes, scores=scores)
+    check_each(gt_boxes)
+    check_fraction("iou_threshold", iou_threshold)
     matches = torch.full_like(scores, UNMATCHED, dtype=torch.int64)
     if len(gt_boxes) == 0:
         return matches
@@ -73,12 +79,17 @@ def match_image(
     Returns:
         A row of the target's boxes per detection, or UNMATCHED.
 
+    Raises:
+        ValueError: not one label a box, in the detection or the target.
+
     >>> box = torch.tensor([[0.0, 0.0, 10.0, 10.0]])
     >>> target = {"boxes": box, "labels": torch.tensor([2])}
     >>> found = {"boxes": box.repeat(2, 1), "labels": torch.tensor([1, 2]), "scores": torch.ones(2)}
     >>> match_image(found, target)
     tensor([-1,  0])
     """
+    check_each(detection["boxes"], labels=detection["labels"], scores=detection["scores"])
+    check_each(target["boxes"], labels=target["labels"])
     matches = torch.full_like(detection["labels"], UNMATCHED)
     for label in target["labels"].unique():
         rows = (detection["labels"] == label).nonzero()[:, 0]
@@ -153,7 +164,8 @@ def precision_recall(
     with levels such as 0.29.
 
     Raises:
-        ValueError: if there is no object; recall is then a share of nothing.
+        ValueError: if there is no object; recall is then a share of nothing. Or not one answer a
+            score, or a score that is no number.
 
     >>> precision, recall = precision_recall(
     ...     torch.tensor([0.9, 0.5, 0.7]), torch.tensor([True, True, False]), num_objects=4
@@ -164,6 +176,9 @@ def precision_recall(
     """
     if num_objects < 1:
         raise ValueError(f"recall needs at least one object; num_objects is {num_objects}")
+    check_rows(scores=scores, is_hit=is_hit)
+    if scores.isnan().any():
+        raise ValueError(f"want scores that are numbers, got {scores.tolist()}")
     best_first = scores.argsort(descending=True, stable=True)
     hits = is_hit[best_first].double().cumsum(dim=0)
     detections_so_far = torch.arange(1, len(hits) + 1, device=hits.device)
@@ -179,12 +194,16 @@ def average_precision(
     with at least that much recall, or 0 where the detector never gets so far.
     The average of these 101 numbers is the average precision.
 
+    Raises:
+        ValueError: not one precision a recall.
+
     >>> ap = average_precision(  # precision 1 up to recall 0.25, then 2/3 up to recall 0.5
     ...     torch.tensor([1, 1 / 2, 2 / 3]).double(), torch.tensor([1 / 4, 1 / 4, 1 / 2]).double()
     ... )
     >>> round(float(ap), 4), round((26 * 1 + 25 * 2 / 3) / 101, 4)
     (0.4224, 0.4224)
     """
+    check_rows(precision=precision, recall=recall)
     levels = torch.arange(101, dtype=recall.dtype, device=recall.device) * 0.01
     best_from_here = precision.flip(0).cummax(dim=0).values.flip(0)
     beyond_the_end = best_from_here.new_zeros(1)

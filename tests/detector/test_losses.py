@@ -382,3 +382,81 @@ def test_images_and_targets_come_in_equal_numbers(count):
 def test_alone_a_process_divides_by_its_own_positives_and_never_by_0(count, expected):
     positive = torch.arange(6).reshape(2, 3) < count
     assert positives_to_divide_by(positive) == expected
+
+
+@pytest.mark.parametrize("gamma", [0.01, 0.3, 0.5, 0.99, 1.0, 2.0])
+@pytest.mark.parametrize("size", [1.0, 17.0, 40.0, 90.0, 104.0, 120.0, 1e4])
+def test_focal_loss_has_finite_gradients_whatever_gamma(gamma, size):
+    logits = torch.tensor([[0.0, size, -size], [0.0, -size, size]], requires_grad=True)
+    for label in (0, 1, 2):
+        loss = focal_loss(logits, torch.tensor([label, 0]), gamma=gamma)
+        (gradient,) = torch.autograd.grad(loss, logits)
+        assert loss.isfinite()
+        assert gradient.isfinite().all()
+
+
+@pytest.mark.parametrize("gamma", [0.3, 0.5])
+def test_focal_loss_below_gamma_1_is_torchvisions_where_that_is_finite(gamma):
+    logits = (torch.randn(50, 4) * 4).requires_grad_()
+    labels = torch.randint(0, 4, (50,))
+    wanted = F.one_hot(labels, 4).float()
+    wanted[:, 0] = 0
+    theirs = torchvision.ops.sigmoid_focal_loss(logits, wanted, 0.25, gamma, reduction="sum")
+    ours = focal_loss(logits, labels, 0.25, gamma)
+    assert_close(ours, theirs)
+    assert_close(torch.autograd.grad(ours, logits), torch.autograd.grad(theirs, logits))
+
+
+@pytest.mark.parametrize("class_loss", [focal_loss, hard_negative_cross_entropy])
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_a_class_loss_needs_a_label_for_each_row(class_loss, count, no_shape_checks):
+    labels = torch.ones(count, dtype=torch.int64)
+    with pytest.raises(ValueError, match=rf"logits \[3, 2\], labels \[{count}\]"):
+        class_loss(torch.zeros(3, 2), labels)
+
+
+def test_settings_of_a_loss_that_mean_nothing_are_refused():
+    logits, labels = torch.zeros(1, 2), torch.tensor([1])
+    for gamma in (-0.5, math.nan):
+        with pytest.raises(ValueError, match=f"want gamma >= 0, got {gamma}"):
+            focal_loss(logits, labels, gamma=gamma)
+    with pytest.raises(ValueError, match="alpha lies between 0 and 1, got -1"):
+        focal_loss(logits, labels, alpha=-1.0)
+    with pytest.raises(ValueError, match="want fewest_negatives >= 0, got -1"):
+        hard_negative_cross_entropy(logits, labels, fewest_negatives=-1)
+    with pytest.raises(ValueError, match="want negatives_per_positive >= 0, got -3"):
+        hard_negative_cross_entropy(logits, labels, negatives_per_positive=-3.0)
+    for beta in (0.0, -1.0):
+        with pytest.raises(ValueError, match=f"want beta > 0, got {beta}"):
+            smooth_l1_loss(torch.ones(1), torch.zeros(1), beta)
+
+
+@pytest.mark.parametrize("box_loss", BOX_LOSSES)
+@pytest.mark.parametrize("short", [0, 1, 2])
+def test_a_box_loss_repeats_no_row(box_loss, short, no_shape_checks):
+    parts = [torch.zeros(3, 4), random_boxes(3), random_boxes(3)]  # deltas, anchors, boxes
+    parts[short] = parts[short][:1]
+    with pytest.raises(ValueError, match="want equally many rows, got"):
+        box_loss(*parts, (1.0, 1.0, 1.0, 1.0))
+
+
+def test_an_object_without_a_label_does_not_become_background():
+    boxes = squares(1.0, 21.0)
+    with pytest.raises(ValueError, match=r"boxes \[2, 4\], labels \[1\]"):
+        match_batch(
+            squares(0.0, 20.0), [{"boxes": boxes, "labels": torch.tensor([1])}], match_anchors
+        )
+
+
+def test_answers_are_given_for_the_anchors_that_spoke(no_shape_checks):
+    said, targets = predictions(), [target(1.0, 21.0), target(44.0, label=2)]
+    matched = match_batch(said.anchors, targets, match_anchors)
+    for row in range(3):
+        for change in (lambda part: part[:1], lambda part: torch.cat([part, part], dim=1)):
+            wrong = [change(part) if row == place else part for place, part in enumerate(matched)]
+            with pytest.raises(ValueError, match=r"want images and anchors \[2, 3\] everywhere"):
+                matched_loss(said, *wrong, focal_loss, giou_box_loss, 0.5)
+    with pytest.raises(ValueError, match=r"deltas \[2, 2\]"):
+        matched_loss(
+            said._replace(deltas=said.deltas[:, :2]), *matched, focal_loss, giou_box_loss, 1.0
+        )

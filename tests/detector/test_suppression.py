@@ -16,6 +16,7 @@ from detlab.detector.suppression import (
     separate_classes,
     soft_nms,
     soft_nms_steps,
+    suppress,
     suppressed_by,
 )
 from tests.sample_boxes import bars, scored_boxes
@@ -205,3 +206,112 @@ def test_soft_nms_takes_every_box_once_best_first(pair):
 def test_soft_nms_refuses_a_sigma_that_divides_by_nothing(sigma):
     with pytest.raises(ValueError, match=f"want sigma > 0, got {sigma}"):
         soft_nms(bars((0, 9)), torch.tensor([0.5]), sigma)
+
+
+def test_negative_corners_reach_into_no_other_class():
+    """Moved by boxes.max() + 1 alone, class 2 would lie on class 1."""
+    boxes = torch.tensor([[0.0, 0.0, 12.0, 10.0], [-13.0, -11.0, -1.0, -1.0]])
+    labels = torch.tensor([1, 2])
+    apart = separate_classes(boxes, labels)
+    assert (box_iou(apart[:1], apart[1:]) == 0).all()
+    assert nms_per_class(boxes, labels, torch.tensor([0.9, 0.8]), 0.0).tolist() == [0, 1]
+    everywhere = torch.tensor([[-30.0, -30.0, 2.0, 1.0], [-30.0, -20.0, 3.0, 2.0]])
+    assert nms_per_class(everywhere, labels, torch.tensor([0.9, 0.8]), 0.0).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(("threshold", "count"), [(0.5, 0), (0.499, 1)])
+def test_after_soft_nms_a_score_must_be_above_the_threshold_too(threshold, count):
+    raw = {
+        "boxes": bars((0, 9), (30, 39)),
+        "labels": torch.tensor([1, 1]),
+        "scores": torch.tensor([0.5, 0.25]),
+    }
+    assert len(suppress(raw, score_threshold=threshold, soft_sigma=0.5)["scores"]) == count
+
+
+def test_at_threshold_0_soft_nms_drops_what_has_no_score_left():
+    raw = {
+        "boxes": bars((0, 9), (0, 9)),
+        "labels": torch.tensor([1, 1]),
+        "scores": torch.tensor([0.5, 0.25]),
+    }
+    found = suppress(raw, score_threshold=0.0, soft_sigma=1e-3)  # exp(-1000) is 0
+    assert_close(found["scores"], torch.tensor([0.5]))
+
+
+LABELS = torch.tensor([1, 2, 1])
+CALLS = {
+    "nms": lambda boxes, scores, labels: nms(boxes, scores, 0.5),
+    "suppressed_by": lambda boxes, scores, labels: suppressed_by(boxes, scores, 0.5),
+    "nms_per_class": lambda boxes, scores, labels: nms_per_class(boxes, labels, scores, 0.5),
+    "soft_nms": lambda boxes, scores, labels: soft_nms(boxes, scores),
+    "soft_nms_steps": lambda boxes, scores, labels: list(soft_nms_steps(boxes, scores)),
+    "suppress": lambda boxes, scores, labels: suppress(
+        {"boxes": boxes, "labels": labels, "scores": scores}
+    ),
+    "suppress, soft": lambda boxes, scores, labels: suppress(
+        {"boxes": boxes, "labels": labels, "scores": scores}, soft_sigma=0.5
+    ),
+    "suppress, across classes": lambda boxes, scores, labels: suppress(
+        {"boxes": boxes, "labels": labels, "scores": scores}, per_class=False
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_what_does_not_fit_together_is_refused_with_its_shapes(name, no_shape_checks):
+    boxes, scores = bars((0, 9), (3, 12), (20, 29)), torch.tensor([0.9, 0.8, 0.7])
+    CALLS[name](boxes, scores, LABELS)
+    for wrong in (scores[:2], scores[:1], torch.rand(4), scores[:, None]):
+        with pytest.raises(ValueError, match=r"boxes \[3, 4\].*scores \[" + str(len(wrong))):
+            CALLS[name](boxes, wrong, LABELS)
+    with pytest.raises(ValueError, match=r"boxes \[3, 5\]"):
+        CALLS[name](torch.rand(3, 5), scores, LABELS)
+
+
+@pytest.mark.parametrize("name", [name for name in CALLS if "per_class" in name or "," in name])
+def test_labels_that_do_not_fit_are_refused_with_their_shape(name, no_shape_checks):
+    boxes, scores = bars((0, 9), (3, 12), (20, 29)), torch.tensor([0.9, 0.8, 0.7])
+    for wrong in (LABELS[:2], LABELS[:1]):  # a single one, torch would repeat
+        with pytest.raises(ValueError, match=rf"boxes \[3, 4\].*labels \[{len(wrong)}\]"):
+            CALLS[name](boxes, scores, wrong)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_numbers_that_are_none_are_refused_with_their_row(name):
+    boxes, scores = bars((0, 9), (3, 12), (20, 29)), torch.tensor([0.9, 0.8, 0.7])
+    nan = torch.tensor([0.9, math.nan, 0.7])
+    with pytest.raises(ValueError, match=r"row 1 is .*scores nan"):
+        CALLS[name](boxes, nan, LABELS)
+    for row in ([0.0, 0.0, math.nan, 8.0], [0.0, 0.0, math.inf, 8.0], [9.0, 0.0, 3.0, 8.0]):
+        with pytest.raises(ValueError, match=r"want finite numbers, x2 >= x1 and .*; row 2 is"):
+            CALLS[name](torch.cat([boxes[:2], torch.tensor([row])]), scores, LABELS)
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.1, math.nan])
+def test_iou_thresholds_outside_0_to_1_are_refused(value):
+    boxes, scores, labels = bars((0, 9)), torch.tensor([0.5]), torch.tensor([1])
+    raw = {"boxes": boxes, "labels": labels, "scores": scores}
+    for call in (
+        lambda: nms(boxes, scores, value),
+        lambda: suppressed_by(boxes, scores, value),
+        lambda: nms_per_class(boxes, labels, scores, value),
+        lambda: suppress(raw, iou_threshold=value),
+    ):
+        with pytest.raises(ValueError, match=f"iou_threshold lies between 0 and 1, got {value}"):
+            call()
+
+
+def test_what_would_be_cut_off_from_behind_or_raised_is_refused():
+    raw = {"boxes": bars((0, 9)), "labels": torch.tensor([1]), "scores": torch.tensor([0.5])}
+    with pytest.raises(ValueError, match="want max_detections >= 0, got -1"):
+        suppress(raw, max_detections=-1)
+    with pytest.raises(ValueError, match=r"got 1\.5"):
+        suppress(raw, score_threshold=1.5)
+    with pytest.raises(ValueError, match="want scores >= 0, got"):
+        soft_nms(bars((0, 9), (0, 9)), torch.tensor([-0.5, -2.0]))
+
+
+def test_boxes_without_area_are_allowed():
+    boxes = bars((0, 0), (5, 9), (9, 9))
+    assert nms(boxes, torch.tensor([0.9, 0.8, 0.7]), 0.0).tolist() == [0, 1, 2]

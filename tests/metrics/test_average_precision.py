@@ -215,3 +215,45 @@ def test_a_class_that_no_image_shows_has_no_average_precision():
     assert math.isnan(
         class_average_precision([detection(squares(0), [2], [0.9])], [target(squares(0), [1])], 2)
     )
+
+
+# ---------------------------------------------------------------- what is refused
+
+
+def test_at_threshold_0_an_object_answers_once_too():
+    assert match_detections(
+        squares(0, 0, 90), torch.tensor([0.9, 0.8, 0.7]), squares(0), iou_threshold=0.0
+    ).tolist() == [0, UNMATCHED, UNMATCHED]
+
+
+def test_detections_that_do_not_fit_together_are_refused(no_shape_checks):
+    for scores in (torch.ones(2), torch.ones(4), torch.ones(1)):
+        with pytest.raises(ValueError, match=rf"boxes \[3, 4\], scores \[{len(scores)}\]"):
+            match_detections(squares(0, 20, 40), scores, squares(0))
+    found, there = detection(squares(0, 20), [1, 2], [0.5, 0.4]), target(squares(0, 20), [1, 2])
+    for key in ("labels", "scores"):
+        with pytest.raises(ValueError, match=rf"boxes \[2, 4\].*{key} \[1\]"):
+            match_image({**found, key: found[key][:1]}, there)
+    with pytest.raises(ValueError, match=r"boxes \[2, 4\], labels \[1\]"):
+        match_image(found, {**there, "labels": there["labels"][:1]})
+
+
+def test_numbers_that_are_none_and_thresholds_that_mean_nothing_are_refused():
+    nan = torch.tensor([[0.0, 0.0, math.nan, 9.0]])
+    with pytest.raises(ValueError, match=r"row 0 is .*scores nan"):
+        match_detections(squares(0), torch.tensor([math.nan]), squares(0))
+    for boxes, gt_boxes in ((nan, squares(0)), (squares(0), nan)):
+        with pytest.raises(ValueError, match=r"row 0 is boxes .*nan"):
+            match_detections(boxes, torch.tensor([0.5]), gt_boxes)
+    for value in (-0.1, 1.1, math.nan):
+        with pytest.raises(ValueError, match=f"iou_threshold lies between 0 and 1, got {value}"):
+            match_detections(squares(0), torch.tensor([0.5]), squares(0), value)
+    with pytest.raises(ValueError, match="want scores that are numbers, got"):
+        precision_recall(torch.tensor([math.nan]), torch.tensor([True]), 1)
+
+
+def test_curves_that_do_not_fit_together_are_refused(no_shape_checks):
+    with pytest.raises(ValueError, match=r"scores \[2\], is_hit \[3\]"):
+        precision_recall(torch.ones(2), torch.tensor([True] * 3), 3)
+    with pytest.raises(ValueError, match=r"precision \[3\], recall \[2\]"):
+        average_precision(torch.ones(3).double(), torch.ones(2).double())
