@@ -5,6 +5,7 @@ Follows model.py. Uses suppression.py, which leaves one box per object.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,7 +13,14 @@ import torchvision
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from detlab.boxes import clip_boxes, scale_boxes
+from detlab.boxes import (
+    check_count,
+    check_fraction,
+    check_rows,
+    clip_boxes,
+    scale_boxes,
+    xyxy_to_cxcywh,
+)
 from detlab.classify import softmax
 from detlab.detector.anchors import Decode, decode_deltas
 from detlab.detector.suppression import Nms, suppress
@@ -24,18 +32,24 @@ Candidates = Callable[
 ]
 """predictions, row of an image, its size, score threshold, how many: boxes, labels, scores."""
 
+MIN_SIDE = 0.01
+"""Pixels of what the network sees: what clipping leaves thinner is no box. RoI heads do so, too."""
+
 
 def to_scores(
     logits: Float[Tensor, "A K"], activation: Activation = "sigmoid"
 ) -> Float[Tensor, "A K"]:
-    """Logits to scores from 0 to 1. Softmax's share of background is no detection: it becomes 0.
+    """Logits to scores from 0 to 1. Background is no detection: its score becomes 0.
+
+    Raises:
+        ValueError: an activation that is neither "sigmoid" nor "softmax".
 
     >>> to_scores(torch.tensor([[0.0, 0.0, 0.0]]), "softmax")
     tensor([[0.0000, 0.3333, 0.3333]])
     """
-    if activation == "sigmoid":
-        return logits.sigmoid()
-    scores = softmax(logits)
+    if activation not in ("sigmoid", "softmax"):
+        raise ValueError(f"activation is 'sigmoid' or 'softmax', got {activation!r}")
+    scores = logits.sigmoid() if activation == "sigmoid" else softmax(logits)
     return torch.cat([torch.zeros_like(scores[:, :1]), scores[:, 1:]], dim=1)
 
 
@@ -46,10 +60,15 @@ def to_detection(
 
     Column 0 of the scores is background: nothing to report.
 
+    Raises:
+        ValueError: not equally many boxes and rows of scores, or a threshold outside 0 to 1.
+
     >>> boxes = torch.tensor([[0.0, 0.0, 9.0, 9.0], [4.0, 0.0, 13.0, 9.0]])
     >>> to_detection(boxes, torch.tensor([[0.9, 0.1, 0.0], [0.2, 0.1, 0.7]]))["labels"]
     tensor([2])
     """
+    check_rows(boxes=boxes, scores=scores)
+    check_fraction("score_threshold", score_threshold)
     best_score, column = scores[:, 1:].max(dim=1)
     order = best_score.argsort(descending=True, stable=True)
     rows = order[best_score[order] > score_threshold]
@@ -86,6 +105,56 @@ def select_candidates(
     return clip_boxes(boxes, image_size), label, scores[:max_candidates]
 
 
+def select_in_picture(
+    predictions: Predictions,
+    row: int,
+    image_size: tuple[int, int],
+    score_threshold: float,
+    max_candidates: int,
+    candidates: Candidates = select_candidates,
+) -> tuple[Float[Tensor, "N 4"], Int64[Tensor, " N"], Float[Tensor, " N"]]:
+    """The raw boxes of one image that show a part of it: see `without_padding`, `MIN_SIDE`.
+
+    What is left out takes no place among the best `max_candidates`: as long as too few are left,
+    twice as many are asked for.
+
+    >>> logits = torch.tensor([[[0.0, 2.0], [0.0, 3.0]]])
+    >>> anchors = torch.tensor([[0.0, 0.0, 8.0, 8.0], [16.0, 0.0, 24.0, 8.0]])
+    >>> said = Predictions(logits, torch.zeros(1, 2, 4), anchors)  # of a picture 18 pixels wide
+    >>> select_in_picture(said, 0, (8, 18), score_threshold=0.6, max_candidates=1)
+    (tensor([[0., 0., 8., 8.]]), tensor([1]), tensor([0.8808]))
+    """
+    seen = without_padding(predictions, row, image_size)
+    asked = max_candidates
+    while True:
+        boxes, labels, scores = candidates(seen, 0, image_size, score_threshold, asked)
+        kept = torchvision.ops.remove_small_boxes(boxes, MIN_SIDE)
+        if len(boxes) < asked or len(kept) >= max_candidates:
+            kept = kept[:max_candidates]
+            return boxes[kept], labels[kept], scores[kept]
+        asked *= 2
+
+
+def without_padding(predictions: Predictions, row: int, image_size: tuple[int, int]) -> Predictions:
+    """What was said of one image, as a batch of one, by the anchors that stand in it.
+
+    `batch_images` fills pictures up with zeros; an anchor whose centre lies there looks at nothing.
+
+    >>> anchors = torch.tensor([[0.0, 0.0, 8.0, 8.0], [16.0, 0.0, 24.0, 8.0]])
+    >>> said = Predictions(torch.zeros(1, 2, 3), torch.zeros(1, 2, 4), anchors)
+    >>> without_padding(said, 0, image_size=(8, 18)).anchors
+    tensor([[0., 0., 8., 8.]])
+    """
+    height, width = image_size
+    centres = xyxy_to_cxcywh(predictions.anchors)[:, :2]
+    inside = ((centres >= 0) & (centres < centres.new_tensor([width, height]))).all(dim=1)
+    return predictions._replace(
+        logits=predictions.logits[row, None, inside],
+        deltas=predictions.deltas[row, None, inside],
+        anchors=predictions.anchors[inside],
+    )
+
+
 def select_detections(
     predictions: Predictions,
     image_sizes: Sequence[tuple[int, int]],
@@ -100,7 +169,8 @@ def select_detections(
 ) -> list[Detection]:
     """Predictions of a batch to one list of boxes per image.
 
-    The loop over the batch stands here, because the number of detections varies.
+    The loop over the batch stands here, because the number of detections varies. As torchvision
+    does, it lets anchors in the padding speak, too; `detect` leaves them out.
 
     Args:
         predictions: what the detector said of the batch.
@@ -112,14 +182,16 @@ def select_detections(
         per_class: suppress within a class only; False: across all classes.
         nms: torchvision's compiled one, or `suppression.nms`, or your own.
         soft_sigma: use Soft-NMS with this sigma instead of `nms`.
-        candidates: raw boxes of one image, see `select_candidates`.
+        candidates: raw boxes of one image, see `select_candidates`, `select_in_picture`.
 
     Raises:
-        ValueError: a threshold outside 0 to 1, or another number of sizes than of images.
+        ValueError: a threshold outside 0 to 1, a number below 0, or another number of sizes than of
+            images.
     """
     for name, value in (("score_threshold", score_threshold), ("iou_threshold", iou_threshold)):
-        if not 0 <= value <= 1:
-            raise ValueError(f"{name} lies between 0 and 1, got {value}")
+        check_fraction(name, value)
+    for name, number in (("max_detections", max_detections), ("max_candidates", max_candidates)):
+        check_count(name, number)
     if len(image_sizes) != len(predictions.logits):
         raise ValueError(f"{len(predictions.logits)} images but {len(image_sizes)} image sizes")
 
@@ -140,23 +212,28 @@ def detect(
     detector: Callable[[Tensor], Predictions],
     images: Sequence[Tensor],
     longest_side: int | None = None,
+    *,
+    candidates: Candidates = select_candidates,
     **options: Any,
 ) -> list[Detection]:
     """Pictures to boxes, everything included: evaluation mode, no gradients, any sizes.
 
-    Only pictures of one size share a batch: the network would see objects on the edge of padding.
-    All of one size go through at once; hand in fewer where memory is short.
+    Only pictures of one size share a batch, so that what is found in one does not hang on the
+    others: they decide how much padding there is. All of one size go through at once; hand in fewer
+    where memory is short. What the padding seems to show is left out, see `select_in_picture`.
 
     Args:
         detector: a Detector, or anything else that maps a batch of images to Predictions.
         images: [3, H, W] each, uint8 or float from 0 to 1; sizes may differ.
         longest_side: pixels to which pictures are scaled for the network; None leaves them.
+        candidates: raw boxes of one image, see `select_candidates`.
         options: thresholds and the like, see `select_detections`.
 
     Returns:
         One dict per image, on the detector's device; boxes in pixels of the image as it was given.
     """
     fitted = [fit_image(image, longest_side) for image in images]
+    options["candidates"] = partial(select_in_picture, candidates=candidates)
     detections: dict[int, Detection] = {}
     with evaluation_mode(detector) as device:
         for size, rows in rows_by_size(fitted).items():
