@@ -18,6 +18,8 @@ from detlab.detector.suppression import suppress
 from detlab.images import image_size
 from detlab.types import Detection, Predictions
 
+MARGIN = 2.0
+"""Pixels of what the network sees: a box that comes as close to an edge may have been cut there."""
 OVERLAP = 0.25
 """Share of a tile that the next one sees, too: an object so large is whole in one of them."""
 Starts = Callable[[int, int, float], list[int]]
@@ -72,9 +74,12 @@ def is_whole(
     boxes: Float[Tensor, "N 4"],
     tile: Float[Tensor, " 4"],
     size: tuple[int, int],
-    margin: float = 2.0,
+    margin: float = MARGIN,
 ) -> Tensor:
     """Which boxes no inner edge of their tile may have cut; all in pixels of the picture.
+
+    They keep `margin` away from it: MARGIN, times pixels of the picture per pixel that the network
+    sees.
 
     An edge that the tile shares with the picture cuts nothing that could be seen elsewhere.
 
@@ -85,6 +90,15 @@ def is_whole(
     height, width = size
     outer = tile == tile.new_tensor([0, 0, width, height])  # x1 y1 x2 y2
     return ((boxes - tile).abs() >= margin).logical_or(outer).all(dim=1)
+
+
+def seen_scale(tile: Float[Tensor, " 4"], longest_side: int | None) -> float:
+    """Pixels of the picture per pixel that the network sees of a tile, see `images.fit_image`.
+
+    >>> seen_scale(torch.tensor([0.0, 0.0, 512.0, 256.0]), longest_side=128)
+    4.0
+    """
+    return 1.0 if longest_side is None else float((tile[2:] - tile[:2]).max()) / longest_side
 
 
 def detect_in_tiles(
@@ -115,7 +129,8 @@ def detect_in_tiles(
         left, top, right, bottom = view.int().tolist()
         [part] = detect(detector, [image[:, top:bottom, left:right]], longest_side, **options)
         boxes = part["boxes"] + view[[0, 1, 0, 1]].to(part["boxes"].device)
-        whole = is_whole(boxes, view.to(boxes.device), size)
+        margin = MARGIN * seen_scale(view, longest_side)
+        whole = is_whole(boxes, view.to(boxes.device), size, margin)
         labels, scores = part["labels"][whole], part["scores"][whole]
         parts.append(Detection(boxes=boxes[whole], labels=labels, scores=scores))
     boxes, labels, scores = (

@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from detlab.detector.tiling import OVERLAP, detect_in_tiles, is_whole, tile_boxes, tile_starts
+from detlab.detector.tiling import (
+    OVERLAP,
+    detect_in_tiles,
+    is_whole,
+    seen_scale,
+    tile_boxes,
+    tile_starts,
+)
 from detlab.types import Predictions
 
 SIDES = st.integers(1, 400)
@@ -157,3 +164,58 @@ def test_a_box_at_an_inner_edge_is_left_to_the_next_tile():
     size, tile = (40, 70), torch.tensor([0.0, 0.0, 40.0, 40.0])
     boxes = torch.tensor([[0.0, 0.0, 20.0, 40.0], [20.0, 5.0, 38.5, 30.0], [20.0, 5.0, 38.0, 30.0]])
     assert is_whole(boxes, tile, size).tolist() == [True, False, True]
+
+
+def says_a_box(box):
+    """A detector that says one box, in pixels that the network sees, of pictures 64 pixels wide."""
+
+    def detector(images):
+        anchors = torch.tensor([box])
+        logits = torch.tensor([[[-9.0, 4.0]]])
+        if images.shape[2] != images.shape[3]:  # the whole picture: nothing
+            logits = -logits.abs()
+        return Predictions(logits, torch.zeros(1, 1, 4), anchors)
+
+    return detector
+
+
+@pytest.mark.parametrize(
+    ("right", "tile", "found"),
+    [
+        (61.0, 64, True),  # three pixels of the network before the inner edge
+        (63.0, 64, False),
+        (61.0, 512, True),  # 24 pixels of the picture, as many of the network
+        (63.0, 512, False),  # 8 pixels of the picture: one of the network
+        (63.0, 16, False),  # a quarter of a pixel of the picture, one of the network
+        (61.5, 16, True),
+    ],
+)
+def test_the_margin_is_counted_in_what_the_network_sees(right, tile, found):
+    image = torch.zeros(3, tile, 2 * tile)
+    seen = detect_in_tiles(says_a_box([20.0, 10.0, right, 40.0]), image, 64, tile=tile)
+    in_the_first = seen["boxes"][:, 0] < tile / 2
+    assert in_the_first.any() == found
+
+
+def test_a_tile_unscaled_has_a_scale_of_1():
+    tile = torch.tensor([10.0, 20.0, 50.0, 40.0])
+    assert (seen_scale(tile, None), seen_scale(tile, 80)) == (1.0, 0.5)
+
+
+def test_tiles_find_nothing_in_their_padding():
+    """Tiles of 40 pixels are padded to 64; every anchor, in the padding, too, is sure of itself."""
+
+    def detector(images):
+        height, width = images.shape[2:]
+        y, x = torch.meshgrid(torch.arange(4, height, 8), torch.arange(4, width, 8), indexing="ij")
+        centres = torch.stack([x.flatten(), y.flatten()], dim=1).float()
+        anchors = torch.cat([centres - 5, centres + 5], dim=1)
+        logits = torch.tensor([-9.0, 4.0]).expand(1, len(anchors), 2)
+        return Predictions(logits, torch.zeros(1, len(anchors), 4), anchors)
+
+    found = detect_in_tiles(
+        detector, torch.zeros(3, 70, 90), None, tile=40, iou_threshold=0.9, max_detections=999
+    )
+    sides = found["boxes"][:, 2:] - found["boxes"][:, :2]
+    assert len(sides) > 20
+    assert sides.min() > 5  # an anchor's centre is in the picture, so half of it is
