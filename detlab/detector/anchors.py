@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from detlab.boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
+from detlab.boxes import check_rows, cxcywh_to_xyxy, xyxy_to_cxcywh
 
 Grid = Callable[[tuple[int, int], int, Tensor], Tensor]
 """(height, width) of a map, its stride, shapes [S 2] to anchors [H·W·S 4]."""
@@ -146,9 +146,13 @@ def encode_boxes(
     logarithm, so that small and large objects ask for numbers of the same size. They are multiplied
     by `weights` (Fast R-CNN has 10, 10, 5, 5, RetinaNet 1). Boxes are in pixels.
 
+    Raises:
+        ValueError: not one anchor a box.
+
     >>> encode_boxes(torch.tensor([[5.0, 0.0, 15.0, 20.0]]), torch.tensor([[0.0, 0.0, 10.0, 20.0]]))
     tensor([[0.5000, 0.0000, 0.0000, 0.0000]])
     """
+    check_rows(gt_boxes=gt_boxes, anchors=anchors)
     cx, cy, w, h = xyxy_to_cxcywh(gt_boxes).unbind(dim=1)
     anchor_cx, anchor_cy, anchor_w, anchor_h = xyxy_to_cxcywh(anchors).unbind(dim=1)
     deltas = torch.stack(
@@ -170,9 +174,13 @@ def decode_deltas(
 ) -> Float[Tensor, "A 4"]:
     """Move and stretch each anchor as its deltas dx dy dw dh say; undoes `encode_boxes`.
 
+    Raises:
+        ValueError: not one anchor a row of deltas.
+
     >>> decode_deltas(torch.tensor([[0.5, 0.0, 0.0, 0.0]]), torch.tensor([[0.0, 0.0, 10.0, 20.0]]))
     tensor([[ 5.,  0., 15., 20.]])
     """
+    check_rows(deltas=deltas, anchors=anchors)
     dx, dy, dw, dh = (deltas / deltas.new_tensor(weights)).unbind(dim=1)
     anchor_cx, anchor_cy, anchor_w, anchor_h = xyxy_to_cxcywh(anchors).unbind(dim=1)
     boxes_cxcywh = [

@@ -256,3 +256,10 @@ def test_a_shape_that_no_box_prefers_stays():
 def test_more_shapes_than_boxes_cannot_be_fitted(num_shapes):
     with pytest.raises(ValueError, match=f"cannot fit {num_shapes} shapes to 3 boxes"):
         fit_shapes(torch.ones(3, 2), num_shapes, torch.Generator())
+
+
+@pytest.mark.parametrize("convert", [encode_boxes, decode_deltas])
+@pytest.mark.parametrize(("count", "anchors"), [(3, 1), (1, 3), (2, 3)])
+def test_deltas_are_made_of_as_many_anchors(convert, count, anchors, no_shape_checks):
+    with pytest.raises(ValueError, match=rf"\[{count}, 4\], anchors \[{anchors}, 4\]"):
+        convert(torch.rand(count, 4), torch.rand(anchors, 4))
