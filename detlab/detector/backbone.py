@@ -14,7 +14,6 @@ import torch.nn.functional as F
 import torchvision
 from jaxtyping import Float
 from torch import Tensor, nn
-from torchvision.models.feature_extraction import create_feature_extractor
 from torchvision.ops import Conv2dNormActivation, FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import ExtraFPNBlock, LastLevelP6P7
 
@@ -27,9 +26,18 @@ TORCHVISION_BODIES: Mapping[str, tuple[dict[str, str], list[int]]] = {
     "resnet50": ({"layer2": "8", "layer3": "16", "layer4": "32"}, [512, 1024, 2048]),
 }
 """Where torchvision's classifiers leave their maps of stride 8, 16 and 32; the maps' channels."""
+RESNETS = ("resnet18", "resnet34", "resnet50")
+LAYERS: Mapping[str, tuple[str, ...]] = {
+    "mobilenet_v2": tuple(f"features.{block}" for block in range(19)),
+    **dict.fromkeys(
+        RESNETS,
+        ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4"),
+    ),
+}
+"""Which layers a picture passes, in their order, up to the last map."""
 EARLY_LAYERS: Mapping[str, tuple[str, ...]] = {
     "mobilenet_v2": tuple(f"features.{block}." for block in range(7)),
-    **dict.fromkeys(("resnet18", "resnet34", "resnet50"), ("conv1.", "bn1.", "layer1.")),
+    **dict.fromkeys(RESNETS, ("conv1.", "bn1.", "layer1.")),
 }
 """What sees edges and colours, in any picture alike: ImageNet's weights are kept there."""
 
@@ -82,6 +90,33 @@ class TinyBody(nn.Module):
         return maps
 
 
+class ClassifierBody(nn.Module):
+    """A classifier of torchvision without its last layers, which name the whole picture.
+
+    Args:
+        classifier: its layers are taken over as they are, under their own names.
+        layers: the chain of those that a picture passes.
+        nodes: which of them leave a map, and the map's name.
+    """
+
+    def __init__(
+        self, classifier: nn.Module, layers: Sequence[str], nodes: Mapping[str, str]
+    ) -> None:
+        super().__init__()
+        self.layers, self.nodes = layers, nodes
+        for name in dict.fromkeys(layer.split(".")[0] for layer in layers):
+            self.add_module(name, classifier.get_submodule(name))
+
+    def forward(self, images: Float[Tensor, "B 3 H W"]) -> dict[str, Float[Tensor, "B _ _ _"]]:
+        """Maps by name, finest first."""
+        features, maps = images, {}
+        for layer in self.layers:
+            features = self.get_submodule(layer)(features)
+            if layer in self.nodes:
+                maps[self.nodes[layer]] = features
+        return maps
+
+
 class PyramidBackbone(nn.Module):
     """A body, and a pyramid that tells its fine maps what the coarse ones see."""
 
@@ -128,7 +163,7 @@ def build_backbone(
         if pretrained:
             classifier.load_state_dict(imagenet_weights(name))
             freeze(classifier, EARLY_LAYERS[name])
-        body = create_feature_extractor(classifier, nodes)
+        body = ClassifierBody(classifier, LAYERS[name], nodes)
     else:
         raise ValueError(f"no backbone {name!r}; want tiny or one of {sorted(TORCHVISION_BODIES)}")
     extra: ExtraFPNBlock | None = LastLevelP6P7(channels, channels) if num_levels == 5 else None

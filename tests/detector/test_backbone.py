@@ -1,5 +1,6 @@
 """Image to feature maps: sizes, strides, names, and torchvision's own classifiers."""
 
+import copy
 import os
 from http.client import IncompleteRead
 from pathlib import Path
@@ -55,6 +56,15 @@ def test_the_body_is_torchvisions_classifier_cut_open(name):
         expected = classifier.features(images)
     assert_close(backbone.body(images)["32"], expected)
     assert [tuple(m.shape) for m in backbone(images)] == [(1, 8, 8, 8), (1, 8, 4, 4), (1, 8, 2, 2)]
+
+
+@pytest.mark.parametrize("name", ["tiny", "resnet18", "mobilenet_v2"])
+@pytest.mark.parametrize("training", [True, False])
+def test_a_copy_is_in_the_mode_of_its_original(name, training):
+    """Batch norms read another mean in training: a copy in another mode predicts something else."""
+    original = build_backbone(name, channels=8).train(training)
+    modes = [part.training for part in copy.deepcopy(original).modules()]
+    assert modes == [training] * len(modes)
 
 
 def test_a_block_that_keeps_its_size_adds_to_what_came_in():
