@@ -8,7 +8,6 @@ a data set by their IoU from Redmon and Farhadi, "YOLO9000", CVPR 2017.
 
 import math
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 
 import torch
 from jaxtyping import Float
@@ -74,10 +73,8 @@ def anchor_grid(
             [ 8.,  2., 16.,  6.]])
     """
     centres = grid_centres(feature_size, stride, shapes.device)
-    cells, kinds = len(centres), len(shapes)
-    centres = centres[:, None].expand(cells, kinds, 2)
-    sizes = shapes[None].expand(cells, kinds, 2)
-    return cxcywh_to_xyxy(torch.cat([centres, sizes], dim=2).flatten(0, 1))
+    corners = torch.cat([-shapes, shapes], dim=1) / 2  # x1 y1 x2 y2 around a centre at 0, 0
+    return (centres.repeat(1, 2)[:, None] + corners).flatten(0, 1)
 
 
 def window_boxes(
@@ -110,7 +107,6 @@ def window_boxes(
     return torch.cat([corners, corners + corners.new_tensor([window_width, window_height])], dim=1)
 
 
-@lru_cache(maxsize=32)
 def pyramid_anchors(
     feature_sizes: tuple[tuple[int, int], ...],
     anchor_sizes: tuple[tuple[float, ...], ...],
@@ -119,8 +115,6 @@ def pyramid_anchors(
     grid: Grid = anchor_grid,
 ) -> Float[Tensor, "A 4"]:
     """The anchors of all levels, finest first; the stride doubles from level to level, from 8.
-
-    Remembered, since the same picture size asks for the same anchors: do not write into them.
 
     >>> sizes = ((8.0,), (16.0,))  # one size on each of two levels
     >>> pyramid_anchors(((1, 2), (1, 1)), sizes, (1.0,), torch.device("cpu"))

@@ -15,7 +15,6 @@ from typing import Any, Literal, cast
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.retinanet import RetinaNet
 from torchvision.ops import Conv2dNormActivation
 
@@ -145,7 +144,7 @@ class Branch(nn.Module):
     def forward(self, features: Float[Tensor, "B C H W"]) -> Float[Tensor, "B HWS N"]:
         """Answers in the order of the anchors: row by row, cell by cell, shape by shape."""
         answers: Tensor = self.last(self.tower(features))  # [B, S * N, H, W]
-        return answers.permute(0, 2, 3, 1).reshape(len(answers), -1, self.num_answers)
+        return answers.permute(0, 2, 3, 1).reshape(answers.shape[0], -1, self.num_answers)
 
 
 class Head(nn.Module):
@@ -198,6 +197,35 @@ class Detector(nn.Module):
         maps = self.backbone(self.normalise(images))
         logits, deltas = self.head(maps)
         return Predictions(logits, deltas, self.make_anchors(images, maps), self.activation)
+
+
+class Exportable(nn.Module):
+    """A detector as `torch.export` and `torch.onnx.export` take it: a tensor in, tensors out.
+
+    How logits and deltas are read is no tensor, so it stays with the detector: its `activation`.
+    Batch and sides, in steps of 32 pixels, may vary where they are named; the example needs two
+    images, and sides longer than the coarsest stride (32, or 128 with five levels):
+
+        sizes = {0: Dim("batch"), 2: 32 * Dim("rows"), 3: 32 * Dim("columns")}
+        export(Exportable(detector), (torch.zeros(2, 3, 160, 192),), dynamic_shapes=[sizes])
+
+    >>> detector = build_detector(DetectorConfig(num_classes=3)).eval()
+    >>> logits, deltas, anchors = Exportable(detector)(torch.zeros(2, 3, 64, 96))
+    >>> anchors.shape
+    torch.Size([756, 4])
+    """
+
+    def __init__(self, detector: nn.Module) -> None:
+        super().__init__()
+        self.detector = detector
+        self.training = detector.training
+
+    def forward(
+        self, images: Tensor
+    ) -> tuple[Float[Tensor, "B A K"], Float[Tensor, "B A 4"], Float[Tensor, "A 4"]]:
+        """Logits, deltas and anchors of a batch, see `Detector.forward`."""
+        predictions: Predictions = self.detector(images)
+        return predictions.logits, predictions.deltas, predictions.anchors
 
 
 class Normalise(nn.Module):
@@ -270,10 +298,37 @@ def anchors_on_maps(
     return pyramid_anchors(feature_sizes, anchor_sizes, aspect_ratios, images.device, grid)
 
 
+def anchors_on_corners(
+    images: Tensor,
+    maps: Sequence[Float[Tensor, "B C _ _"]],
+    shapes: Sequence[Float[Tensor, "S 4"]],
+) -> Float[Tensor, "A 4"]:
+    """The anchors that torchvision's `AnchorGenerator` puts on the upper left corner of each cell.
+
+    Args:
+        images: [B, 3, H, W].
+        maps: of each level, finest first.
+        shapes: boxes around a centre at 0, 0, of each level.
+
+    >>> shapes = [torch.tensor([[-8.0, -4.0, 8.0, 4.0]])]
+    >>> anchors_on_corners(torch.zeros(1, 3, 8, 16), [torch.zeros(1, 5, 1, 2)], shapes)
+    tensor([[-8., -4.,  8.,  4.],
+            [ 0., -4., 16.,  4.]])
+    """
+    levels = []
+    for features, around_0 in zip(maps, shapes, strict=True):
+        height, width = features.shape[2:]
+        x = torch.arange(width) * (images.shape[3] // width)
+        y = torch.arange(height) * (images.shape[2] // height)
+        corners = torch.cartesian_prod(y, x).flip(dims=[1])
+        levels.append((corners.repeat(1, 2)[:, None] + around_0).flatten(0, 1))
+    return torch.cat(levels).to(images.device)
+
+
 def from_torchvision(retinanet: RetinaNet) -> Detector:
     """A torchvision RetinaNet, v1 or v2 with any weights, as a Detector: same logits, same deltas.
 
-    Backbone and anchor generator are taken over as they are, the head's weights are copied.
+    The backbone is taken over as it is, the head's weights are copied.
     torchvision centres anchors on the corner of a cell, we on its middle; its trained weights
     expect its own.
     """
@@ -293,11 +348,8 @@ def from_torchvision(retinanet: RetinaNet) -> Detector:
     head.boxes.tower.load_state_dict(boxes.conv.state_dict())
     head.boxes.last.load_state_dict(boxes.bbox_reg.state_dict())
 
-    def make_anchors(images: Tensor, maps: Sequence[Tensor]) -> Tensor:
-        sizes = [(images.shape[2], images.shape[3])] * len(images)
-        anchors: list[Tensor] = retinanet.anchor_generator(ImageList(images, sizes), list(maps))
-        return anchors[0]
-
+    shapes = [level.float().cpu() for level in retinanet.anchor_generator.cell_anchors]
+    make_anchors = partial(anchors_on_corners, shapes=shapes)
     backbone = PyramidBackbone(retinanet.backbone.body, retinanet.backbone.fpn)
     transform = retinanet.transform
     detector = Detector(

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 from torchvision.models.detection import retinanet_resnet50_fpn, retinanet_resnet50_fpn_v2
+from torchvision.models.detection.image_list import ImageList
 
 from detlab.detector.backbone import build_backbone
 from detlab.detector.model import (
@@ -255,6 +256,17 @@ def test_a_retinanet_of_torchvision_becomes_a_detector(retinanet):
     assert_close(found["scores"], expected["scores"], atol=1e-4, rtol=0)
     assert_close(found["boxes"] * zoom, expected["boxes"], atol=1e-2, rtol=1e-4)
     assert (found["labels"] == expected["labels"]).all()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("size", [(128, 256), (37, 90), (300, 161)])
+def test_a_converted_retinanet_keeps_its_anchors(retinanet, size):
+    """Also where a side is no multiple of the stride: theirs then stand closer together."""
+    images = torch.zeros(2, 3, *size)
+    maps = list(retinanet.backbone(images).values())
+    theirs = retinanet.anchor_generator(ImageList(images, [size] * 2), maps)[0]
+    make_anchors = from_torchvision(retinanet).make_anchors
+    assert_close(make_anchors(images, maps), theirs, rtol=0, atol=0)
 
 
 def test_a_converted_retinanet_keeps_its_mode_and_its_own_weights(retinanet):
