@@ -50,9 +50,17 @@ def choose_dtype(precision: Precision, device: torch.device) -> torch.dtype:
         ]
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(False) else torch.float16
-    if device.type == "cpu" and torch.cpu._is_avx512_bf16_supported():
+    if device.type == "cpu" and has_bfloat16():
         return torch.bfloat16
     return torch.float32
+
+
+def has_bfloat16() -> bool:
+    """Whether this processor computes with bfloat16 itself, as those with AVX-512 BF16 do."""
+    if hasattr(torch.cpu, "get_capabilities"):
+        return bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
+    # Before that a torch tells it by a private name only, or not at all.
+    return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", bool)())
 
 
 @contextmanager

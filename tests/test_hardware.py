@@ -1,13 +1,17 @@
 """Devices, precision, and one process alone; training/test_loop.py has two that train together."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
+from detlab import hardware as devices
 from detlab.hardware import (
     any_process,
     choose_device,
     choose_dtype,
     first_process_says,
+    has_bfloat16,
     mean_over_processes,
     num_processes,
     one_after_the_other,
@@ -19,9 +23,38 @@ from detlab.hardware import (
 def test_auto_takes_what_the_processor_has(monkeypatch):
     cpu = torch.device("cpu")
     for has_it, dtype in ((True, torch.bfloat16), (False, torch.float32)):
-        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda has_it=has_it: has_it)
+        monkeypatch.setattr(devices, "has_bfloat16", lambda has_it=has_it: has_it)
         assert choose_dtype("auto", cpu) == dtype
     assert choose_dtype("float16", cpu) == torch.float16
+
+
+@pytest.mark.parametrize("has_it", [True, False])
+def test_every_torch_tells_what_the_processor_has(has_it, monkeypatch):
+    def older():
+        return has_it
+
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": has_it}, False)
+    assert has_bfloat16() == has_it
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", older, raising=False)
+    assert has_bfloat16() == has_it
+    monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported")
+    assert not has_bfloat16()
+
+
+def test_the_processor_is_asked_and_not_its_name():
+    flags = Path("/proc/cpuinfo")
+    if not flags.is_file() or "flags" not in flags.read_text():
+        pytest.skip("a system that lists no flags of an x86 processor")
+    assert has_bfloat16() == ("avx512_bf16" in flags.read_text())
+
+
+def test_on_a_gpu_auto_takes_what_it_has(monkeypatch):
+    gpu = torch.device("cuda")
+    for has_it, dtype in ((True, torch.bfloat16), (False, torch.float16)):
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *_, has_it=has_it: has_it)
+        assert choose_dtype("auto", gpu) == dtype
+    assert choose_dtype("auto", torch.device("mps")) == torch.float32
 
 
 def test_a_device_that_is_not_here_is_refused_with_those_that_are(monkeypatch):
