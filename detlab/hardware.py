@@ -113,9 +113,9 @@ def first_process_says(number: float, device: torch.device) -> float:
     """
     if num_processes() == 1:
         return number
-    said = torch.tensor(number, dtype=torch.float64, device=device)
-    dist.broadcast(said, src=0)
-    return said.item()
+    said = [number]  # as an object: a tensor would want float64, which not every device has
+    dist.broadcast_object_list(said, src=0, device=device)
+    return said[0]
 
 
 def any_process(here: bool, device: torch.device) -> bool:
