@@ -107,6 +107,15 @@ def test_levels_follow_each_other_as_the_anchors_do():
     assert_close(deltas[:, 4:], alone[1])
 
 
+def test_an_untrained_heads_last_weights_are_small_and_its_biases_zero():
+    """RetinaNet's 0.01: larger ones would begin with large deltas and classes chosen by chance."""
+    head = Head(channels=64, depth=1, num_shapes=6, num_classes=3)
+    for last in (head.classes.last, head.boxes.last):
+        assert_close(last.weight.mean(), torch.tensor(0.0), atol=5e-4, rtol=0)
+        assert_close(last.weight.std(), torch.tensor(0.01), atol=0, rtol=0.05)
+        assert not last.bias.any()
+
+
 def test_an_untrained_sigmoid_detector_believes_in_almost_nothing():
     scores = small_detector()(torch.rand(1, 3, 64, 64)).logits.sigmoid()
     assert_close(scores[:, :, 1:], torch.full_like(scores[:, :, 1:], PRIOR), atol=0.005, rtol=0)
