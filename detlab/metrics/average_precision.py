@@ -1,4 +1,4 @@
-"""How good are the detections? Hits, precision, recall, average precision.
+"""How good are the detections? True positives, precision, recall, average precision.
 
 Follows postprocess.py. Readable: one class and one IoU threshold at a time.
 coco.py hands all classes and thresholds to a compiled library and gets the same answers, but where
@@ -19,7 +19,7 @@ from detlab.boxes import box_iou, check_each, check_fraction, check_rows
 from detlab.types import Detection, Target
 
 UNMATCHED = -1
-"""This detection answers for no object: a false positive."""
+"""This detection found no object: a false positive (FP)."""
 Match = Callable[[Tensor, Tensor, Tensor, float], Tensor]
 """boxes [N 4], scores [N], gt_boxes [M 4], IoU threshold to the object of each box."""
 
@@ -37,7 +37,7 @@ def match_detections(
     of it is a duplicate and counts as wrong.
 
     Returns:
-        A row of `gt_boxes` per detection, or UNMATCHED; `matches >= 0` are the true positives.
+        A row of `gt_boxes` per detection, or UNMATCHED; `matches >= 0` are the true positives (TP).
 
     Raises:
         ValueError: not one score a box, a number that is none, or a threshold outside 0 to 1.
@@ -100,8 +100,8 @@ def match_image(
             target["boxes"][objects],
             iou_threshold,
         )
-        hits = found >= 0
-        matches[rows[hits]] = objects[found[hits]]
+        is_hit = found >= 0
+        matches[rows[is_hit]] = objects[found[is_hit]]
     return matches
 
 
@@ -125,7 +125,7 @@ def find_duplicates(
 
 
 def find_missed(matches: Int64[Tensor, " N"], num_objects: int) -> Bool[Tensor, " M"]:
-    """Which objects of one image no detection has found.
+    """Which objects of one image no detection has found: the false negatives (FN).
 
     >>> find_missed(torch.tensor([2, UNMATCHED]), num_objects=3)
     tensor([ True,  True, False])
@@ -146,12 +146,12 @@ def count_found(
     >>> count_found([found], [target])
     (1, 1)
     """
-    hits = duplicates = 0
+    true_positives = duplicates = 0
     for detection, target in zip(detections, targets, strict=True):
         matches = match_image(detection, target, iou_threshold)
-        hits += int((matches >= 0).sum())
+        true_positives += int((matches >= 0).sum())
         duplicates += int(find_duplicates(detection, target, matches, iou_threshold).sum())
-    return hits, duplicates
+    return true_positives, duplicates
 
 
 def precision_recall(
@@ -159,13 +159,13 @@ def precision_recall(
 ) -> tuple[Float64[Tensor, " N"], Float64[Tensor, " N"]]:
     """Precision and recall as the score threshold falls past one detection after the other.
 
-    Precision is the share of the detections so far that are hits (true positives);
-    recall is the share of the objects found so far. Float64, because recall is compared
-    with levels such as 0.29.
+    Precision is the fraction of the detections so far that are hits, TP / (TP + FP);
+    recall is the fraction of the objects found so far, TP / (TP + FN). A hit is a true positive.
+    Float64, because recall is compared with levels such as 0.29.
 
     Raises:
-        ValueError: if there is no object; recall is then a share of nothing. Or not one answer a
-            score, or a score that is no number.
+        ValueError: if there is no object; recall is then a fraction of nothing. Or not one answer
+            a score, or a score that is no number.
 
     >>> precision, recall = precision_recall(
     ...     torch.tensor([0.9, 0.5, 0.7]), torch.tensor([True, True, False]), num_objects=4
@@ -180,9 +180,9 @@ def precision_recall(
     if scores.isnan().any():
         raise ValueError(f"want scores that are numbers, got {scores.tolist()}")
     best_first = scores.argsort(descending=True, stable=True)
-    hits = is_hit[best_first].double().cumsum(dim=0)
-    detections_so_far = torch.arange(1, len(hits) + 1, device=hits.device)
-    return hits / detections_so_far, hits / num_objects
+    true_positives = is_hit[best_first].double().cumsum(dim=0)
+    detections_so_far = torch.arange(1, len(is_hit) + 1, device=is_hit.device)
+    return true_positives / detections_so_far, true_positives / num_objects
 
 
 def average_precision(

@@ -1,4 +1,4 @@
-"""Detectors that never look at the picture: what every honest result stands beside.
+"""Detectors that never look at the picture: the baselines that every honest result stands beside.
 
 Uses anchors.py and model.py.
 """
@@ -33,9 +33,9 @@ def find_nothing(images: list[Tensor]) -> list[Detection]:
 
 
 def mean_box(items: Iterable[tuple[Tensor, Target]]) -> Find:
-    """In every picture the same: each class once, where and as large as it is on the average.
+    """In every picture the same: each class once, where and as large as it is on average.
 
-    A class scores the share of boxes that are of it.
+    The score of a class is the fraction of all boxes that are of it.
 
     Args:
         items: pictures to learn from.

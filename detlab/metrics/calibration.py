@@ -16,7 +16,7 @@ class Calibration(NamedTuple):
 
     mean_score: Float64[Tensor, " bins"]
     """What the detections of each bin promise, 0 to 1."""
-    share_correct: Float64[Tensor, " bins"]
+    fraction_correct: Float64[Tensor, " bins"]
     """What they keep, 0 to 1."""
     counts: Int64[Tensor, " bins"]
     """How many detections each bin has."""
@@ -27,14 +27,14 @@ class Calibration(NamedTuple):
 
         0 to 1; nan without detections.
         """
-        gaps = (self.mean_score - self.share_correct).abs().nan_to_num(0.0)
+        gaps = (self.mean_score - self.fraction_correct).abs().nan_to_num(0.0)
         return float((gaps * self.counts).sum() / self.counts.sum())
 
 
 def calibration(
     scores: Float[Tensor, " N"], correct: Bool[Tensor, " N"], bins: int = 10
 ) -> Calibration:
-    """Compare scores with the share that is right, in bins of equal width from 0 to 1.
+    """Compare scores with the fraction that is right, in bins of equal width from 0 to 1.
 
     A bin begins at its lower edge; the last one holds a score of 1, too.
 
@@ -43,7 +43,7 @@ def calibration(
 
     >>> scores, correct = torch.tensor([0.25, 0.75, 1.0]), torch.tensor([False, True, False])
     >>> found = calibration(scores, correct, bins=2)
-    >>> found.mean_score.tolist(), found.share_correct.tolist(), found.counts.tolist()
+    >>> found.mean_score.tolist(), found.fraction_correct.tolist(), found.counts.tolist()
     ([0.25, 0.875], [0.0, 0.5], [1, 2])
     >>> found.error  # (1 · 0.25 + 2 · 0.375) / 3
     0.3333333333333333

@@ -1,10 +1,10 @@
 """What kind of error each detection is, and how good the rest is without one kind.
 
-Uses average_precision.py: what is no hit there has a reason here, and each is fixed elsewhere –
+Uses average_precision.py: a false positive there has a reason here, and each is fixed elsewhere –
 names in the class loss, places in the box loss, duplicates in NMS.
 
 The kinds are from Hoiem et al., "Diagnosing Error in Object Detectors", ECCV 2012; their
-thresholds, and mending one kind at a time, from Bolya et al., "TIDE", ECCV 2020.
+thresholds, and fixing one kind at a time, are from Bolya et al., "TIDE", ECCV 2020.
 """
 
 from typing import NamedTuple
@@ -25,10 +25,10 @@ BACKGROUND_IOU = 0.1
 KINDS = ("background", "both", "location", "class", "duplicate", "correct")
 """What a detection can be, worst first. Where two would fit, the later one holds."""
 ERRORS = ("class", "location", "both", "duplicate", "background", "missed")
-"""What can be mended."""
+"""What `fix_errors` can fix."""
 
 
-class Judgement(NamedTuple):
+class ErrorKinds(NamedTuple):
     """What became of the detections and objects of one image."""
 
     kinds: list[str]
@@ -36,7 +36,7 @@ class Judgement(NamedTuple):
     objects: Int64[Tensor, " N"]
     """The row of the target that each detection is about, or UNMATCHED: background."""
     missed: Bool[Tensor, " M"]
-    """The objects that nothing is about: no hit, nor a wrong name or a wrong place alone."""
+    """Objects without a correct detection, and without one wrong in its name or place alone."""
 
 
 def error_kinds(
@@ -44,7 +44,7 @@ def error_kinds(
     target: Target,
     foreground_iou: float = FOREGROUND_IOU,
     background_iou: float = BACKGROUND_IOU,
-) -> Judgement:
+) -> ErrorKinds:
     """Say of each detection of one image whether it is right, and if not, in what it is wrong.
 
     - correct: it has found an object;
@@ -89,7 +89,7 @@ def error_kinds(
     objects = about.gather(0, rank[None])[0]
     missed = torch.ones_like(target["labels"], dtype=torch.bool)
     missed[objects[is_kind(kinds, "correct", "class", "location")]] = False
-    return Judgement(kinds, objects, missed)
+    return ErrorKinds(kinds, objects, missed)
 
 
 def _closest(iou: Float[Tensor, "N M"]) -> tuple[Float[Tensor, " N"], Int64[Tensor, " N"]]:
@@ -108,7 +108,7 @@ def is_kind(kinds: list[str], *wanted: str) -> Bool[Tensor, " N"]:
     return torch.tensor([kind in wanted for kind in kinds], dtype=torch.bool)
 
 
-def mend(
+def fix_errors(
     detection: Detection,
     target: Target,
     error: str,
@@ -119,15 +119,15 @@ def mend(
 
     A wrong name or place is put right; if two then say the same, the better score stays.
     Duplicates, boxes on background and those wrong in both are left out.
-    Objects that were missed are no longer asked for.
+    Missed objects (false negatives) are left out of the target.
 
     Raises:
         ValueError: `error` is none of ERRORS.
 
     >>> there = {"boxes": torch.tensor([[0.0, 0.0, 10.0, 10.0]]), "labels": torch.tensor([1])}
     >>> found = {"boxes": there["boxes"], "labels": torch.tensor([2]), "scores": torch.ones(1)}
-    >>> mended, _ = mend(found, there, "class")
-    >>> mended["labels"]
+    >>> fixed, _ = fix_errors(found, there, "class")
+    >>> fixed["labels"]
     tensor([1])
     """
     if error not in ERRORS:

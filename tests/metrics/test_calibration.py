@@ -62,12 +62,12 @@ def test_sure_and_wrong_is_the_worst():
 def test_empty_bins_are_nan_and_nothing_at_all_has_no_error():
     found = calibration(torch.tensor([0.9]), torch.tensor([True]), 2)
     assert math.isnan(found.mean_score[0])
-    assert math.isnan(found.share_correct[0])
+    assert math.isnan(found.fraction_correct[0])
     assert math.isnan(calibration(torch.zeros(0), torch.zeros(0, dtype=torch.bool)).error)
 
 
 @pytest.mark.parametrize("score", [-0.1, 1.1, math.nan])
-def test_a_score_that_is_no_share_is_refused(score):
+def test_a_score_that_is_no_fraction_is_refused(score):
     with pytest.raises(ValueError, match=f"scores: want 0 to 1, got {str(score)[:3]}"):
         calibration(torch.tensor([0.5, score]), torch.tensor([True, True]))
 

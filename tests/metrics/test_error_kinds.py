@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from detlab.metrics.average_precision import UNMATCHED, class_average_precision, match_image
 from detlab.metrics.coco import coco_metrics
-from detlab.metrics.error_kinds import ERRORS, KINDS, error_kinds, is_kind, mend
+from detlab.metrics.error_kinds import ERRORS, KINDS, error_kinds, fix_errors, is_kind
 from tests.sample_detections import (
     CLASS_NAMES,
     detection,
@@ -93,23 +93,23 @@ def test_the_object_that_an_error_is_about_has_the_name_and_place_of_its_kind(se
 )
 def test_an_overlap_equal_to_a_threshold_reaches_it(height, label, kind):
     box = torch.tensor([[0.0, 0.0, 10.0, height]])  # IoU with the 10-pixel square: height / 10
-    judged = error_kinds(detection(box, [label], [0.9]), target(squares(0), [1]), 0.5, 0.125)
-    assert judged.kinds == [kind]
-    assert judged.missed.tolist() == [kind in ("both", "background")]
+    errors = error_kinds(detection(box, [label], [0.9]), target(squares(0), [1]), 0.5, 0.125)
+    assert errors.kinds == [kind]
+    assert errors.missed.tolist() == [kind in ("both", "background")]
 
 
 def test_a_well_placed_box_with_a_wrong_name_is_a_class_error_though_it_touches_its_own_class():
     boxes = torch.tensor([[0.0, 0.0, 10.0, 10.0], [0.0, 0.0, 10.0, 3.0]])
-    judged = error_kinds(detection(boxes[:1], [2], [0.9]), target(boxes, [1, 2]))
-    assert judged.kinds == ["class"]
-    assert judged.objects.tolist() == [0]
+    errors = error_kinds(detection(boxes[:1], [2], [0.9]), target(boxes, [1, 2]))
+    assert errors.kinds == ["class"]
+    assert errors.objects.tolist() == [0]
 
 
 def test_nothing_found_misses_all_and_nothing_there_is_background():
     assert error_kinds(NOTHING, target(squares(0, 50), [1, 2])).missed.tolist() == [True, True]
-    judged = error_kinds(detection(squares(0), [1], [0.9]), target(squares(), []))
-    assert judged.kinds == ["background"]
-    assert judged.missed.shape == (0,)
+    errors = error_kinds(detection(squares(0), [1], [0.9]), target(squares(), []))
+    assert errors.kinds == ["background"]
+    assert errors.missed.shape == (0,)
     assert error_kinds(NOTHING, target(squares(), [])).kinds == []
 
 
@@ -119,7 +119,7 @@ def test_thresholds_in_the_wrong_order_are_refused(thresholds):
         error_kinds(NOTHING, target(squares(), []), *thresholds)
 
 
-# ---------------------------------------------------------------- mend
+# ---------------------------------------------------------------- fix_errors
 
 
 def average(found, there, iou_threshold):
@@ -131,22 +131,22 @@ def average(found, there, iou_threshold):
 
 @pytest.mark.parametrize("error", ERRORS)
 @given(seed=st.integers(0, 10_000), thresholds=st.sampled_from([(0.5, 0.1), (0.875, 0.25)]))
-def test_what_is_mended_is_gone_and_nothing_gets_worse(error, seed, thresholds):
+def test_what_is_fixed_is_gone_and_nothing_gets_worse(error, seed, thresholds):
     found, there = seeded_scene(seed)
-    mended, asked = mend(found, there, error, *thresholds)
-    judged = error_kinds(mended, asked, *thresholds)
-    assert error not in judged.kinds
-    assert error != "missed" or not judged.missed.any()
-    before, after = error_kinds(found, there, *thresholds).kinds, judged.kinds
+    fixed, asked = fix_errors(found, there, error, *thresholds)
+    errors = error_kinds(fixed, asked, *thresholds)
+    assert error not in errors.kinds
+    assert error != "missed" or not errors.missed.any()
+    before, after = error_kinds(found, there, *thresholds).kinds, errors.kinds
     assert error == "missed" or after.count("correct") >= before.count("correct")
     was = average(found, there, thresholds[0])
-    assert error == "missed" or average(mended, there, thresholds[0]) >= was - 1e-9
+    assert error == "missed" or average(fixed, there, thresholds[0]) >= was - 1e-9
 
 
 def test_without_any_error_average_precision_is_one():
     scenes = list(zip(*random_scenes(3), strict=True))
     for error in ERRORS:
-        scenes = [mend(found, there, error) for found, there in scenes]
+        scenes = [fix_errors(found, there, error) for found, there in scenes]
     found, there = zip(*scenes, strict=True)
     assert coco_metrics(found, there, CLASS_NAMES).coco["AP50"] == 1
 
@@ -154,8 +154,8 @@ def test_without_any_error_average_precision_is_one():
 def test_a_place_is_put_right_and_the_arguments_stay():
     there = target(squares(0, 50), [1, 2])
     found = detection(squares(4, 50), [1, 2], [0.5, 0.9])
-    mended, asked = mend(found, there, "location")
-    assert mended["boxes"].tolist() == squares(0, 50).tolist()
+    fixed, asked = fix_errors(found, there, "location")
+    assert fixed["boxes"].tolist() == squares(0, 50).tolist()
     assert found["boxes"].tolist() == squares(4, 50).tolist()
     assert asked is there
 
@@ -163,19 +163,19 @@ def test_a_place_is_put_right_and_the_arguments_stay():
 def test_of_two_that_then_say_the_same_the_better_score_stays():
     there = target(squares(0), [1])
     found = detection(squares(0, 4, 0), [1, 1, 2], [0.5, 0.9, 0.7])
-    mended, _ = mend(found, there, "location")
-    assert mended["scores"].tolist() == pytest.approx([0.9, 0.7])  # the hit at 0.5 came too late
-    mended, _ = mend(found, there, "class")
-    assert mended["scores"].tolist() == pytest.approx([0.9, 0.7])
-    assert mended["labels"].tolist() == [1, 1]
+    fixed, _ = fix_errors(found, there, "location")
+    assert fixed["scores"].tolist() == pytest.approx([0.9, 0.7])  # the hit at 0.5 came too late
+    fixed, _ = fix_errors(found, there, "class")
+    assert fixed["scores"].tolist() == pytest.approx([0.9, 0.7])
+    assert fixed["labels"].tolist() == [1, 1]
 
 
 def test_objects_that_were_missed_are_not_asked_for():
     there = target(squares(0, 50), [1, 2])
     found = detection(squares(0), [1], [0.9])
-    assert mend(found, there, "missed")[1]["labels"].tolist() == [1]
+    assert fix_errors(found, there, "missed")[1]["labels"].tolist() == [1]
 
 
 def test_an_unknown_error_is_refused():
     with pytest.raises(ValueError, match="got 'typo'"):
-        mend(NOTHING, target(squares(), []), "typo")
+        fix_errors(NOTHING, target(squares(), []), "typo")
