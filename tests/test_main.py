@@ -48,7 +48,7 @@ def test_a_missing_package_is_named_with_the_command_that_brings_it(package):
     done = type_command("-c", script)
     assert (done.returncode, done.stdout) == (2, "")
     assert "Traceback" not in done.stderr
-    [line] = [line for line in done.stderr.splitlines() if line.startswith("MEND")]
+    [line] = [line for line in done.stderr.splitlines() if line.startswith("FIX")]
     assert f"{package} " in line
     assert f'{sys.executable} -m pip install "{package}>=' in line
 
@@ -87,7 +87,7 @@ def test_packages_that_do_not_fit_together_are_told(monkeypatch, capsys, error):
         __main__.main()
     said = capsys.readouterr().err
     assert leaving.value.code == 2
-    assert said.startswith(f"detlab: {error}\nok   Python")
+    assert said.startswith(f"detlab: {error}\nok  Python")
     assert said.endswith("-m pip install --force-reinstall torch torchvision\n")
 
 

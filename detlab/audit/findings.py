@@ -32,7 +32,7 @@ FACTOR = 1.5
 FEWEST = 20
 """Boxes of a class, or pictures, from which one can say what is usual."""
 COMMON = 0.95
-"""Share of the pictures that show a class from which the others look forgotten."""
+"""Fraction of the pictures that show a class from which the others look forgotten."""
 MOST_PICTURES = 1000
 """Every picture is compared with every other; of more pictures that would take many minutes."""
 
@@ -61,16 +61,16 @@ class Audit:
     sizes: Mapping[str, int]
     """Boxes that COCO calls small, medium and large."""
     crowded: Mapping[float, float]
-    """For IoU thresholds: the share of boxes with a neighbour of their class above it."""
+    """For IoU thresholds: the fraction of boxes with a neighbour of their class above it."""
     lost: Mapping[float, float]
-    """For IoU thresholds: the share of perfect boxes that NMS would suppress."""
+    """For IoU thresholds: the fraction of perfect boxes that NMS would suppress."""
 
 
 def audit(splits: Mapping[str, Sequence[Record]], class_names: Sequence[str]) -> Audit:
     """Look at all splits of a data set together.
 
     Args:
-        splits: sound records of each split (see `defects.check_record`), by its name.
+        splits: sound records of each split (see `check.check_record`), by its name.
         class_names: "background" first.
     """
     records = [record for split in splits.values() for record in split]
@@ -90,7 +90,7 @@ def audit(splits: Mapping[str, Sequence[Record]], class_names: Sequence[str]) ->
             "medium": int(((areas >= 32**2) & (areas < 96**2)).sum()),
             "large": int((areas >= 96**2).sum()),
         },
-        crowded={limit: crowded_share(records, limit) for limit in (0.3, 0.5)},
+        crowded={limit: crowded_fraction(records, limit) for limit in (0.3, 0.5)},
         lost={limit: lost_to_nms(records, limit) for limit in (0.3, 0.5)},
     )
 
@@ -108,9 +108,9 @@ def missing_classes(records: Sequence[Record], class_names: Sequence[str]) -> li
     found = []
     for label, name in enumerate(class_names[1:], start=1):
         without = [record for record in boxed if label not in record.labels]
-        share = 1 - len(without) / len(boxed)
-        if share >= COMMON:
-            what = f"no {name} here, but in {share:.0%} of the pictures"
+        fraction = 1 - len(without) / len(boxed)
+        if fraction >= COMMON:
+            what = f"no {name} here, but in {fraction:.0%} of the pictures"
             found += [Finding("class missing", (record,), (), what) for record in without]
     return found
 
@@ -182,7 +182,7 @@ def robust_scores(values: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
 
 
 def twins_of(splits: Mapping[str, Sequence[Record]]) -> list[Finding]:
-    """Pictures of the same scene; those in two splits first, for they spoil a test."""
+    """Pictures of the same scene; those in two splits first, because they make a test worthless."""
     places = [(record, name) for name, split in splits.items() for record in split]
     places.sort(key=lambda place: place[0].image)
     if not 1 < len(places) <= MOST_PICTURES:
@@ -197,8 +197,8 @@ def twins_of(splits: Mapping[str, Sequence[Record]]) -> list[Finding]:
     return sorted(found, key=lambda finding: finding.kind != "twins across splits")
 
 
-def crowded_share(records: Sequence[Record], least: float) -> float:
-    """The share of boxes that overlap another of their class by an IoU of at least `least`."""
+def crowded_fraction(records: Sequence[Record], least: float) -> float:
+    """The fraction of boxes that overlap another of their class by an IoU of at least `least`."""
     crowded = total = 0
     for record in records:
         iou = iou_in_class(record).fill_diagonal_(0)
@@ -208,7 +208,7 @@ def crowded_share(records: Sequence[Record], least: float) -> float:
 
 
 def lost_to_nms(records: Sequence[Record], iou_threshold: float) -> float:
-    """The share of objects that NMS suppresses though every box is perfect: a price of crowds."""
+    """The fraction of objects that NMS suppresses though every box is perfect: crowds cost that."""
     lost = total = 0
     for record in records:
         scores = torch.ones(len(record.boxes))

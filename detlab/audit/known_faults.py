@@ -1,4 +1,4 @@
-"""What is known to be wrong with a set, to judge an audit by.
+"""What is known to be wrong with a set, to evaluate an audit by.
 
 Uses findings.py. People found the faults of BCCD; planted_faults.py makes some of its own.
 """
@@ -12,19 +12,21 @@ from detlab.data.corrections import read_lists, records_by_number, row_of
 from detlab.data.records import Annotations, Record, label_of_class
 
 
-class Fault(NamedTuple):
+class KnownFault(NamedTuple):
     """One fault that is known."""
 
     kind: str
-    """As `audit.Finding` has it, or "no area", or "no box", which no audit of labels can see."""
+    """As `findings.Finding` has it, or "no area", or "no box", which no audit of labels can see."""
     pictures: tuple[str, ...]
     """File names."""
     objects: tuple[str, ...]
     """As `Record.objects` names them; none for twins and where a box is missing."""
 
 
-def found_faults(faults: Sequence[Fault], findings: Sequence[Finding]) -> dict[Fault, int]:
-    """Which of an audit's findings is which fault: fault to index; one that is missed is not there.
+def found_faults(
+    faults: Sequence[KnownFault], findings: Sequence[Finding]
+) -> dict[KnownFault, int]:
+    """Which of an audit's findings is which fault: fault to index; a fault not found is left out.
 
     Args:
         faults: what is known.
@@ -39,8 +41,8 @@ def found_faults(faults: Sequence[Fault], findings: Sequence[Finding]) -> dict[F
     return {fault: places[key] for fault, key in keys.items() if key in places}
 
 
-def listed_faults(name: str, splits: Mapping[str, Annotations]) -> tuple[Fault, ...]:
-    """What people found wrong with a public set: the same lists that mend it.
+def listed_faults(name: str, splits: Mapping[str, Annotations]) -> tuple[KnownFault, ...]:
+    """What people found wrong with a public set: the same lists that correct it.
 
     Args:
         name: a set that has corrections: "bccd".
@@ -52,7 +54,7 @@ def listed_faults(name: str, splits: Mapping[str, Annotations]) -> tuple[Fault, 
     class_names = next(iter(splits.values())).class_names
     pairs = ((records[one].image, records[other].image) for one, other in lists["twins"])
     twins = (
-        Fault("twins across splits", (one.name, other.name), ())
+        KnownFault("twins across splits", (one.name, other.name), ())
         for one, other in pairs
         if split_of[one] != split_of[other]
     )
@@ -60,7 +62,7 @@ def listed_faults(name: str, splits: Mapping[str, Annotations]) -> tuple[Fault, 
     return tuple(dict.fromkeys((*twins, *wrong_boxes(lists, records), *missing)))
 
 
-def wrong_boxes(lists: Mapping[str, Any], records: Mapping[str, Record]) -> Iterator[Fault]:
+def wrong_boxes(lists: Mapping[str, Any], records: Mapping[str, Record]) -> Iterator[KnownFault]:
     """Boxes that the lists take out or give another class."""
     for number, box in lists["drop"]:
         record = records[number]
@@ -76,7 +78,7 @@ def wrong_boxes(lists: Mapping[str, Any], records: Mapping[str, Record]) -> Iter
 
 def missing_boxes(
     lists: Mapping[str, Any], records: Mapping[str, Record], class_names: Sequence[str]
-) -> Iterator[Fault]:
+) -> Iterator[KnownFault]:
     """Pictures that lack boxes of a class: all of them, which shows, or only some."""
     lacking = [(number, lists["incomplete"]) for number in lists["excluded"]]
     lacking += [(number, name) for number, _, name in lists["add"]]
@@ -85,6 +87,6 @@ def missing_boxes(
         yield fault_of("no box" if boxed else "class missing", records[number])
 
 
-def fault_of(kind: str, record: Record, *rows: int) -> Fault:
+def fault_of(kind: str, record: Record, *rows: int) -> KnownFault:
     """A fault of one picture, about some of its boxes."""
-    return Fault(kind, (record.image.name,), tuple(record.objects[row] for row in rows))
+    return KnownFault(kind, (record.image.name,), tuple(record.objects[row] for row in rows))

@@ -19,7 +19,7 @@ from numpy.random import Generator, SeedSequence, default_rng
 from PIL import Image
 from torch import Tensor
 
-from detlab.audit.known_faults import Fault
+from detlab.audit.known_faults import KnownFault
 from detlab.boxes import xyxy_to_xywh
 from detlab.files import write_atomically
 from detlab.reef.scene import (
@@ -40,7 +40,7 @@ HEIGHT, WIDTH = 240, 320
 ROOM = (36, 48)
 """Pixels by which a scene is higher and wider than a picture: so far the camera can move."""
 VISIBLE = 0.4
-"""Share of an animal that a picture must show; less has no box."""
+"""Fraction of an animal that a picture must show; below it the animal has no box."""
 NAMES = ("background", "fish", "turtle", "shark")
 FISH, TURTLE, SHARK = 1, 2, 3
 SHOAL = (
@@ -48,7 +48,7 @@ SHOAL = (
     ("turtle", (3, 6), (0.16, 0.24)),
     ("fish", (1, 3), (0.075, 0.085)),
 )
-"""Class, fewest and most in a scene, longest side from and to as a share of the shorter side."""
+"""Class, fewest and most in a scene, longest side from and to as a fraction of the shorter side."""
 LENGTHS = {"train": 70, "val": 14, "test": 56}
 """Pictures of each split; one in seven of the test pictures has a twin."""
 TWINS = (
@@ -74,18 +74,18 @@ class View(NamedTuple):
     labels: Int64[Tensor, " M"]
 
 
-class Spoiled(NamedTuple):
+class Planted(NamedTuple):
     """A view after a fault was planted, and which of its boxes are at fault."""
 
     view: View
     rows: tuple[int, ...]
 
 
-Spoil = Callable[[View, int], Spoiled]
-"""A view, and the box that is to be spoiled."""
+PlantFault = Callable[[View, int], Planted]
+"""Takes a view and the row of the box that is to be wrong."""
 
 
-def write_spoiled_reef(folder: Path, seed: int = 0) -> tuple[Fault, ...]:
+def write_faulty_reef(folder: Path, seed: int = 0) -> tuple[KnownFault, ...]:
     """Draw the set and write it as a COCO folder with a file for each split; takes seconds.
 
     Returns:
@@ -93,7 +93,7 @@ def write_spoiled_reef(folder: Path, seed: int = 0) -> tuple[Fault, ...]:
     """
     views = {split: draw_split(seed, split) for split in LENGTHS}
     twins = [
-        Fault("twins across splits", (picture_name(*twin[:2]), picture_name(*twin[2:])), ())
+        KnownFault("twins across splits", (picture_name(*twin[:2]), picture_name(*twin[2:])), ())
         for twin in TWINS
     ]
     planted = plant(views["train"], default_rng([seed, 1]))
@@ -106,7 +106,7 @@ def write_spoiled_reef(folder: Path, seed: int = 0) -> tuple[Fault, ...]:
 
 
 def draw_split(seed: int, split: str) -> list[View]:
-    """All pictures of a split, with right boxes."""
+    """All pictures of a split, with correct boxes."""
     again = {(at, row): (split_, row_) for split_, row_, at, row in TWINS}
     views = []
     for row in range(LENGTHS[split]):
@@ -150,9 +150,9 @@ def take_picture(scene: Scene, name: str, rng: Generator) -> View:
     top, left = (int(rng.integers(room + 1)) for room in ROOM)
     part = np.s_[:, top : top + HEIGHT, left : left + WIDTH]
     masks = scene.masks[part]
-    share = masks.sum(dim=(1, 2)) / scene.masks.sum(dim=(1, 2))
+    visible = masks.sum(dim=(1, 2)) / scene.masks.sum(dim=(1, 2))
     labels = torch.tensor([NAMES.index(CLASS_NAMES[label]) for label in scene.labels.tolist()])
-    kept = share >= VISIBLE
+    kept = visible >= VISIBLE
     light = torch.from_numpy(rng.uniform(0.75, 1.1, (3, 1, 1))).float()
     image = (scene.image[part] * light + rng.uniform(0, 20)).clamp(0, 255).to(torch.uint8)
     boxes = torch.from_numpy(tight_boxes(masks[kept].numpy())).reshape(-1, 4)
@@ -162,50 +162,50 @@ def take_picture(scene: Scene, name: str, rng: Generator) -> View:
 # ---------------------------------------------------------------- faults
 
 
-def without_area(view: View, row: int) -> Spoiled:
+def without_area(view: View, row: int) -> Planted:
     """Somebody clicked and did not drag."""
     boxes = view.boxes.clone()
     boxes[row, 2] = boxes[row, 0]
-    return Spoiled(view._replace(boxes=boxes), (row,))
+    return Planted(view._replace(boxes=boxes), (row,))
 
 
-def drawn_twice(view: View, row: int) -> Spoiled:
+def drawn_twice(view: View, row: int) -> Planted:
     """Somebody forgot that the box was there, and drew it again, a pixel beside."""
     again = view.boxes[[row]] + torch.tensor([1.0, 0.0, 1.0, 0.0])
     boxes, labels = torch.cat([view.boxes, again]), torch.cat([view.labels, view.labels[[row]]])
-    return Spoiled(view._replace(boxes=boxes, labels=labels), (row, len(boxes) - 1))
+    return Planted(view._replace(boxes=boxes, labels=labels), (row, len(boxes) - 1))
 
 
-def called_shark(view: View, row: int) -> Spoiled:
+def called_shark(view: View, row: int) -> Planted:
     """Somebody pressed the wrong key."""
     labels = view.labels.clone()
     labels[row] = SHARK
-    return Spoiled(view._replace(labels=labels), (row,))
+    return Planted(view._replace(labels=labels), (row,))
 
 
-def as_large_as_the_picture(view: View, row: int) -> Spoiled:
+def as_large_as_the_picture(view: View, row: int) -> Planted:
     """Somebody drew around everything."""
     boxes = view.boxes.clone()
     boxes[row] = torch.tensor([0.0, 0.0, WIDTH, HEIGHT])
-    return Spoiled(view._replace(boxes=boxes), (row,))
+    return Planted(view._replace(boxes=boxes), (row,))
 
 
-def forgotten(view: View, row: int) -> Spoiled:
+def forgotten(view: View, row: int) -> Planted:
     """Somebody did not see it."""
     return only(view, torch.arange(len(view.boxes)) != row)
 
 
-def never_boxed(view: View, row: int) -> Spoiled:
+def never_boxed(view: View, row: int) -> Planted:
     """Somebody was told to leave this class to somebody else."""
     return only(view, view.labels != view.labels[row])
 
 
-def only(view: View, kept: Tensor) -> Spoiled:
+def only(view: View, kept: Tensor) -> Planted:
     """A view with some of its boxes."""
-    return Spoiled(view._replace(boxes=view.boxes[kept], labels=view.labels[kept]), ())
+    return Planted(view._replace(boxes=view.boxes[kept], labels=view.labels[kept]), ())
 
 
-SPOILERS: tuple[tuple[str, int, Spoil], ...] = (
+FAULTS: tuple[tuple[str, int, PlantFault], ...] = (
     *[("no area", FISH, without_area)] * 2,
     *[("double box", TURTLE, drawn_twice)] * 4,
     *[("odd size", FISH, called_shark)] * 3,
@@ -213,23 +213,25 @@ SPOILERS: tuple[tuple[str, int, Spoil], ...] = (
     *[("no box", TURTLE, forgotten)] * 4,
     *[("class missing", TURTLE, never_boxed)] * 2,
 )
-"""Kind, class of the box that is spoiled, and how; each in a picture of its own."""
+"""Kind, class of the box that is to be wrong, and how; each in a picture of its own."""
 
 
-def plant(views: list[View], rng: Generator) -> list[Fault]:
-    """Spoil some of the training pictures in place, one box each, none that has a twin."""
+def plant(views: list[View], rng: Generator) -> list[KnownFault]:
+    """Plant faults in some training pictures, in place: one box each, in none that has a twin."""
     mates = {row for split, row, *_ in TWINS if split == "train"}
     waiting = [row for row in rng.permutation(len(views)).tolist() if row not in mates]
     planted = {}
-    for kind, label, spoil in SPOILERS:
+    for kind, label, plant_fault in FAULTS:
         row = next(row for row in waiting if (views[row].labels == label).any())
         waiting.remove(row)
         places = (views[row].labels == label).nonzero()[:, 0].tolist()
-        views[row], rows = spoil(views[row], int(rng.choice(places)))
+        views[row], rows = plant_fault(views[row], int(rng.choice(places)))
         planted[row] = kind, rows
     ids = first_ids(views)
     return [
-        Fault(kind, (views[row].name,), tuple(f"annotation {ids[row] + place}" for place in rows))
+        KnownFault(
+            kind, (views[row].name,), tuple(f"annotation {ids[row] + place}" for place in rows)
+        )
         for row, (kind, rows) in planted.items()
     ]
 

@@ -23,7 +23,7 @@ MOST = 6
 AROUND = 6.0
 """How much wider, or higher, than its boxes a part of a picture is."""
 LEAST = 0.1
-"""Share of the picture that is shown of boxes without area."""
+"""Fraction of the picture that is shown around a box without area."""
 
 
 def faulty_boxes(published: Iterable[Record], sound: Iterable[Record]) -> list[Finding]:
@@ -31,7 +31,7 @@ def faulty_boxes(published: Iterable[Record], sound: Iterable[Record]) -> list[F
 
     Args:
         published: records as the files have them.
-        sound: what is left of them, see `defects.check_record`.
+        sound: what is left of them, see `check.check_record`.
     """
     kept = {(record.source, record.image): record.objects for record in sound}
     return [
@@ -85,7 +85,7 @@ def surroundings(
         boxes: pixels of the picture.
         image_size: (height, width).
         around: how much wider, or higher, than its boxes the part is.
-        least: share of the picture that it has at least, however small the boxes are.
+        least: the smallest fraction of the picture that is shown, however small the boxes are.
 
     >>> surroundings(torch.tensor([[10.0, 20.0, 14.0, 22.0]]), image_size=(30, 60))
     (0, 15, 24, 27)
@@ -93,8 +93,8 @@ def surroundings(
     height, width = image_size
     corner, far = boxes[:, :2].amin(dim=0), boxes[:, 2:].amax(dim=0)
     taken = float(((far - corner) / torch.tensor([width, height])).max())
-    share = min(1.0, max(least, around * taken))
-    wide, high = (max(1, round(share * side)) for side in (width, height))
+    fraction = min(1.0, max(least, around * taken))
+    wide, high = (max(1, round(fraction * side)) for side in (width, height))
     x, y = ((corner + far) / 2).tolist()
     x1 = min(max(0, round(x - wide / 2)), width - wide)
     y1 = min(max(0, round(y - high / 2)), height - high)

@@ -23,7 +23,7 @@ ROWS = 36
 BLUR = 9
 """Side of the square whose mean is taken away: light and colour cast do not make twins."""
 LEAST_OVERLAP = 0.3
-"""Share of the picture that both must show."""
+"""Fraction of the picture that both must show."""
 TWIN = 0.75
 """Correlation from which two pictures are twins. On BCCD, unlike pictures stay below 0.71."""
 

@@ -31,11 +31,11 @@ class Check:
     name: str
     value: str
     remedy: str | None = None
-    """The command that mends it, where something is wrong."""
+    """The command that fixes it, where something is wrong."""
 
     def __str__(self) -> str:
         """The line as it is printed."""
-        mark = "ok  " if self.remedy is None else "MEND"
+        mark = "ok " if self.remedy is None else "FIX"
         advice = "" if self.remedy is None else f"   → {self.remedy}"
         return f"{mark} {self.name:<18} {self.value}{advice}"
 
@@ -78,7 +78,7 @@ def check_package(requirement: str) -> Check:
     """One package, there and new enough or not.
 
     >>> print(check_package("no-such-package>=2"))  # doctest: +ELLIPSIS
-    MEND no-such-package    missing   → ... -m pip install "no-such-package>=2"
+    FIX no-such-package    missing   → ... -m pip install "no-such-package>=2"
     """
     [name] = re.findall(r"^[\w.-]+", requirement)
     remedy = f'{INSTALL} "{requirement}"'
@@ -131,13 +131,14 @@ def expect_training() -> Check:
     started = time.perf_counter()
     speeds = measure_speeds()
     drawing = REEF_PICTURES / speeds.drawing / (os.cpu_count() or 1)
-    judging = EVALUATIONS * FROZEN_LENGTH / speeds.judging
+    evaluating = EVALUATIONS * FROZEN_LENGTH / speeds.evaluating
     pictures = round(speeds.training * DEFAULT_SECONDS, -3)
     return Check(
         "default training",
-        f"{(drawing + DEFAULT_SECONDS + judging) / 60:.1f} minutes: {drawing:.0f} s to draw, "
+        f"{(drawing + DEFAULT_SECONDS + evaluating) / 60:.1f} minutes: {drawing:.0f} s to draw, "
         f"{DEFAULT_SECONDS:.0f} s to learn from {pictures:.0f} pictures ({speeds.training:.0f} a "
-        f"second), {judging:.0f} s to judge (measured in {time.perf_counter() - started:.0f} s)",
+        f"second), {evaluating:.0f} s to evaluate "
+        f"(measured in {time.perf_counter() - started:.0f} s)",
     )
 
 
@@ -147,7 +148,7 @@ class Speeds(NamedTuple):
     drawing: float
     """On one core."""
     training: float
-    judging: float
+    evaluating: float
 
 
 def measure_speeds() -> Speeds:
@@ -170,5 +171,5 @@ def measure_speeds() -> Speeds:
     training = torch.tensor([step["images_per_second"] for step in steps[1:]]).median()
     trained = time.perf_counter()
     detect(detector, images, longest_side=128)
-    judging = len(images) / (time.perf_counter() - trained)
-    return Speeds(len(images) / (drawn - started), float(training), judging)
+    evaluating = len(images) / (time.perf_counter() - trained)
+    return Speeds(len(images) / (drawn - started), float(training), evaluating)

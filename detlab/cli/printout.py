@@ -41,34 +41,34 @@ def print_table(rows: Sequence[dict[str, str]]) -> None:
 
 
 def print_check(what: str, out: Path | None) -> int:
-    """Print all that is wrong with a set, and what is worth a look; gives the number of faults."""
+    """Print all that is wrong with a set, and what is worth a look; return the number of faults."""
     from detlab.audit.sheet import faulty_boxes
     from detlab.data.check import check_splits
     from detlab.data.datasets import find_data, read_splits
 
     splits = read_splits(what)
-    sound, defects = check_splits(splits)
-    print_defects(find_data(what), defects)
+    sound, faults = check_splits(splits)
+    print_faults(find_data(what), faults)
     class_names = next(iter(splits.values())).class_names
     findings = print_audit(sound, class_names)
     if out is not None:
         published = chain.from_iterable(found.records for found in splits.values())
         faulty = faulty_boxes(published, chain.from_iterable(sound.values()))
         draw_sheet([*faulty, *findings], class_names, out)
-    return len(defects)
+    return len(faults)
 
 
-def print_defects(folder: Path, defects: Sequence[Defect]) -> None:
+def print_faults(folder: Path, faults: Sequence[Defect]) -> None:
     """Print every fault of a folder, and how many there are."""
-    for defect in defects:
-        print(defect)
-    print(f"{folder}: {len(defects) or 'no'} fault{'s' * (len(defects) != 1)}")
+    for fault in faults:
+        print(fault)
+    print(f"{folder}: {len(faults) or 'no'} fault{'s' * (len(faults) != 1)}")
 
 
 def print_audit(
     splits: Mapping[str, Sequence[Record]], class_names: Sequence[str]
 ) -> Sequence[Finding]:
-    """Print what is worth a second look, and what the set is like; gives the findings."""
+    """Print what is worth a second look, and what the set is like; return the findings."""
     from detlab.audit.findings import MOST_PICTURES, audit
 
     pictures = sum(map(len, splits.values()))
@@ -84,10 +84,10 @@ def print_audit(
         print(f"  twins were not looked for: more than {MOST_PICTURES} pictures")
     print(f"boxes of each class: {in_words(found.counts)}")
     print(f"sizes: {in_words(found.sizes)}")
-    for limit, share in found.crowded.items():
+    for limit, crowded in found.crowded.items():
         lost = found.lost[limit]
         print(
-            f"with a neighbour of its class, IoU from {limit}: {share:.1%} of the boxes;"
+            f"with a neighbour of its class, IoU from {limit}: {crowded:.1%} of the boxes;"
             f" NMS at {limit} would lose {lost:.1%} of perfect boxes"
         )
     return found.findings

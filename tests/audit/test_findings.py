@@ -11,7 +11,7 @@ from PIL import Image
 
 from detlab.audit.findings import (
     audit,
-    crowded_share,
+    crowded_fraction,
     double_boxes,
     lost_to_nms,
     missing_classes,
@@ -106,11 +106,11 @@ def test_normal_numbers_have_scores_like_standard_deviations():
 
 def test_crowding_counts_boxes_with_a_near_neighbour_of_their_class():
     crowd = record([[0, 0, 10, 10], [0, 4, 10, 14], [40, 0, 50, 10], [0, 0, 10, 10]], [1, 1, 1, 2])
-    assert crowded_share([crowd], 0.3) == 2 / 4  # IoU 60 / 140
-    assert crowded_share([crowd], 0.5) == 0
+    assert crowded_fraction([crowd], 0.3) == 2 / 4  # IoU 60 / 140
+    assert crowded_fraction([crowd], 0.5) == 0
     assert lost_to_nms([crowd], 0.3) == 1 / 4
     assert lost_to_nms([crowd], 0.5) == 0
-    assert crowded_share([record([], [])], 0.3) == lost_to_nms([record([], [])], 0.3) == 0
+    assert crowded_fraction([record([], [])], 0.3) == lost_to_nms([record([], [])], 0.3) == 0
 
 
 @pytest.fixture

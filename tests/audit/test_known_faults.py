@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 from detlab.audit.findings import Finding, audit
-from detlab.audit.known_faults import Fault, found_faults, listed_faults, missing_boxes, wrong_boxes
+from detlab.audit.known_faults import (
+    KnownFault,
+    found_faults,
+    listed_faults,
+    missing_boxes,
+    wrong_boxes,
+)
 from detlab.data.check import check_splits
 from detlab.data.corrections import number_of, read_lists
 from detlab.data.datasets import read_splits
@@ -30,9 +36,9 @@ def test_of_a_dropped_box_the_fault_is_a_pair_or_no_area():
     records = {"7": record((2, CELL), (1, AGAIN), (1, OTHER), (1, CELL), (2, [5.0, 5.0, 5.0, 9.0]))}
     lists = {"drop": [["7", CELL], ["7", [5, 5, 5, 9]]], "relabel": [["7", OTHER, "speck"]]}
     assert list(wrong_boxes(lists, records)) == [
-        Fault("double box", ("7.jpg",), ("object 1", "object 3")),
-        Fault("no area", ("7.jpg",), ("object 4",)),
-        Fault("odd size", ("7.jpg",), ("object 2",)),
+        KnownFault("double box", ("7.jpg",), ("object 1", "object 3")),
+        KnownFault("no area", ("7.jpg",), ("object 4",)),
+        KnownFault("odd size", ("7.jpg",), ("object 2",)),
     ]
 
 
@@ -44,9 +50,9 @@ def test_a_class_without_any_box_shows_and_a_single_missing_box_does_not():
     }
     lists = {"incomplete": "cell", "excluded": ["1", "2"], "add": [["1", OTHER, "speck"]]}
     assert list(missing_boxes(lists, records, NAMES)) == [
-        Fault("no box", ("1.jpg",), ()),
-        Fault("class missing", ("2.jpg",), ()),
-        Fault("class missing", ("1.jpg",), ()),
+        KnownFault("no box", ("1.jpg",), ()),
+        KnownFault("class missing", ("2.jpg",), ()),
+        KnownFault("class missing", ("1.jpg",), ()),
     ]
 
 
@@ -57,10 +63,10 @@ def test_a_fault_is_found_where_kind_pictures_and_boxes_agree():
         Finding("double box", (one,), (0, 1), ""),
     ]
     faults = [
-        Fault("double box", ("1.jpg",), ("object 0", "object 1")),
-        Fault("double box", ("2.jpg",), ("object 0", "object 1")),
-        Fault("twins across splits", ("1.jpg", "2.jpg"), ()),
-        Fault("twins", ("1.jpg", "2.jpg"), ()),
+        KnownFault("double box", ("1.jpg",), ("object 0", "object 1")),
+        KnownFault("double box", ("2.jpg",), ("object 0", "object 1")),
+        KnownFault("twins across splits", ("1.jpg", "2.jpg"), ()),
+        KnownFault("twins", ("1.jpg", "2.jpg"), ()),
     ]
     assert found_faults(faults, findings) == {faults[0]: 1, faults[2]: 0}
 
@@ -68,13 +74,13 @@ def test_a_fault_is_found_where_kind_pictures_and_boxes_agree():
 @real
 def test_the_audit_of_bccd_finds_what_people_found():
     published = read_splits("bccd")
-    sound, defects = check_splits(published)
+    sound, unusable = check_splits(published)
     found = audit(sound, published["train"].class_names)
 
     listed = listed_faults("bccd", published)
     known = Counter(fault.kind for fault in listed)
     seen = Counter(fault.kind for fault in found_faults(listed, found.findings))
-    assert len(defects) == known["no area"] == 2
+    assert len(unusable) == known["no area"] == 2
     assert seen["double box"] == known["double box"] == 7
     assert seen["odd size"] == known["odd size"] == 3
     assert seen["class missing"] == known["class missing"] >= 15

@@ -9,14 +9,14 @@ import torch
 from detlab.audit.findings import audit, lost_to_nms
 from detlab.audit.known_faults import found_faults
 from detlab.audit.planted_faults import (
+    FAULTS,
     LENGTHS,
     NAMES,
-    SPOILERS,
     TURTLE,
     TWINS,
     coco_content,
     draw_split,
-    write_spoiled_reef,
+    write_faulty_reef,
 )
 from detlab.boxes import box_area
 from detlab.data.check import find_defects, sound_records
@@ -26,8 +26,8 @@ from detlab.data.datasets import load_dataset, read_splits
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     """Where the set lies, and what was planted."""
-    folder = tmp_path_factory.mktemp("spoiled")
-    return folder, write_spoiled_reef(folder)
+    folder = tmp_path_factory.mktemp("faulty")
+    return folder, write_faulty_reef(folder)
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +51,10 @@ def test_the_splits_have_their_lengths_and_classes(written, splits):
 
 def test_as_many_faults_are_planted_as_are_listed(written):
     counts = Counter(fault.kind for fault in written[1])
-    expected = Counter(kind for kind, *_ in SPOILERS) + Counter({"twins across splits": len(TWINS)})
+    expected = Counter(kind for kind, *_ in FAULTS) + Counter({"twins across splits": len(TWINS)})
     assert counts == expected
     assert len({name for fault in written[1] for name in fault.pictures}) == (
-        len(SPOILERS) + 2 * len(TWINS)
+        len(FAULTS) + 2 * len(TWINS)
     )  # a picture has one fault at most
 
 
@@ -71,10 +71,10 @@ def test_strangers_of_two_splits_are_no_twins_and_other_boxes_no_doubles(written
         assert found[kind] == planted[kind]
 
 
-def test_boxes_without_area_are_the_defects_by_name(written):
-    defects = [d for split in read_splits(str(written[0])).values() for d in find_defects(split)]
+def test_boxes_without_area_are_the_unusable_ones_by_name(written):
+    unusable = [f for split in read_splits(str(written[0])).values() for f in find_defects(split)]
     planted = [fault for fault in written[1] if fault.kind == "no area"]
-    assert {defect.record for defect in defects} == {
+    assert {fault.record for fault in unusable} == {
         f"{fault.pictures[0].removesuffix('.jpg')} {fault.objects[0]}" for fault in planted
     }
 

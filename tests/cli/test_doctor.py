@@ -106,7 +106,7 @@ def test_the_expected_training_is_minutes_and_pictures(monkeypatch):
     check = expect_training()
     assert check.value.startswith(
         "5.2 minutes: 10 s to draw, 300 s to learn from 30000 pictures (100 a second), "
-        "4 s to judge (measured in "
+        "4 s to evaluate (measured in "
     )
     assert check.remedy is None
 
@@ -118,7 +118,7 @@ def test_the_speeds_are_measured_on_the_default_training(monkeypatch):
     monkeypatch.setattr("detlab.detector.postprocess.detect", lambda *_, **__: None)
     clock = iter([0.0, 2.0, 2.0, 6.0])
     monkeypatch.setattr(doctor.time, "perf_counter", lambda: next(clock))
-    assert measure_speeds() == Speeds(drawing=8.0, training=60.0, judging=4.0)
+    assert measure_speeds() == Speeds(drawing=8.0, training=60.0, evaluating=4.0)
 
 
 def test_the_speeds_of_this_machine_are_those_of_a_machine():
@@ -126,7 +126,5 @@ def test_the_speeds_of_this_machine_are_those_of_a_machine():
 
 
 def test_what_is_wrong_stands_out():
-    assert str(Check("torch", "2.5")) == "ok   torch              2.5"
-    assert str(Check("torch", "missing", "get it")) == (
-        "MEND torch              missing   → get it"
-    )
+    assert str(Check("torch", "2.5")) == "ok  torch              2.5"
+    assert str(Check("torch", "missing", "get it")) == ("FIX torch              missing   → get it")

@@ -8,7 +8,7 @@ from detlab.cli.printout import (
     metrics_row,
     print_audit,
     print_check,
-    print_defects,
+    print_faults,
     print_metrics,
     print_table,
 )
@@ -47,11 +47,11 @@ def test_columns_are_as_wide_as_their_widest_cell_and_end_without_spaces(capsys)
 
 
 def test_one_fault_is_not_called_faults(capsys):
-    defect = Defect(Path("a.json"), "annotation 3", "has no area")
+    fault = Defect(Path("a.json"), "annotation 3", "has no area")
     for count, words in enumerate(("pets: no faults", "pets: 1 fault", "pets: 2 faults")):
-        print_defects(Path("pets"), [defect] * count)
+        print_faults(Path("pets"), [fault] * count)
         *listed, total = capsys.readouterr().out.splitlines()
-        assert (listed, total) == ([str(defect)] * count, words)
+        assert (listed, total) == ([str(fault)] * count, words)
 
 
 def test_a_set_without_a_sound_picture_is_not_audited(capsys):
