@@ -356,7 +356,7 @@ def draw_curve(
 ) -> None:
     """One number of the rows over their seconds, with its last value in the legend.
 
-    With `smooth_over`, a moving average over that share of the rows lies over the pale raw line.
+    With `smooth_over`, a moving average over that fraction of the rows lies over the pale raw line.
     """
     points = [(row["seconds"], row[key]) for row in rows if row.get(key) is not None]
     if not points:

@@ -24,43 +24,43 @@ from detlab.widgets.readout import Bar, Item, Row, Words
 from detlab.widgets.roles import STATE
 from detlab.widgets.sheet import contact_sheet, on_sheet
 
-MARKS = ("mend", "keep")
-SHORTCUTS = {"m": "mend", "k": "keep", "ArrowLeft": "back", "ArrowRight": "next"}
+MARKS = ("fix", "keep")
+SHORTCUTS = {"f": "fix", "k": "keep", "ArrowLeft": "back", "ArrowRight": "next"}
 ALONE, RIVALS = 6.0, 1.6
 """How much wider than its boxes the shown part is: one box is compared with others, two are not."""
 LEAST = 0.25
-"""Share of the picture that is shown of the smallest boxes."""
+"""Fraction of the picture that is shown at least, however small the boxes are."""
 LONGEST = 24
 """Letters of a file's name that are shown."""
 
 QUESTIONS: Mapping[str, tuple[str, str]] = {
     "odd size": (
         "Is this “{name}”, and is its box right?",
-        "Mend: draw the box anew, change its class or delete it.",
+        "Fix: draw the box anew, change its class or delete it.",
     ),
     "double box": (
         "Two objects, or one that was boxed twice?",
-        "Mend: delete one of the two boxes.",
+        "Fix: delete one of the two boxes.",
     ),
     "class missing": (
         "Is there nothing here that nearly all other pictures show?",
-        "Mend: draw the boxes that are missing.",
+        "Fix: draw the boxes that are missing.",
     ),
     "no object": (
         "Is there really nothing to find here?",
-        "Mend: draw the boxes that are missing.",
+        "Fix: draw the boxes that are missing.",
     ),
     "twins": (
         "Are these one scene, twice?",
-        "Mend: leave one of the pictures out.",
+        "Fix: leave one of the pictures out.",
     ),
     "twins across splits": (
         "Are these one scene, in two splits?",
-        "Mend: put both pictures into one split.",
+        "Fix: put both pictures into one split.",
     ),
 }
-"""What is asked of each kind, about a box of class `name`; and what mending would be."""
-ANY_OTHER = ("Is this label right?", "Mend: change the label.")
+"""What is asked of each kind, about a box of class `name`; and what fixing it would mean."""
+ANY_OTHER = ("Is this label right?", "Fix: change the label.")
 
 
 class View(NamedTuple):
@@ -76,12 +76,12 @@ class View(NamedTuple):
 
 
 class AuditLab(Lab):
-    """Look at one finding after the other: is the label to be mended, or to be kept?
+    """Look at one finding after the other: fix the label, or keep it?
 
     `finding` is the index of the one that is shown; set it to go elsewhere. `marks` says of each
-    index that was decided "mend" or "keep"; set it as a whole. The keys m, k, ← and → do what the
+    index that was decided "fix" or "keep"; set it as a whole. The keys f, k, ← and → do what the
     buttons do. With a list of known faults each mark is answered, and `num_found` and
-    `num_changed` count the faults and the sound labels among what is to be mended.
+    `num_changed` count the faults and the sound labels among those marked "fix".
     """
 
     name: ClassVar[str] = "audit"
@@ -89,7 +89,7 @@ class AuditLab(Lab):
     headline: ClassVar[str] = "num_marked"
 
     finding = traitlets.Int(0, help="index of the finding that is shown")
-    marks: Any = traitlets.Dict(help='index of a finding to "mend" or "keep"')
+    marks: Any = traitlets.Dict(help='index of a finding to "fix" or "keep"')
     whole = traitlets.Bool(False, help="show the whole picture, not only what is around the boxes")
 
     def __init__(
@@ -156,9 +156,9 @@ class AuditLab(Lab):
         """Show the finding before."""
         self.finding = max(self.finding - 1, 0)
 
-    def mend(self) -> None:
+    def fix(self) -> None:
         """This one is a fault."""
-        self.marks = {**self.marks, self.finding: "mend"}
+        self.marks = {**self.marks, self.finding: "fix"}
 
     def keep(self) -> None:
         """This one is sound."""
@@ -175,15 +175,15 @@ class AuditLab(Lab):
     def draw(self) -> tuple[str, list[Item]]:
         """Show the finding, ask, and count the marks."""
         found = self.findings[self.finding]
-        asks, mending = QUESTIONS.get(found.kind, ANY_OTHER)
-        self._header.title = asks.format(name=self._name_in(found)) + " Mend, or keep"
+        asks, fixing = QUESTIONS.get(found.kind, ANY_OTHER)
+        self._header.title = asks.format(name=self._name_in(found)) + " Fix, or keep"
         self._show(found)
         self._label_buttons()
-        mended = {index for index, mark in self.marks.items() if mark == "mend"}
+        to_fix = {index for index, mark in self.marks.items() if mark == "fix"}
         known = self.faults or frozenset()
-        self.num_marked, self.num_mended = len(self.marks), len(mended)
-        self.num_found, self.num_changed = len(mended & known), len(mended - known)
-        helps = Words(f"{mending} Keep: leave all as it is.")
+        self.num_marked, self.num_fixed = len(self.marks), len(to_fix)
+        self.num_found, self.num_changed = len(to_fix & known), len(to_fix - known)
+        helps = Words(f"{fixing} Keep: leave all as it is.")
         return self._result(), [helps, *self._verdict(), *self._legend(found), *self._progress()]
 
     def explain(self) -> list[Item]:
@@ -239,7 +239,7 @@ class AuditLab(Lab):
         mark = self.marks.get(self.finding)
         if mark is None or self.faults is None:
             return None
-        return bool((self.finding in self.faults) == (mark == "mend"))
+        return bool((self.finding in self.faults) == (mark == "fix"))
 
     def _verdict(self) -> list[Item]:
         """What the list of known faults says to the mark."""
@@ -275,8 +275,8 @@ class AuditLab(Lab):
 
     def _outcome(self) -> list[Row]:
         if self.faults is None:
-            kept = self.num_marked - self.num_mended
-            return [Row("to mend", str(self.num_mended)), Row("to keep", str(kept))]
+            kept = self.num_marked - self.num_fixed
+            return [Row("to fix", str(self.num_fixed)), Row("to keep", str(kept))]
         return [
             Row("faults found", f"{self.num_found} of {len(self.faults)}", strong=True),
             Row("sound ones changed", str(self.num_changed), strong=True),
@@ -358,12 +358,12 @@ def check_marks(marks: Mapping[Any, Any], count: int) -> dict[int, str]:
     Raises:
         ValueError: an index that no finding has, or a mark that there is not.
 
-    >>> check_marks({2: "mend"}, 3)
-    {2: 'mend'}
+    >>> check_marks({2: "fix"}, 3)
+    {2: 'fix'}
     """
     for index, mark in marks.items():
         if index not in range(count) or mark not in MARKS:
             raise ValueError(
-                f'marks: want 0 to {count - 1} with "mend" or "keep", got {index!r}: {mark!r}'
+                f'marks: want 0 to {count - 1} with "fix" or "keep", got {index!r}: {mark!r}'
             )
     return dict(marks)

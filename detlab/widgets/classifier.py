@@ -9,7 +9,7 @@ from torch import Tensor
 
 from detlab.boxes import box_area, intersection_area
 from detlab.widgets.canvas import BoxCanvas, check_box, check_image
-from detlab.widgets.format import shares
+from detlab.widgets.format import pixel_box
 from detlab.widgets.lab import Goal, Lab, choice
 from detlab.widgets.readout import Bar, Item
 
@@ -59,9 +59,12 @@ class ClassifierLab(Lab):
         controls = [choice(self, "mode", "the window", MODES)]
         presets = {
             "all of it": {"box": [0.0, 0.0, float(width), float(height)], "mode": "crop"},
-            "left half": {"box": shares(width, height, 0.0, 0.0, 0.5, 1.0), "mode": "crop"},
-            "right half": {"box": shares(width, height, 0.5, 0.0, 1.0, 1.0), "mode": "crop"},
-            "cover the middle": {"box": shares(width, height, 0.3, 0.3, 0.7, 0.7), "mode": "cover"},
+            "left half": {"box": pixel_box(width, height, 0.0, 0.0, 0.5, 1.0), "mode": "crop"},
+            "right half": {"box": pixel_box(width, height, 0.5, 0.0, 1.0, 1.0), "mode": "crop"},
+            "cover the middle": {
+                "box": pixel_box(width, height, 0.3, 0.3, 0.7, 0.7),
+                "mode": "cover",
+            },
         }
         title = "Drag the window: what does the classifier say now?"
         super().__init__(title, canvas, controls, presets, task, goal)
@@ -76,7 +79,7 @@ class ClassifierLab(Lab):
         covered[:, y1:y2, x1:x2] = GREY
         return covered
 
-    def share_seen(self, box: Sequence[float]) -> float:
+    def fraction_seen(self, box: Sequence[float]) -> float:
         """How much of a box, x1 y1 x2 y2 in pixels, the classifier gets to see, 0 to 1."""
         whole, window = torch.tensor([list(box)]), torch.tensor([self.box])
         inside = (intersection_area(whole, window) / box_area(whole)).item()
@@ -99,8 +102,8 @@ class ClassifierLab(Lab):
         best = int(probabilities.argmax())
         self.top_class, self.top_probability = self.class_names[best], self.probabilities[best]
         bars: list[Item] = [
-            Bar(name, share, f"{share:.0%}")
-            for name, share in zip(self.class_names, self.probabilities, strict=True)
+            Bar(name, probability, f"{probability:.0%}")
+            for name, probability in zip(self.class_names, self.probabilities, strict=True)
         ]
         return f"{self.top_class} {self.top_probability:.2f}", bars
 

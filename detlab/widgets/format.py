@@ -27,7 +27,7 @@ MEANING = {
     "xyxy": "left, top, right, bottom",
     "xywh": "left, top, width, height",
     "cxcywh": "centre x, centre y, width, height",
-    "normalised": "xyxy as shares of the picture",
+    "normalised": "xyxy as fractions of the picture",
 }
 
 
@@ -57,9 +57,9 @@ class FormatLab(Lab):
         canvas.edited = [self.box]
         canvas.observe(self._dragged, names="edited")
         presets = {
-            "wide": {"box": shares(width, height, 0.1, 0.4, 0.9, 0.6)},
-            "tall": {"box": shares(width, height, 0.4, 0.1, 0.6, 0.9)},
-            "corner": {"box": shares(width, height, 0.0, 0.0, 0.25, 0.25)},
+            "wide": {"box": pixel_box(width, height, 0.1, 0.4, 0.9, 0.6)},
+            "tall": {"box": pixel_box(width, height, 0.4, 0.1, 0.6, 0.9)},
+            "corner": {"box": pixel_box(width, height, 0.0, 0.0, 0.25, 0.25)},
             "whole picture": {"box": [0.0, 0.0, float(width), float(height)]},
         }
         title = "Drag the box, or type its numbers"
@@ -136,6 +136,6 @@ def formats(image_size: tuple[int, int]) -> dict[str, tuple[Convert, Convert]]:
     }
 
 
-def shares(width: int, height: int, x1: float, y1: float, x2: float, y2: float) -> list[float]:
-    """Shares of a picture as whole pixels."""
+def pixel_box(width: int, height: int, x1: float, y1: float, x2: float, y2: float) -> list[float]:
+    """A box given in fractions of a picture, in whole pixels."""
     return [float(round(s)) for s in (x1 * width, y1 * height, x2 * width, y2 * height)]

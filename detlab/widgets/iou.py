@@ -67,11 +67,11 @@ class IoULab(Lab):
 
 
 def example_pairs(width: int, height: int) -> dict[str, dict[str, list[float]]]:
-    """Four pairs worth a look, as shares of the picture."""
+    """Four pairs worth a look, as fractions of the picture."""
 
-    def pair(*shares: float) -> dict[str, list[float]]:
+    def pair(*fractions: float) -> dict[str, list[float]]:
         scale = [float(width), float(height)] * 4
-        pixels = [float(round(a * b)) for a, b in zip(shares, scale, strict=True)]
+        pixels = [float(round(a * b)) for a, b in zip(fractions, scale, strict=True)]
         return {"truth": pixels[:4], "prediction": pixels[4:]}
 
     return {

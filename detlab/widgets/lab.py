@@ -26,11 +26,11 @@ from detlab.widgets.readout import Item, to_html
 Goal = Callable[[Any], bool]
 
 
-class Share(traitlets.Float[float, float]):
+class UnitFloat(traitlets.Float[float, float]):
     """A number from 0 to 1: thresholds, IoUs, probabilities."""
 
     def validate(self, obj: Any, value: Any) -> float:
-        """Refuse what is no share, with a ValueError that names the trait."""
+        """Refuse any other value, with a ValueError that names the trait."""
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
             raise ValueError(f"{self.name}: want a number from 0 to 1, got {value!r}")
         return float(value)

@@ -25,7 +25,7 @@ class LambdaRun:
 
     box_weight: float
     accuracy: float
-    """Share of the test pictures whose class is right."""
+    """Fraction of the test pictures whose class is right."""
     mean_iou: float
     """Of the predicted boxes with the true ones, over the same pictures."""
     boxes: Float[Tensor, "I 4"]
@@ -58,7 +58,7 @@ class LambdaLab(Lab):
             low, high = sorted([each.accuracy, each.mean_iou])
             if len(each.boxes) != len(images) or not 0 <= low <= high <= 1:
                 raise ValueError(
-                    f"runs: want a box per picture ({len(images)}), shares 0 to 1: {each}"
+                    f"runs: want a box per picture ({len(images)}), fractions 0 to 1: {each}"
                 )
         self.runs = sorted(runs, key=lambda each: each.box_weight)
         self.run = len(self.runs) // 2

@@ -12,7 +12,7 @@ from detlab.detector.matching import IGNORED, NEGATIVE, match_anchors
 from detlab.types import check_boxes
 from detlab.widgets.canvas import BoxCanvas, check_image
 from detlab.widgets.checks import check_truth, names_of
-from detlab.widgets.lab import Goal, Lab, Share, one_thread, slider, switch
+from detlab.widgets.lab import Goal, Lab, UnitFloat, one_thread, slider, switch
 from detlab.widgets.readout import Item, Row, Table, Words
 from detlab.widgets.roles import STATE
 
@@ -29,8 +29,8 @@ class MatchLab(Lab):
     )
     headline: ClassVar[str] = "num_positive"
 
-    positive_iou = Share(0.5)
-    negative_iou = Share(0.4)
+    positive_iou = UnitFloat(0.5)
+    negative_iou = UnitFloat(0.4)
     force_best = traitlets.Bool(True)
     all_boxes = traitlets.Bool(False, help="draw the negative anchors too")
 

@@ -15,7 +15,7 @@ from detlab.types import Detection
 from detlab.widgets.canvas import BoxCanvas, check_image
 from detlab.widgets.checks import check_detection, check_truth, names_of
 from detlab.widgets.decisions import Decision, greedy_decisions, soft_decisions
-from detlab.widgets.lab import Goal, Lab, Share, buttons_row, choice, slider, switch
+from detlab.widgets.lab import Goal, Lab, UnitFloat, buttons_row, choice, slider, switch
 from detlab.widgets.readout import Item, Row, Table, Words
 from detlab.widgets.roles import STATE
 
@@ -37,8 +37,8 @@ class NMSLab(Lab):
     )
     headline: ClassVar[str] = "num_kept"
 
-    score_threshold = Share(0.3)
-    iou_threshold = Share(0.5)
+    score_threshold = UnitFloat(0.3)
+    iou_threshold = UnitFloat(0.5)
     per_class = traitlets.Bool(True)
     method = traitlets.Enum(METHODS, "greedy")
     step = traitlets.Int(ALL, help="decisions made so far, ALL (-1) is every one")
@@ -61,7 +61,7 @@ class NMSLab(Lab):
         Args:
             image: uint8 [3, H, W].
             candidates: boxes [N, 4], labels and scores before suppression.
-            target: the ground truth; with it missed and doubled objects are counted.
+            target: the ground truth; with it missed objects and duplicates are counted.
             class_names: "background" first; for the texts.
             score_threshold: below it a box is not looked at, 0 to 1.
             iou_threshold: above it the better box suppresses the other, 0 to 1.
@@ -215,7 +215,7 @@ class NMSLab(Lab):
         self.canvas.regions = [] if now is None else [{"box": now.tolist(), "role": "focus"}]
 
     def _against_truth(self) -> None:
-        """Which objects no kept box has found, and how many kept boxes found one again."""
+        """Which objects no kept box has found, and how many kept boxes are duplicates."""
         self.missed, self.duplicates = torch.zeros(0, dtype=torch.bool), 0
         if self.target is None:
             return
@@ -242,7 +242,7 @@ class NMSLab(Lab):
         ]
         if self.target is not None:
             of = len(self.target["boxes"])
-            rows.append(Row("objects missed", f"{int(self.missed.sum())} of {of}", "missed"))
+            rows.append(Row("missed objects", f"{int(self.missed.sum())} of {of}", "missed"))
             rows.append(Row("duplicates among the kept", str(self.duplicates)))
         return rows
 

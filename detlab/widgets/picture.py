@@ -91,12 +91,13 @@ def draw_items(figure: Figure, items: Sequence[Item], left: float, top: float, t
             top += 0.24
         if isinstance(item, Bar):
             start, end, y = (left + 1.3) / WIDTH, 1 - 0.75 / WIDTH, 1 - (top - 0.15) / tall
-            for stop, colour in ((end, "#e3e8ec"), (start + (end - start) * item.share, "#1976d2")):
+            filled = start + (end - start) * item.fraction
+            for stop, colour in ((end, "#e3e8ec"), (filled, "#1976d2")):
                 figure.add_artist(figure_line(start, stop, y, colour))
 
 
 def figure_line(start: float, stop: float, y: float, colour: str) -> Any:
-    """A thick horizontal line in shares of the figure."""
+    """A thick horizontal line, in fractions of the figure's width and height."""
     return Line2D([start, stop], [y, y], lw=5, color=colour, solid_capstyle="butt")
 
 

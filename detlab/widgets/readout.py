@@ -64,17 +64,17 @@ class Formula:
 
 @dataclass(frozen=True)
 class Bar:
-    """A share from 0 to 1 as a bar."""
+    """A fraction from 0 to 1 as a bar."""
 
     label: str
-    share: float
+    fraction: float
     value: str
 
     def html(self) -> str:
         """Label, bar, value."""
         return (
             f'<div class="dl-bar"><span class="dl-label">{escape(self.label)}</span>'
-            f'<span class="dl-track"><i style="width:{100 * self.share:.1f}%"></i></span>'
+            f'<span class="dl-track"><i style="width:{100 * self.fraction:.1f}%"></i></span>'
             f"<span>{escape(self.value)}</span></div>"
         )
 

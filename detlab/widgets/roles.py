@@ -19,7 +19,7 @@ ROLES: Mapping[str, Role] = MappingProxyType(
         "other": Role("#e3f7ee", (24.0, 2.0), 1.2, "another label"),
         **{name: roles.ROLES[name] for name in ("truth", "prediction")},
         "second": Role("#cbb2ff", (7.0, 5.0), 3.0, "the second of two labels"),
-        "wrong": Role("#ff6242", (4.0, 3.0), 2.6, "false alarm"),
+        "wrong": Role("#ff6242", (4.0, 3.0), 2.6, "false positive"),
         "missed": Role("#ffffff", (12.0, 4.0, 2.0, 4.0, 2.0, 4.0), 3.0, "missed object"),
         "shared": Role("#ffffff", (), 1.2, "in both boxes", 0.45),
         "focus": Role("#ffffff", (), 4.0, "looked at", 0.12),

@@ -10,14 +10,14 @@ from detlab.metrics.average_precision import match_image, precision_recall
 from detlab.types import Detection, Target
 from detlab.widgets.canvas import BoxCanvas
 from detlab.widgets.checks import check_detection, check_truth, names_of
-from detlab.widgets.lab import Goal, Lab, Share, slider
+from detlab.widgets.lab import Goal, Lab, UnitFloat, slider
 from detlab.widgets.readout import Chart, Item, Row
 from detlab.widgets.roles import STATE
 from detlab.widgets.sheet import contact_sheet, on_sheet
 
 
 class ThresholdLab(Lab):
-    """Slide the score threshold: hits, false alarms, misses, precision and recall follow.
+    """Slide the score threshold: TP, FP, FN, precision and recall follow.
 
     All classes are counted together. The pictures shown are the first six.
     """
@@ -26,7 +26,7 @@ class ThresholdLab(Lab):
     inputs: ClassVar[tuple[str, ...]] = ("score_threshold",)
     headline: ClassVar[str] = "recall"
 
-    score_threshold = Share(0.5)
+    score_threshold = UnitFloat(0.5)
 
     def __init__(
         self,
@@ -48,10 +48,10 @@ class ThresholdLab(Lab):
             targets: the truth, one per detection.
             class_names: "background" first; for the texts.
             score_threshold: where the slider begins, 0 to 1.
-            iou_threshold: from which overlap on a detection is a hit.
+            iou_threshold: from this overlap on a detection is a true positive.
             task: what to reach; its number is about `recall`.
             goal: when it is reached.
-            miss_cost: so many false alarms cost as much as one missed object; 0 shows no cost.
+            miss_cost: so many false positives cost as much as one missed object; 0 shows no cost.
         """
         images = list(images)[:6]
         if len(detections) != len(targets) or not images or len(images) > len(targets):
@@ -119,9 +119,9 @@ class ThresholdLab(Lab):
         result = f"precision {self.precision:.2f}, recall {self.recall:.2f}"
         dot = (self.recall, self.precision)
         rows = [
-            Row("hits (true positives)", str(self.true_positives), "positive"),
-            Row("false alarms (false positives)", str(self.false_positives), "wrong"),
-            Row("missed (false negatives)", str(self.false_negatives), "missed"),
+            Row("true positives (hits)", str(self.true_positives), "positive"),
+            Row("false positives (false alarms)", str(self.false_positives), "wrong"),
+            Row("false negatives (missed)", str(self.false_negatives), "missed"),
         ]
         if self._miss_cost:
             result += f", cost {self.cost:,}"
@@ -133,8 +133,8 @@ class ThresholdLab(Lab):
 
     def _cost_row(self) -> Row:
         """Of what the cost is made."""
-        alarms, missed = self.false_positives, self.false_negatives
-        label = f"cost = {alarms:,} + {self._miss_cost} · {missed:,}"
+        wrong, missed = self.false_positives, self.false_negatives
+        label = f"cost = {wrong:,} + {self._miss_cost} · {missed:,}"
         return Row(label, f"{self.cost:,}", strong=True)
 
     def _colour(self) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from detlab.types import Detection, Target
 from detlab.widgets.canvas import BoxCanvas
 from detlab.widgets.checks import check_detection, check_truth, names_of
-from detlab.widgets.lab import Lab, Share, buttons_row
+from detlab.widgets.lab import Lab, UnitFloat, buttons_row
 from detlab.widgets.readout import Bar, Chart, Item, Row
 from detlab.widgets.roles import STATE
 from detlab.widgets.sheet import contact_sheet, on_sheet
@@ -21,7 +21,7 @@ from detlab.widgets.threshold import thin
 
 DRAW_EVERY = 0.5  # seconds between two repaints of the numbers
 PAUSE = 0.002  # seconds: a message that waits passes through several hands of the kernel
-SHARE = 0.04  # of the training's time that looking may take, pictures and AP included
+LOOKING_FRACTION = 0.04  # of the training's time, at most: pictures and AP included
 
 
 class TrainingView(Lab):
@@ -38,7 +38,7 @@ class TrainingView(Lab):
     name: ClassVar[str] = "training"
     inputs: ClassVar[tuple[str, ...]] = ("score_threshold",)
 
-    score_threshold = Share(0.4)
+    score_threshold = UnitFloat(0.4)
 
     def __init__(
         self,
@@ -94,8 +94,8 @@ class TrainingView(Lab):
     def watch(self, steps: Iterable[dict[str, float]]) -> Iterator[dict[str, float]]:
         """Pass the steps of a training through, and show them now and then.
 
-        A look waits until what it and the one at the end will take, judged by the last one, is
-        under SHARE of the time that has passed; so a slow network is looked at more seldom.
+        A look waits until it and the one at the end, estimated from the last one, take
+        less than LOOKING_FRACTION of the time so far; so a slow network is looked at less often.
         What was shown of a training before this one is forgotten.
         """
         self.forget()
@@ -106,7 +106,7 @@ class TrainingView(Lab):
             self.history.append(step)
             now = time.perf_counter() - began
             if now - last_draw >= DRAW_EVERY:
-                if self.looking + 2 * cost <= SHARE * now:
+                if self.looking + 2 * cost <= LOOKING_FRACTION * now:
                     before = time.perf_counter()
                     self.look()
                     cost = time.perf_counter() - before

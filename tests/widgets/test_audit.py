@@ -101,13 +101,13 @@ def test_each_kind_asks_its_own_question_and_says_what_was_found(lab, findings):
         lab.finding = index
         asked.add(lab._header.title)
         assert (finding.what, "") in words(lab)
-        assert lab._header.title.endswith("Mend, or keep")
+        assert lab._header.title.endswith("Fix, or keep")
     assert len(asked) == 4
 
 
 def test_an_unknown_kind_is_asked_about_in_general(findings):
     lab = AuditLab([findings[1]._replace(kind="wrong class")], NAMES)
-    assert lab._header.title == "Is this label right? Mend, or keep"
+    assert lab._header.title == "Is this label right? Fix, or keep"
 
 
 def test_next_and_back_end_at_the_ends(lab):
@@ -126,41 +126,41 @@ def test_buttons_mark_and_step(lab):
     lab.step_buttons["next"].click()
     assert lab.finding == 1
     lab.step_buttons["back"].click()
-    lab.mark_buttons["mend"].click()
-    assert lab.marks == {0: "mend"}
+    lab.mark_buttons["fix"].click()
+    assert lab.marks == {0: "fix"}
 
 
 def test_the_mark_has_a_tick_and_what_to_press_now_is_in_colour(lab):
-    mend, keep, back, next_ = [*lab.mark_buttons.values(), *lab.step_buttons.values()]
+    fix, keep, back, next_ = [*lab.mark_buttons.values(), *lab.step_buttons.values()]
 
     def in_colour():
-        return [button for button in (mend, keep, back, next_) if button.button_style]
+        return [button for button in (fix, keep, back, next_) if button.button_style]
 
-    assert in_colour() == [mend, keep]
+    assert in_colour() == [fix, keep]
     lab.keep()
-    assert (mend.description, keep.description) == ("mend (m)", "✓ keep (k)")
+    assert (fix.description, keep.description) == ("fix (f)", "✓ keep (k)")
     assert in_colour() == [next_]
     lab.next()
-    assert (mend.description, keep.description) == ("mend (m)", "keep (k)")
-    assert in_colour() == [mend, keep]
+    assert (fix.description, keep.description) == ("fix (f)", "keep (k)")
+    assert in_colour() == [fix, keep]
     lab.finding = 3
-    lab.mend()
+    lab.fix()
     assert in_colour() == []
 
 
 def test_a_key_from_the_browser_does_what_its_button_does(lab):
-    for key in ("ArrowRight", "m", "ArrowRight", "ArrowRight", "ArrowLeft", "k"):
+    for key in ("ArrowRight", "f", "ArrowRight", "ArrowRight", "ArrowLeft", "k"):
         lab.canvas._handle_custom_msg({"key": key}, [])
     assert lab.finding == 2
-    assert lab.marks == {1: "mend", 2: "keep"}
+    assert lab.marks == {1: "fix", 2: "keep"}
 
 
 @pytest.mark.parametrize(
     ("finding", "mark", "said", "sign"),
     [
-        (1, "mend", "agrees: a fault", "✓"),
+        (1, "fix", "agrees: a fault", "✓"),
         (1, "keep", "disagrees: a fault", "✗"),
-        (0, "mend", "disagrees: no fault", "✗"),
+        (0, "fix", "disagrees: no fault", "✗"),
         (0, "keep", "agrees: no fault", "✓"),
     ],
 )
@@ -173,23 +173,23 @@ def test_the_list_of_known_faults_answers_each_mark(lab, finding, mark, said, si
 
 
 def test_at_the_end_faults_and_changed_labels_are_counted(lab):
-    lab.marks = {0: "mend", 1: "mend", 2: "keep"}
-    assert repr(lab) == "<audit lab: 1 of 4, twins: mend, the list disagrees>"
+    lab.marks = {0: "fix", 1: "fix", 2: "keep"}
+    assert repr(lab) == "<audit lab: 1 of 4, twins: fix, the list disagrees>"
     assert not any(label == "faults found" for label, _ in words(lab))
-    lab.marks = {**lab.marks, 3: "mend"}
+    lab.marks = {**lab.marks, 3: "fix"}
     assert (lab.num_marked, lab.num_found, lab.num_changed) == (4, 1, 2)
     assert ("faults found", "1 of 2") in words(lab)
     assert ("sound ones changed", "2") in words(lab)
     assert repr(lab) == "<audit lab: 1 of 4; faults found: 1 of 2, sound ones changed: 2>"
 
 
-def test_where_nobody_knows_the_faults_nothing_is_judged(findings):
+def test_where_nobody_knows_the_faults_nothing_is_said(findings):
     lab = AuditLab(findings, NAMES)
     assert repr(lab) == "<audit lab: 1 of 4, twins: not marked yet>"
-    lab.mend()
-    assert repr(lab) == "<audit lab: 1 of 4, twins: mend>"
-    lab.marks = {**dict.fromkeys(range(3), "mend"), 3: "keep"}
-    assert repr(lab) == "<audit lab: 1 of 4; to mend: 3, to keep: 1>"
+    lab.fix()
+    assert repr(lab) == "<audit lab: 1 of 4, twins: fix>"
+    lab.marks = {**dict.fromkeys(range(3), "fix"), 3: "keep"}
+    assert repr(lab) == "<audit lab: 1 of 4; to fix: 3, to keep: 1>"
     assert not any("list" in label for label, _ in words(lab))
 
 
@@ -203,7 +203,7 @@ def test_presets_lead_to_the_first_of_each_kind_and_reset_forgets_the_marks(lab)
     assert list(lab.buttons) == ["twins", "odd size", "double box", "no object", "reset"]
     lab.preset("double box")
     assert lab.finding == 2
-    lab.mend()
+    lab.fix()
     lab.preset("reset")
     assert (lab.finding, lab.marks) == (0, {})
 
@@ -223,18 +223,18 @@ def test_a_finding_that_is_not_there_cannot_be_shown(lab, finding):
     assert lab.finding == 0
 
 
-@pytest.mark.parametrize("marks", [{4: "mend"}, {0: "delete"}, {"0": "keep"}])
+@pytest.mark.parametrize("marks", [{4: "fix"}, {0: "delete"}, {"0": "keep"}])
 def test_marks_that_mean_nothing_are_refused(lab, marks):
-    with pytest.raises(ValueError, match='marks: want 0 to 3 with "mend" or "keep", got'):
+    with pytest.raises(ValueError, match='marks: want 0 to 3 with "fix" or "keep", got'):
         lab.marks = marks
     assert lab.marks == {}
 
 
 def test_the_dict_that_marks_were_set_from_is_nobody_elses(lab):
-    given = {0: "mend"}
+    given = {0: "fix"}
     lab.marks = given
     given.clear()
-    assert lab.marks == {0: "mend"}
+    assert lab.marks == {0: "fix"}
 
 
 def test_arguments_that_do_not_fit_are_refused(findings):
@@ -285,7 +285,7 @@ def test_a_mark_reads_and_sends_no_picture_again(lab, records):
     records[1].image.unlink()
     sent = []
     lab.canvas.observe(lambda change: sent.append(change["name"]), names=["_picture", "_boxes"])
-    lab.mend()
+    lab.fix()
     assert sent == []
     lab.next()
     assert sent == ["_picture", "_boxes"]
@@ -300,12 +300,12 @@ def test_the_static_picture_and_the_text_have_no_address(lab):
 
 def test_shortcuts_are_heard_on_the_picture_and_nowhere_else(alone, lab):
     page = alone(lab.canvas)
-    page.page.keyboard.press("m")  # nothing has the focus
+    page.page.keyboard.press("f")  # nothing has the focus
     assert page.sent == []
     page.page.locator(".dl-stage").click()
-    for key in ("m", "m", "Shift+K", "ArrowRight", "Control+m", "x", "d"):
+    for key in ("f", "f", "Shift+K", "ArrowRight", "Control+f", "x", "d"):
         page.page.keyboard.press(key)
-    assert page.sent == [["message", {"key": key}] for key in ("m", "m", "k", "ArrowRight")]
+    assert page.sent == [["message", {"key": key}] for key in ("f", "f", "k", "ArrowRight")]
 
 
 def test_the_picture_takes_the_focus_keeps_its_keys_and_says_what_they_do(alone, lab):
@@ -314,7 +314,7 @@ def test_the_picture_takes_the_focus_keeps_its_keys_and_says_what_they_do(alone,
     stage = page.page.locator(".dl-stage:focus")
     assert stage.get_attribute("data-lm-suppress-shortcuts") == "true"
     label = stage.get_attribute("aria-label")
-    keys = "m: mend; k: keep; ArrowLeft: back; ArrowRight: next"
+    keys = "f: fix; k: keep; ArrowLeft: back; ArrowRight: next"
     assert label == f"twins: reef_0, reef_1; {keys}"
     page.python_sets("alt", "odd size: reef_0")
     assert stage.get_attribute("aria-label") == f"odd size: reef_0; {keys}"
@@ -352,19 +352,19 @@ def test_an_audit_is_done_in_jupyterlab_by_keyboard_alone(jupyter, page):
     page.wait_for_selector(".dl-stage[tabindex]", timeout=240_000)
     cells = "jupyterapp.shell.currentWidget.content.model.cells.length"
     page.locator(".dl-stage").focus()
-    page.keyboard.press("m")  # at first JupyterLab changes the kernel's thread: a person is slower
-    wait_for_result(page, "1 of 3, odd size: mend, as the list says")
+    page.keyboard.press("f")  # at first JupyterLab changes the kernel's thread: a person is slower
+    wait_for_result(page, "1 of 3, odd size: fix, as the list says")
     for key in ("ArrowRight", "k", "ArrowRight", "x", "d", "d", "ArrowLeft", "ArrowRight"):
         page.keyboard.press(key)
     page.locator(".detlab-lab button", has_text="keep").focus()
     page.keyboard.press("Enter")
     wait_for_result(page, "faults found: 1 of 1, sound ones changed: 0")
     page.keyboard.press("ArrowLeft")  # on a button the keys of the lab work, too
-    page.keyboard.press("m")
+    page.keyboard.press("f")
     wait_for_result(page, "sound ones changed: 1")
     for key in ("x", "d", "d", "Backspace"):
         page.keyboard.press(key)
     assert page.evaluate(cells) == 2
     assert jupyter.ask(page, "print(lab.finding, lab.marks)") == (
-        "1 {0: 'mend', 1: 'mend', 2: 'keep'}"
+        "1 {0: 'fix', 1: 'fix', 2: 'keep'}"
     )

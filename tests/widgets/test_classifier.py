@@ -36,12 +36,12 @@ def test_it_sees_the_rest_when_covered(lab, picture):
 
 def test_it_says_how_much_of_a_box_is_seen(lab):
     lab.canvas.edited = [[20.0, 10.0, 90.0, 60.0]]
-    assert lab.share_seen([10.0, 20.0, 30.0, 40.0]) == pytest.approx(0.5)
-    assert lab.share_seen([0.0, 0.0, 20.0, 10.0]) == 0
+    assert lab.fraction_seen([10.0, 20.0, 30.0, 40.0]) == pytest.approx(0.5)
+    assert lab.fraction_seen([0.0, 0.0, 20.0, 10.0]) == 0
     lab.mode = "cover"
-    assert lab.share_seen([10.0, 20.0, 30.0, 40.0]) == pytest.approx(0.5)
-    assert lab.share_seen([10.0, 20.0, 50.0, 40.0]) == pytest.approx(0.25)
-    assert lab.share_seen([0.0, 0.0, 20.0, 10.0]) == 1
+    assert lab.fraction_seen([10.0, 20.0, 30.0, 40.0]) == pytest.approx(0.5)
+    assert lab.fraction_seen([10.0, 20.0, 50.0, 40.0]) == pytest.approx(0.25)
+    assert lab.fraction_seen([0.0, 0.0, 20.0, 10.0]) == 1
 
 
 def test_the_result_names_the_best_class(lab):

@@ -41,7 +41,7 @@ def test_too_few_runs_and_missing_boxes_are_refused():
     with pytest.raises(ValueError, match=r"want a box per picture \(3\)"):
         LambdaLab([scene.image] * 3, [scene.target] * 3, runs())
     percents = [replace(each, accuracy=85.0) for each in runs()]
-    with pytest.raises(ValueError, match="shares 0 to 1"):
+    with pytest.raises(ValueError, match="fractions 0 to 1"):
         LambdaLab([scene.image] * 2, [scene.target] * 2, percents)
 
 

@@ -122,7 +122,7 @@ def test_a_click_says_why_a_box_is_gone(lab):
     assert "Clicked" not in lab.canvas.below
 
 
-def test_missed_and_doubled_objects_are_counted():
+def test_missed_objects_and_duplicates_are_counted():
     scene = crowd()
     lab = NMSLab(scene.image, raw_boxes(scene), scene.target, NAMES)
     lab.iou_threshold = 1.0
