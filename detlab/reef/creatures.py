@@ -1,7 +1,7 @@
 """The animals of the reef, as outlines that can be painted at any size.
 
 Seven animals, each a function of a generator: it strikes a pose and returns its parts, back to
-front. All share the same palettes and sizes, so only form tells what an animal is.
+front. All amount the same palettes and sizes, so only form tells what an animal is.
 They swim to the right, x right and y down, and are about 2 units long.
 seascape.py grows plants with the same tools, scene.py brings all together.
 """
@@ -64,28 +64,28 @@ PALETTES = (
 )
 
 
-def mix(a: Colour, b: Colour, share: float) -> Colour:
-    """Go from one colour towards another; share 1 arrives.
+def mix(a: Colour, b: Colour, amount: float) -> Colour:
+    """Go from one colour towards another; amount 1 arrives.
 
     >>> mix((0.0, 100.0, 200.0), (100.0, 100.0, 100.0), 0.5)
     (50.0, 100.0, 150.0)
     """
     return (
-        a[0] + (b[0] - a[0]) * share,
-        a[1] + (b[1] - a[1]) * share,
-        a[2] + (b[2] - a[2]) * share,
+        a[0] + (b[0] - a[0]) * amount,
+        a[1] + (b[1] - a[1]) * amount,
+        a[2] + (b[2] - a[2]) * amount,
     )
 
 
-def blend(a: Palette, b: Palette, share: float, light: float) -> Palette:
+def blend(a: Palette, b: Palette, amount: float, light: float) -> Palette:
     """Go from one palette towards another, then towards white (light 1) or ink (light -1).
 
-    >>> blend(PALETTES[0], PALETTES[1], share=1.0, light=0.0).back
+    >>> blend(PALETTES[0], PALETTES[1], amount=1.0, light=0.0).back
     (36.0, 74.0, 142.0)
     """
     lamp = a.white if light > 0 else a.ink
     return Palette(
-        *(mix(mix(p, q, share), lamp, abs(light)) for p, q in zip(a[:4], b[:4], strict=True))
+        *(mix(mix(p, q, amount), lamp, abs(light)) for p, q in zip(a[:4], b[:4], strict=True))
     )
 
 

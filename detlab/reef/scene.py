@@ -24,7 +24,7 @@ VAL_SEED = 20261122
 FROZEN_LENGTH = 300
 NOBODY = -1  # owns the pixels of sea and plants
 COVERED = 0.35  # of a pixel makes it the figure's; thin tips count as long as one sees them
-CUT_SHARE = 0.12  # of the animals may swim out of the picture by up to a quarter
+CUT_FRACTION = 0.12  # of the animals may swim out of the picture by up to a quarter
 MIN_VISIBLE = 0.2  # of an animal's own area; what shows less is drawn but is no target
 
 
@@ -37,7 +37,7 @@ class ReefConfig:
     objects: tuple[int, int] = (1, 6)
     """Fewest and most animals in a picture that has any."""
     object_size: tuple[float, float] = (0.2, 0.55)
-    """Longest side of an animal's box as a share of the picture's shorter side, from and to."""
+    """Longest side of an animal's box as a fraction of the picture's shorter side, from and to."""
     crowding: float = 0.1
     """0 keeps the animals apart; 1 piles them up."""
     classes: tuple[str, ...] = CLASS_NAMES[1:]
@@ -46,8 +46,8 @@ class ReefConfig:
     """0 is clear water; in 1 far animals all but vanish."""
     contrast: float = 1.0
     """1 is full light; towards 0 everything turns to the same grey."""
-    empty_share: float = 0.05
-    """Share of the pictures without any animal."""
+    empty_fraction: float = 0.05
+    """Fraction of the pictures without any animal."""
 
     def __post_init__(self) -> None:
         """Refuse dials that mean nothing."""
@@ -60,7 +60,7 @@ class ReefConfig:
         unknown = [name for name in self.classes if name not in ANIMALS]
         if unknown or not self.classes:
             raise ValueError(f"classes are one or more of {CLASS_NAMES[1:]}: {self.classes}")
-        for dial in ("crowding", "haze", "contrast", "empty_share"):
+        for dial in ("crowding", "haze", "contrast", "empty_fraction"):
             if not 0 <= getattr(self, dial) <= 1:
                 raise ValueError(f"{dial} goes from 0 to 1: {getattr(self, dial)}")
 
@@ -76,7 +76,7 @@ class Scene:
     masks: Bool[Tensor, "M H W"]
     """The visible pixels of each object."""
     visible: Float32[Tensor, " M"]
-    """Visible share of the object's own area; the rest is hidden or outside the picture."""
+    """Visible fraction of the object's own area; the rest is hidden or outside the picture."""
 
     @property
     def target(self) -> Target:
@@ -113,7 +113,7 @@ def draw_scene(seed: int, index: int = 0, config: ReefConfig | None = None, **di
     Raises:
         ValueError: a dial, seed or index that means nothing.
 
-    >>> scene = draw_scene(seed=3, objects=(2, 2), empty_share=0.0)
+    >>> scene = draw_scene(seed=3, objects=(2, 2), empty_fraction=0.0)
     >>> tuple(scene.image.shape), len(scene.boxes)
     ((3, 128, 128), 2)
     """
@@ -131,7 +131,7 @@ def plan_scene(seed: int, index: int, config: ReefConfig) -> Plan:
     sea = plan_sea(sea_rng, (height, width), config.haze)
 
     count = int(place_rng.integers(config.objects[0], config.objects[1] + 1))
-    if place_rng.random() < config.empty_share:
+    if place_rng.random() < config.empty_fraction:
         count = 0
     spots: list[Spot] = []
     for _ in range(count):
@@ -163,7 +163,7 @@ def find_spot(
         y = float(np.clip(y + reach * np.sin(angle), 0.3 * size, height - 0.3 * size))
         return Spot(x, y, size)
     while True:
-        margin = size * (0.5 if rng.random() > CUT_SHARE else 0.25)
+        margin = size * (0.5 if rng.random() > CUT_FRACTION else 0.25)
         places = rng.uniform((margin, margin), (width - margin, height - margin), (10, 2))
         clash = _clash(places, size, taken)
         best = int(clash.argmin())
@@ -189,8 +189,8 @@ def place_animal(rng: Generator, spot: Spot, classes: tuple[str, ...]) -> Placed
     name = classes[rng.integers(len(classes))]
     figure = pose(name, int(rng.integers(POSES)))
     first, second = rng.integers(len(PALETTES), size=2)
-    share, light = float(rng.uniform(0, 0.35)), float(rng.uniform(-0.25, 0.25))
-    palette = blend(PALETTES[first], PALETTES[second], share, light)
+    amount, light = float(rng.uniform(0, 0.35)), float(rng.uniform(-0.25, 0.25))
+    palette = blend(PALETTES[first], PALETTES[second], amount, light)
     lean = TILT.get(name, np.pi)
     flip = np.array([rng.choice([-1.0, 1.0]), 1.0])
     figure = figure._replace(points=turn(figure.points, rng.uniform(-lean, lean)) * flip)

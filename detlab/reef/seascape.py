@@ -1,6 +1,6 @@
 """The sea around the animals: water and light, sand, rocks and plants, and the brush for it all.
 
-Lengths are shares of the picture's shorter side, so one plan serves every image size.
+Lengths are fractions of the picture's shorter side, so one plan serves every image size.
 Uses creatures.py. scene.py puts the animals into this sea.
 """
 
@@ -73,8 +73,8 @@ LIGHT_GRID = 48  # samples of light per shorter side
 def plan_sea(rng: Generator, extent: tuple[float, float], haze: float) -> Sea:
     """Decide hour, weather and garden of a sea of (height, width) shorter sides."""
     first, second = rng.permutation(len(WATERS))[:2]
-    share = float(rng.uniform(0, 0.3))
-    water = Water(*(mix(a, b, share) for a, b in zip(WATERS[first], WATERS[second], strict=True)))
+    amount = float(rng.uniform(0, 0.3))
+    water = Water(*(mix(a, b, amount) for a, b in zip(WATERS[first], WATERS[second], strict=True)))
     murk = mix(water.middle, water.deep, 0.35)
     light = _light(rng, extent, water)
     scenery = _scenery(rng, extent, water, murk, 0.3 + 0.5 * haze)
@@ -137,7 +137,7 @@ def _foreground(rng: Generator, extent: tuple[float, float], murk: Colour) -> li
         return []
     grown = plant(("kelp", "grass")[rng.integers(2)], int(rng.integers(SHAPES)))
     points = grown.points * 1.5 + [rng.choice([0.03, 0.97]) * width, height + 0.03]
-    back, side, belly = (mix(murk, NIGHT, share) for share in (0.75, 0.62, 0.5))
+    back, side, belly = (mix(murk, NIGHT, amount) for amount in (0.75, 0.62, 0.5))
     return [Cutout(grown._replace(points=points), Palette(back, side, belly, belly))]
 
 
@@ -163,16 +163,16 @@ def _sand(
     """Three banks of sand, the nearest the lightest, with ripples of light."""
     x = np.linspace(-0.05, width + 0.05, 16)
     tall, phases, parts = height - floor, rng.uniform(0, 6.28, 7), []
-    for share, role, phase in zip(
+    for depth, role, phase in zip(
         (0.0, 0.25, 0.6), ("back", "side", "belly"), phases, strict=False
     ):
-        y = floor + share * tall + 0.012 * np.sin(5 * x + phase)
+        y = floor + depth * tall + 0.012 * np.sin(5 * x + phase)
         parts.append(Part(_down_to(np.stack([x, y], axis=1), height), role))
-    for share, phase in zip((0.16, 0.4, 0.52, 0.82), phases[3:], strict=True):
-        y = floor + share * tall + 0.01 * np.sin(9 * x + phase)
+    for depth, phase in zip((0.16, 0.4, 0.52, 0.82), phases[3:], strict=True):
+        y = floor + depth * tall + 0.01 * np.sin(9 * x + phase)
         ripple = ribbon(np.stack([x, y], axis=1), 0.016 * np.maximum(np.sin(6 * x - phase), 0.0))
         parts.append(Part(ripple, "accent", opacity=0.35))
-    far, middle, near = (mix(sand, murk, fade * share + 0.06) for share in (1.0, 0.65, 0.3))
+    far, middle, near = (mix(sand, murk, fade * depth + 0.06) for depth in (1.0, 0.65, 0.3))
     return Cutout(assemble(parts), Palette(far, middle, near, mix(sand, AIR, 0.6)))
 
 
@@ -232,8 +232,8 @@ def _rock(rng: Generator) -> list[Part]:
         radii = r * rng.uniform(0.82, 1.15, (9, 1))
         outline = radii * np.stack([1.25 * np.cos(angles), 0.8 * np.sin(angles)], axis=1) + [x, 0]
         parts.append(Part(smooth(outline, 3), "back"))
-        for role, share, up in (("side", 0.82, 0.16), ("belly", 0.42, 0.4)):
-            lit = smooth((outline - [x, 0]) * share, 3) + np.array([x - 0.1 * r, -up * r])
+        for role, scale, up in (("side", 0.82, 0.16), ("belly", 0.42, 0.4)):
+            lit = smooth((outline - [x, 0]) * scale, 3) + np.array([x - 0.1 * r, -up * r])
             parts.append(Part(lit, role, opacity=0.8))
     return parts
 
@@ -276,9 +276,9 @@ def _brain_coral(rng: Generator) -> list[Part]:
     rim = np.stack([-1.25 * r * np.cos(across), -r * np.sin(across) ** 0.8], axis=1)
     crown = rim * [0.75, 0.5] - np.array([0.08 * r, 0.42 * r])
     parts = [Part(rim * 1.04, "back"), Part(rim, "side"), Part(crown, "belly", opacity=0.35)]
-    for share in (0.3, 0.55, 0.8):
-        wobble = 0.06 * r * np.sin(7 * across + 9 * share)
-        arc = rim[1:-1] * share + np.stack([0 * wobble, wobble], axis=1)[1:-1]
+    for scale in (0.3, 0.55, 0.8):
+        wobble = 0.06 * r * np.sin(7 * across + 9 * scale)
+        arc = rim[1:-1] * scale + np.stack([0 * wobble, wobble], axis=1)[1:-1]
         parts.append(Part(ribbon(arc, 0.07 * r), "back"))
     return parts
 

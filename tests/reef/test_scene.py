@@ -28,7 +28,7 @@ from detlab.types import check_target
 
 
 def scenes(count: int, seed: int = 11, **dials) -> list[Scene]:
-    dials = {"image_size": (64, 64), "empty_share": 0.0, **dials}
+    dials = {"image_size": (64, 64), "empty_fraction": 0.0, **dials}
     return [draw_scene(seed, index, **dials) for index in range(count)]
 
 
@@ -88,14 +88,14 @@ def test_targets_are_what_the_rest_of_the_package_wants():
 
 def test_an_animal_alone_in_open_water_is_all_visible():
     alone = scenes(30, objects=(1, 1), object_size=(0.3, 0.3))
-    shares = torch.cat([scene.visible for scene in alone])
-    assert (shares == 1).float().mean() > 0.7
-    assert shares.max() == 1
+    fractions = torch.cat([scene.visible for scene in alone])
+    assert (fractions == 1).float().mean() > 0.7
+    assert fractions.max() == 1
 
 
 def test_hidden_objects_are_drawn_but_are_no_targets():
     """With everything piled up, some of the planned animals are missing from the targets."""
-    dials = {"image_size": (64, 64), "crowding": 1.0, "objects": (10, 10), "empty_share": 0.0}
+    dials = {"image_size": (64, 64), "crowding": 1.0, "objects": (10, 10), "empty_fraction": 0.0}
     counts = []
     for index in range(30):
         scene = draw_scene(5, index, **dials)
@@ -142,7 +142,7 @@ def test_foreground_plants_hide_too():
     """Pixels of a plant in front belong to nobody."""
     hidden = 0
     for index in range(60):
-        plan = plan_scene(3, index, ReefConfig(objects=(6, 6), empty_share=0.0))
+        plan = plan_scene(3, index, ReefConfig(objects=(6, 6), empty_fraction=0.0))
         if plan.sea.foreground:
             bare = plan._replace(sea=plan.sea._replace(foreground=[]))
             config = ReefConfig(image_size=(64, 64))
@@ -160,7 +160,7 @@ def test_tight_boxes_of_no_masks():
 
 @pytest.mark.parametrize("size", [(128, 128), (64, 192), (190, 70), (33, 47)])
 def test_any_size_and_shape(size):
-    scene = draw_scene(1, 0, image_size=size, empty_share=0.0)
+    scene = draw_scene(1, 0, image_size=size, empty_fraction=0.0)
     assert scene.image.shape == (3, *size)
     assert scene.masks.shape[1:] == size
     assert (scene.boxes[:, [1, 3]] <= size[0]).all()
@@ -178,12 +178,12 @@ def test_any_seed_draws_a_sound_scene(seed, index, height, width):
 @pytest.mark.parametrize("count", [0, 1, 4])
 def test_objects_sets_their_number(count):
     for index in range(10):
-        config = ReefConfig(objects=(count, count), empty_share=0.0)
+        config = ReefConfig(objects=(count, count), empty_fraction=0.0)
         assert len(plan_scene(2, index, config).animals) == count
 
 
 def test_objects_is_a_range_and_all_of_it_comes():
-    config = ReefConfig(objects=(2, 4), empty_share=0.0)
+    config = ReefConfig(objects=(2, 4), empty_fraction=0.0)
     assert {len(plan_scene(2, index, config).animals) for index in range(40)} == {2, 3, 4}
 
 
@@ -217,7 +217,7 @@ def test_classes_chooses_who_lives_here():
 
 
 def test_by_default_every_class_is_as_likely():
-    config = ReefConfig(objects=(4, 4), empty_share=0.0)
+    config = ReefConfig(objects=(4, 4), empty_fraction=0.0)
     plans = [plan_scene(2, index, config) for index in range(100)]
     counts = np.bincount([a.label for plan in plans for a in plan.animals], minlength=8)
     assert counts[0] == 0
@@ -226,7 +226,7 @@ def test_by_default_every_class_is_as_likely():
 
 def test_haze_brings_animals_closer_to_the_murk():
     def distance(index: int, haze: float) -> float:
-        config = ReefConfig(image_size=(64, 64), haze=haze, objects=(3, 3), empty_share=0.0)
+        config = ReefConfig(image_size=(64, 64), haze=haze, objects=(3, 3), empty_fraction=0.0)
         plan = plan_scene(9, index, config)
         scene = paint_scene(plan, config)
         seen = scene.image[:, scene.masks.any(dim=0)].float()
@@ -245,14 +245,14 @@ def test_contrast_scales_every_pixel_towards_the_mean():
 
 
 def test_no_dial_moves_what_another_one_sets():
-    plain = draw_scene(7, 3, empty_share=0.0)
+    plain = draw_scene(7, 3, empty_fraction=0.0)
     for dials in ({"haze": 0.9}, {"contrast": 0.4}):
-        torch.testing.assert_close(draw_scene(7, 3, empty_share=0.0, **dials).boxes, plain.boxes)
+        torch.testing.assert_close(draw_scene(7, 3, empty_fraction=0.0, **dials).boxes, plain.boxes)
 
 
-@pytest.mark.parametrize(("share", "least", "most"), [(0.0, 0, 0), (0.5, 20, 60), (1.0, 80, 80)])
-def test_empty_share(share, least, most):
-    drawn = scenes(80, empty_share=share, image_size=(16, 16), objects=(1, 2), crowding=0.0)
+@pytest.mark.parametrize(("fraction", "least", "most"), [(0.0, 0, 0), (0.5, 20, 60), (1.0, 80, 80)])
+def test_empty_fraction(fraction, least, most):
+    drawn = scenes(80, empty_fraction=fraction, image_size=(16, 16), objects=(1, 2), crowding=0.0)
     empty = [scene for scene in drawn if len(scene.boxes) == 0]
     assert least <= len(empty) <= most
     for scene in empty:
@@ -262,7 +262,7 @@ def test_empty_share(share, least, most):
 
 
 def test_a_config_and_single_dials_go_together():
-    config = ReefConfig(image_size=(40, 40), objects=(3, 3), empty_share=0.0)
+    config = ReefConfig(image_size=(40, 40), objects=(3, 3), empty_fraction=0.0)
     scene = draw_scene(1, 0, config, image_size=(50, 60))
     assert scene.image.shape == (3, 50, 60)
     assert torch.equal(draw_scene(1, 0, config).image, draw_scene(1, 0, config, haze=0.25).image)
@@ -284,7 +284,7 @@ def test_a_config_and_single_dials_go_together():
         ({"haze": -0.1}, "haze.*-0.1"),
         ({"contrast": 2.0}, "contrast.*2.0"),
         ({"contrast": float("nan")}, "contrast.*nan"),
-        ({"empty_share": -1.0}, "empty_share.*-1.0"),
+        ({"empty_fraction": -1.0}, "empty_fraction.*-1.0"),
     ],
 )
 def test_a_dial_that_means_nothing_is_refused(dials, message):
@@ -319,7 +319,7 @@ def portraits() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.array(looks), np.array(forms), np.array(labels)
 
 
-def share_right(known, labels, asked, answers) -> float:
+def fraction_right(known, labels, asked, answers) -> float:
     """How often the label of the nearest known example is the answer."""
     distance = ((asked[:, None] - known[None]) ** 2).sum(axis=2)
     return float((labels[distance.argmin(axis=1)] == answers).mean())
@@ -333,9 +333,9 @@ def test_form_tells_the_class_and_colour_and_size_do_not():
     classes = np.arange(1, 8)
     means = np.stack([looks[known][labels[known] == k].mean(axis=0) for k in classes])
 
-    assert share_right(means, classes, looks[asked], labels[asked]) < 0.27
-    assert share_right(looks[known], labels[known], looks[asked], labels[asked]) < 0.27
-    assert share_right(forms[known], labels[known], forms[asked], labels[asked]) > 0.6
+    assert fraction_right(means, classes, looks[asked], labels[asked]) < 0.27
+    assert fraction_right(looks[known], labels[known], looks[asked], labels[asked]) < 0.27
+    assert fraction_right(forms[known], labels[known], forms[asked], labels[asked]) > 0.6
 
 
 # The data set ---------------------------------------------------------------------------------
