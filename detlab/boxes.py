@@ -51,7 +51,7 @@ def xywh_to_xyxy(boxes_xywh: Float[Tensor, "N 4"]) -> Float[Tensor, "N 4"]:
 def normalise_boxes(
     boxes: Float[Tensor, "N 4"], image_size: tuple[int, int]
 ) -> Float[Tensor, "N 4"]:
-    """Pixels to shares of the image's width and height, 0 to 1.
+    """Pixels to fractions of the image's width and height, 0 to 1.
 
     >>> normalise_boxes(torch.tensor([[10.0, 20.0, 50.0, 40.0]]), image_size=(80, 100))
     tensor([[0.1000, 0.2500, 0.5000, 0.5000]])
@@ -143,7 +143,7 @@ def paired_giou(
 ) -> Float[Tensor, " N"]:
     """Generalized IoU of row with row: −1 far apart, 1 the same.
 
-    IoU less the empty share of the smallest box around both, so that boxes
+    IoU minus the empty fraction of the smallest box around both, so that boxes
     which do not touch still learn which way to go.
 
     >>> a, b = torch.tensor([[0.0, 0.0, 4.0, 2.0]]), torch.tensor([[6.0, 0.0, 8.0, 2.0]])
@@ -166,7 +166,7 @@ def paired_giou(
 def _paired_areas(
     boxes_a: Float[Tensor, "N 4"], boxes_b: Float[Tensor, "N 4"]
 ) -> tuple[Float[Tensor, " N"], Float[Tensor, " N"]]:
-    """What row and row share, and what they cover together."""
+    """Row with row: the area in both boxes, and the area in either."""
     check_rows(boxes_a=boxes_a, boxes_b=boxes_b)
     top_left = torch.maximum(boxes_a[:, :2], boxes_b[:, :2])
     bottom_right = torch.minimum(boxes_a[:, 2:], boxes_b[:, 2:])

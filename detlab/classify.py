@@ -36,7 +36,7 @@ def cross_entropy(logits: Float[Tensor, "N K"], labels: Int64[Tensor, " N"]) -> 
 
 
 def accuracy(logits: Float[Tensor, "N K"], labels: Int64[Tensor, " N"]) -> Float[Tensor, ""]:
-    """The share of rows whose largest logit is the right class's, 0 to 1; NaN without rows.
+    """The fraction of rows whose largest logit is the right class's, 0 to 1; NaN without rows.
 
     >>> accuracy(torch.tensor([[0.1, 0.9], [0.8, 0.2]]), torch.tensor([1, 1]))
     tensor(0.5000)

@@ -60,15 +60,15 @@ def test_conversions_and_their_inverses_give_the_box_back(boxes):
 
 def test_x_goes_with_width_and_y_with_height():
     boxes = torch.tensor([[50.0, 50.0, 100.0, 100.0]])
-    shares = normalise_boxes(boxes, image_size=(100, 200))
-    assert_close(shares, torch.tensor([[0.25, 0.5, 0.5, 1.0]]))
+    fractions = normalise_boxes(boxes, image_size=(100, 200))
+    assert_close(fractions, torch.tensor([[0.25, 0.5, 0.5, 1.0]]))
     assert normalise_boxes(NO_BOXES, (10, 10)).shape == (0, 4)
 
 
 @given(box_lists, sides, sides)
 def test_normalised_boxes_times_the_image_are_pixels_again(boxes, height, width):
-    shares = normalise_boxes(boxes, (height, width))
-    assert_close(shares * torch.tensor([width, height, width, height]), boxes)
+    fractions = normalise_boxes(boxes, (height, width))
+    assert_close(fractions * torch.tensor([width, height, width, height]), boxes)
 
 
 def test_area_is_torchvisions():

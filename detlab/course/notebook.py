@@ -61,7 +61,7 @@ def what_next(lesson: Lesson) -> str:
     """A line that leads to the next lesson."""
     place = COURSE.index(lesson) + 1
     if place == len(COURSE):
-        return "That was the last one: you have built a detector and can judge it."
+        return "That was the last one: you have built a detector and can evaluate it."
     after = COURSE[place]
     return f"Next: [{after.number} · {after.question}]({after.notebook.name})"
 

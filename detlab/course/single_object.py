@@ -3,7 +3,7 @@
 The network of the first lessons, before anchors: its body is the detector's, its answer is one
 class and one box a picture. `fit_single` reports as `loop.fit` does.
 
-Boxes are x1 y1 x2 y2 in shares of the picture here: 0 is its left or top edge, 1 the other one.
+Boxes are x1 y1 x2 y2 in fractions of the picture here: 0 is its left or top edge, 1 the other one.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -29,7 +29,7 @@ GRID = 4
 """The last map has 4 × 4 cells: coarse, but what is on the left stays on the left."""
 
 ToBoxes = Callable[[Tensor], Tensor]
-"""What the box head says, raw [B 4], to boxes [B 4] in shares."""
+"""What the box head says, raw [B 4], to boxes [B 4] in fractions of the picture."""
 PairLoss = Callable[[Tensor, Tensor], Tensor]
 """boxes [B 4], gt_boxes [B 4] to a loss per box [B] or per number [B 4]."""
 SingleLoss = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor | Mapping[str, Tensor]]
@@ -44,7 +44,7 @@ class SingleObjects(NamedTuple):
     labels: Int64[Tensor, " N"]
     """From 1: there is always an object, so 0, background, never occurs."""
     boxes: Float[Tensor, "N 4"]
-    """In shares of the picture."""
+    """In fractions of the picture."""
 
 
 class SeveralObjects(NamedTuple):
@@ -53,11 +53,11 @@ class SeveralObjects(NamedTuple):
     images: UInt8[Tensor, "N 3 H W"]
     labels: Int64[Tensor, "N M"]
     boxes: Float[Tensor, "N M 4"]
-    """In shares of the picture."""
+    """In fractions of the picture."""
 
 
 def raw_to_boxes(raw: Float[Tensor, "B 4"]) -> Float[Tensor, "B 4"]:
-    """Any four numbers to a box: centre and size by sigmoid, then corners, in shares.
+    """Any four numbers to a box: centre and size by sigmoid, then corners, in fractions.
 
     A sigmoid is never 0, so x2 > x1 and y2 > y1 whatever the network says.
 
@@ -84,7 +84,7 @@ class SingleObjectNet(nn.Module):
     def forward(
         self, images: UInt8[Tensor, "B 3 H W"]
     ) -> tuple[Float[Tensor, "B K"], Float[Tensor, "B 4"]]:
-        """Logits, and boxes in shares of the picture.
+        """Logits, and boxes in fractions of the picture.
 
         The map is flattened cell by cell, so the heads know where each thing was seen. A mean
         over the whole map would forget it.
@@ -128,7 +128,7 @@ def draw_several_objects(
     """
     if length < 1 or num_objects < 1:
         raise ValueError(f"want 1 picture and object or more: {length} and {num_objects}")
-    clear = {"object_size": (0.4, 0.8), "crowding": 0.0, "haze": 0.15, "empty_share": 0.0}
+    clear = {"object_size": (0.4, 0.8), "crowding": 0.0, "haze": 0.15, "empty_fraction": 0.0}
     dials = {**clear, **dials, "objects": (num_objects, num_objects), "image_size": image_size}
     scenes: list[Scene] = []
     for index in count():
@@ -270,13 +270,13 @@ def one_by_one(pictures: SeveralObjects) -> SingleObjects:
 def predict_single(
     net: nn.Module, images: UInt8[Tensor, "N 3 H W"]
 ) -> tuple[Int64[Tensor, " N"], Float[Tensor, "N 4"]]:
-    """The label and the box that the network gives each picture; boxes in shares."""
+    """The label and the box that the network gives each picture; boxes in fractions."""
     logits, boxes = answer(net, images)
     return logits.argmax(dim=1), boxes
 
 
-def judge_single(net: nn.Module, pictures: SingleObjects) -> dict[str, float]:
-    """How good the network is: share of right labels, and mean IoU of its boxes with the true ones.
+def evaluate_single(net: nn.Module, pictures: SingleObjects) -> dict[str, float]:
+    """How good the network is: the accuracy of its labels, and the mean IoU of its boxes.
 
     Returns:
         "accuracy" and "iou", both from 0 to 1.

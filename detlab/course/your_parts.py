@@ -99,7 +99,7 @@ class Parts:
         return tuple(part.name for part in self.rows if part.yours and part.name in PLACES)
 
     def exchange(self, name: str, function: Function) -> "Parts":
-        """The same parts but for one, whether right or not: to see what a fault does."""
+        """The same parts but for one, whether right or not: to see what a mistake does."""
         rows = [replace(row, function=function) if row.name == name else row for row in self.rows]
         return Parts(tuple(rows))
 
@@ -176,7 +176,7 @@ def goes_into(name: str) -> str:
 def collect(**given: Function) -> Parts:
     """Gather what a learner built: what is given here, else what passed its check in a lesson.
 
-    Everything is judged again; what is right takes the place of the package's part. Nothing that
+    Everything is checked again; what is right takes the place of the package's part. Nothing that
     a learner wrote raises here: what cannot be used is left out, and the table says why.
 
     Args:
@@ -199,14 +199,14 @@ def collect(**given: Function) -> Parts:
 
 
 def suspects(parts: Parts, config: TrainConfig) -> dict[str, Loss]:
-    """Three losses to learn from, by letter: two are right and one has a fault.
+    """Three losses to learn from, by letter: two are right and one has a mistake.
 
     Lesson 09 asks which. Whoever reads on knows.
     """
-    fault = exercises.ALL["matched_loss"].mistakes["only the positives entered the class loss"]
+    mistake = exercises.ALL["matched_loss"].mistakes["only the positives entered the class loss"]
     return {
         "A": parts.loss(config),
-        "B": parts.exchange("matched_loss", fault.function).loss(config),
+        "B": parts.exchange("matched_loss", mistake.function).loss(config),
         "C": parts.loss(config, box="smooth_l1"),
     }
 
@@ -242,7 +242,7 @@ def not_built(name: str) -> str:
 def objection(name: str, mine: Function) -> str:
     """Why a function cannot take its place, in one line; "" if it can."""
     exercise = exercises.ALL[name]
-    verdict = exercise.judge(mine)
+    verdict = exercise.grade(mine)
     if verdict.status == "not written":
         return not_built(name)
     if not verdict.passed:

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("no_shape_checks")
 @pytest.mark.parametrize("name", ANSWERS)
 def test_an_answer_of_0_1_0_passes_its_check(name):
     mine = dict(rebuild(ANSWERS))[name]
-    assert exercises.ALL[name].judge(mine).passed
+    assert exercises.ALL[name].grade(mine).passed
 
 
 def test_answers_of_0_1_0_go_into_the_detector(progress_path):

@@ -12,8 +12,8 @@ from detlab.course.single_object import (
     SingleObjects,
     draw_several_objects,
     draw_single_objects,
+    evaluate_single,
     fit_single,
-    judge_single,
     mirror,
     one_by_one,
     predict_single,
@@ -36,21 +36,21 @@ def fresh_net(num_classes=11, seed=0):
     return SingleObjectNet(num_classes)
 
 
-def test_pictures_are_the_reefs_and_boxes_are_shares(pictures):
-    dials = {"object_size": (0.4, 0.8), "crowding": 0.0, "haze": 0.15, "empty_share": 0.0}
+def test_pictures_are_the_reefs_and_boxes_are_fractions(pictures):
+    dials = {"object_size": (0.4, 0.8), "crowding": 0.0, "haze": 0.15, "empty_fraction": 0.0}
     scene = draw_scene(5, 0, image_size=(64, 64), objects=(1, 1), **dials)
     assert_close(pictures.images[0], scene.image)
     assert_close(pictures.boxes[:1], scene.boxes / 64)
     assert pictures.labels[0] == scene.labels[0]
 
 
-def test_a_wide_picture_has_shares_of_its_own_width():
+def test_a_wide_picture_has_fractions_of_its_own_width():
     wide = draw_single_objects(seed=1, length=3, image_size=(48, 96))
     assert wide.images.shape == (3, 3, 48, 96)
     for index, box in enumerate(wide.boxes):
         scene = draw_scene(
             1, index, image_size=(48, 96), objects=(1, 1), object_size=(0.4, 0.8),
-            crowding=0.0, haze=0.15, empty_share=0.0,
+            crowding=0.0, haze=0.15, empty_fraction=0.0,
         )  # fmt: skip
         assert_close(box * torch.tensor([96.0, 48.0, 96.0, 48.0]), scene.boxes[0])
 
@@ -131,9 +131,9 @@ def test_twice_the_batch_has_the_same_loss():
 
 def test_a_few_steps_on_one_batch_find_its_boxes_and_labels(pictures):
     net = fresh_net()
-    before = judge_single(net, pictures)
+    before = evaluate_single(net, pictures)
     steps = list(fit_single(net, pictures, steps=60, batch_size=8))
-    after = judge_single(net, pictures)
+    after = evaluate_single(net, pictures)
     assert [step["step"] for step in steps] == list(range(1, 61))
     assert steps[-1]["progress"] == 1
     assert set(steps[0]) == {"step", "progress", "loss_class", "loss_box", "loss_total"}
@@ -209,15 +209,15 @@ def test_one_by_one_shows_each_object_with_its_own_picture():
         assert one.labels[row] == two.labels[row // 2, row % 2]
 
 
-def test_a_perfect_network_is_judged_perfect_and_a_wrong_one_by_its_share(pictures):
+def test_a_perfect_network_is_perfect_and_a_wrong_one_by_its_fraction(pictures):
     class Oracle(torch.nn.Module):
         def forward(self, images):
             labels = pictures.labels.clone()
             labels[0] = labels[0] % 10 + 1  # one of eight is wrong
             return F.one_hot(labels, 11).float(), pictures.boxes
 
-    judged = judge_single(Oracle(), pictures)
-    assert judged == {"accuracy": 7 / 8, "iou": pytest.approx(1.0)}
+    found = evaluate_single(Oracle(), pictures)
+    assert found == {"accuracy": 7 / 8, "iou": pytest.approx(1.0)}
 
 
 def test_a_look_during_training_changes_nothing(pictures):

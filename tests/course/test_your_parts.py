@@ -59,7 +59,9 @@ def my_matched_loss(said, labels, boxes, counted, what, where, factor):
 
 
 def two_pictures():
-    world = ReefConfig(image_size=(64, 64), objects=(2, 2), object_size=(0.4, 0.6), empty_share=0)
+    world = ReefConfig(
+        image_size=(64, 64), objects=(2, 2), object_size=(0.4, 0.6), empty_fraction=0
+    )
     return Reef(seed=5, length=2, config=world)
 
 
@@ -100,7 +102,7 @@ def test_what_passed_its_check_is_rebuilt_from_its_text():
     for name in PLACES:
         assert found[name] is not PLACES[name].function
         assert found.row(name).why == "right in its check"
-        assert exercises.ALL[name].judge(found[name]).passed
+        assert exercises.ALL[name].grade(found[name]).passed
 
 
 def test_a_rebuilt_function_may_call_another_by_the_name_it_had():
@@ -168,7 +170,7 @@ def test_what_passes_its_check_without_a_gradient_is_left_out():
         answer = losses.matched_loss(*arguments)
         return {name: torch.tensor(part.item()) for name, part in answer.items()}
 
-    assert exercises.matched_loss.judge(mine).passed
+    assert exercises.matched_loss.grade(mine).passed
     row = collect(matched_loss=mine).row("matched_loss")
     assert not row.yours
     assert "no gradient passes" in row.why

@@ -80,7 +80,7 @@ class Verdict:
 
 
 class Exercise:
-    """One function to write, and all that is needed to judge it."""
+    """One function to write, and all that is needed to grade it."""
 
     def __init__(
         self,
@@ -106,12 +106,12 @@ class Exercise:
 
     def check(self, mine: Function) -> Verdict:
         """Compare with the package's function on every case; remember it if it is right."""
-        verdict = self.judge(mine)
+        verdict = self.grade(mine)
         if verdict.passed:
             remember("exercises", self.name, {"passed": today(), "source": source_of(mine)})
         return verdict
 
-    def judge(self, mine: Function) -> Verdict:
+    def grade(self, mine: Function) -> Verdict:
         """The same comparison, remembering nothing."""
         if not callable(mine):
             return Verdict("not written", f"{self.name}: want a function, got {show(mine)}")
@@ -199,7 +199,7 @@ class Exercise:
 
     def mine_or_reference(self, mine: Function) -> Function:
         """What a lesson goes on with: the learner's function where it is right, else ours."""
-        return mine if self.judge(mine).passed else self.reference
+        return mine if self.grade(mine).passed else self.reference
 
     def __repr__(self) -> str:
         """Say what is to be written."""

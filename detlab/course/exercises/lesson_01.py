@@ -62,10 +62,10 @@ def draw_table(axes: Axes, case: Case, got: object, wanted: Tensor) -> None:
     for row, column in places_of(logits):
         value = logits[row, column].item()
         axes.text(column, row + 0.3, f"{value:.3g}", ha="center", color="#3b4653", size=8)
-    rows, right, said = range(len(labels)), labels.tolist(), logits.argmax(dim=1).tolist()
+    rows, right, predicted = range(len(labels)), labels.tolist(), logits.argmax(dim=1).tolist()
     frame = axes.scatter(right, rows, 500, marker="s", lw=2, label="right")
     frame.set(facecolors="none", edgecolors="#009e73")
-    axes.scatter(said, rows, s=40, color="#d55e00", label="largest logit")
+    axes.scatter(predicted, rows, s=40, color="#d55e00", label="largest logit")
     axes.set(xlabel="class", ylabel="picture", xticks=range(logits.shape[1]), yticks=rows)
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
 
@@ -141,12 +141,12 @@ softmax = Exercise(
         "five pictures of seven classes": (seeded_logits(5, 7, seed=0),),
     },
     mistakes={
-        "nothing was taken off before exp": (
+        "nothing was subtracted before exp": (
             softmax_unshifted,
             "e to the power of 1000 is more than a float can hold: it becomes inf, and inf / inf is"
             " NaN. Take the row's largest logit off first; no probability changes.",
         ),
-        "the largest logit of the whole table was taken off": (
+        "the largest logit of the whole table was subtracted": (
             softmax_shifted_by_all,
             "A row far below it becomes all zeros, and 0 / 0 is NaN. Each row has its own largest:"
             " logits.amax(dim=1, keepdim=True).",
@@ -188,7 +188,7 @@ softmax = Exercise(
     hints=[
         "powers = logits.exp() are all positive. What must they be divided by to sum to 1?",
         "powers.sum(dim=1, keepdim=True) has the shape [N, 1], so each row is divided by its own.",
-        "Before exp, take off logits.amax(dim=1, keepdim=True): then the largest power is 1.",
+        "Before exp, subtract logits.amax(dim=1, keepdim=True): then the largest power is 1.",
     ],
     draw=draw_bars,
 )
@@ -212,7 +212,7 @@ def entropy_unshifted(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def entropy_shifted_in_the_sum(logits: Tensor, labels: Tensor) -> Tensor:
-    """The largest is taken off the powers, and not off the right logit."""
+    """The largest is subtracted before the powers, and not from the right logit."""
     shifted = logits - logits.amax(dim=1, keepdim=True)
     return shifted.exp().sum(dim=1).log() - logits.gather(1, labels[:, None])[:, 0]
 
@@ -283,12 +283,12 @@ cross_entropy = Exercise(
             "Right, but for one case: a tiny probability is rounded to 0, and log 0 is −inf."
             " log(sum of powers) − the right logit never comes to that.",
         ),
-        "nothing was taken off before exp": (
+        "nothing was subtracted before exp": (
             entropy_unshifted,
             "e to the power of 1000 is inf. Take the row's largest logit off all logits first, or"
             " let logits.logsumexp(dim=1) do it.",
         ),
-        "the largest logit was taken off in the sum only": (
+        "the largest logit was subtracted in the sum only": (
             entropy_shifted_in_the_sum,
             "Take it off the right logit, too, or add it back after the log: then it cancels."
             " As it is, a loss can be negative.",
@@ -348,8 +348,8 @@ def number_right(logits: Tensor, labels: Tensor) -> Tensor:
     return (logits.argmax(dim=1) == labels).sum()
 
 
-def share_wrong(logits: Tensor, labels: Tensor) -> Tensor:
-    """The error."""
+def fraction_wrong(logits: Tensor, labels: Tensor) -> Tensor:
+    """The error rate."""
     return (logits.argmax(dim=1) != labels).float().mean()
 
 
@@ -409,17 +409,17 @@ accuracy = Exercise(
             accuracy_of_columns,
             "argmax(dim=0) goes down the columns. Each picture is a row: argmax(dim=1).",
         ),
-        "right answers were counted, not shared": (
+        "right answers were counted, not averaged": (
             number_right,
-            "A share lies between 0 and 1, whatever the number of pictures: take the mean.",
+            "A fraction lies between 0 and 1, however many pictures there are: take the mean.",
         ),
         "wrong answers were counted": (
-            share_wrong,
-            "That is the error: 1 − accuracy.",
+            fraction_wrong,
+            "That is the error rate: 1 − accuracy.",
         ),
         "the answer is in percent": (
             accuracy_in_percent,
-            "Right, times 100. As a share it goes from 0 to 1.",
+            "Right, times 100. As a fraction it lies between 0 and 1.",
         ),
         "the smallest logit was taken": (
             accuracy_of_the_worst,
@@ -445,7 +445,7 @@ accuracy = Exercise(
     hints=[
         "Which class does the network say? The one with the largest logit in its row.",
         "logits.argmax(dim=1) gives one class per picture; == labels says yes or no.",
-        "yes and no become 1 and 0 by .float(); their mean is the share.",
+        "yes and no become 1 and 0 by .float(); their mean is the accuracy.",
     ],
     draw=draw_table,
 )

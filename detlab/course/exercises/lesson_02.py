@@ -44,7 +44,7 @@ def area_of_last_two(boxes: Tensor) -> Tensor:
 
 
 def area_of_crossed_axes(boxes: Tensor) -> Tensor:
-    """An x less a y."""
+    """A y subtracted from an x."""
     return (boxes[:, 2] - boxes[:, 1]) * (boxes[:, 3] - boxes[:, 0])
 
 
@@ -74,7 +74,7 @@ box_area = Exercise(
         "a box at the origin, 4 wide and 2 high": (table((0, 0, 4, 2)),),
         "a tall box somewhere else": (table((10, 20, 14, 30)),),
         "a box that begins outside of the picture": (table((-3, 5, 4, 8)),),
-        "half pixels, and shares of a picture": (table((0.5, 1, 3, 2.5), (0.1, 0.2, 0.5, 0.3)),),
+        "half pixels, and fractions of a picture": (table((0.5, 1, 3, 2.5), (0.1, 0.2, 0.5, 0.3)),),
         "a box without any width": (table((7, 1, 7, 9)),),
         "no boxes": (table(),),
         "four boxes at once": (table((0, 0, 1, 5), (2, 1, 8, 4), (3, 3, 9, 4), (1, 6, 3, 7)),),
@@ -174,7 +174,7 @@ TWO_LISTS = {
     "touching along an edge": (table((0, 0, 4, 2)), table((4, 0, 7, 2))),
     "one inside the other": (table((0, 0, 12, 6)), table((2, 1, 8, 4))),
     "the same box twice": (table((3, 1, 8, 4)), table((3, 1, 8, 4))),
-    "shares of a picture": (table((0.1, 0.2, 0.5, 0.4)), table((0.3, 0.25, 0.6, 0.5))),
+    "fractions of a picture": (table((0.1, 0.2, 0.5, 0.4)), table((0.3, 0.25, 0.6, 0.5))),
     "two boxes against two": (
         table((0, 0, 6, 2), (2, 1, 4, 9)),
         table((1, 1, 5, 3), (3, 0, 8, 3)),
@@ -251,13 +251,13 @@ def iou_with_areas_row_by_row(boxes_a: Tensor, boxes_b: Tensor) -> Tensor:
 
 
 def iou_of_the_smaller(boxes_a: Tensor, boxes_b: Tensor) -> Tensor:
-    """The shared patch as a share of the smaller box."""
+    """The shared patch as a fraction of the smaller box."""
     smaller = torch.minimum(boxes.box_area(boxes_a)[:, None], boxes.box_area(boxes_b)[None])
     return boxes.intersection_area(boxes_a, boxes_b) / smaller
 
 
 def iou_of_the_first(boxes_a: Tensor, boxes_b: Tensor) -> Tensor:
-    """The shared patch as a share of the first box."""
+    """The shared patch as a fraction of the first box."""
     return boxes.intersection_area(boxes_a, boxes_b) / boxes.box_area(boxes_a)[:, None]
 
 
@@ -380,7 +380,7 @@ cxcywh_to_xyxy = Exercise(
         "a box 4 wide and 10 high": (table((12, 25, 4, 10)),),
         "odd sides: the corners lie at half pixels": (table((10, 6, 5, 3)),),
         "a box with its centre in the corner of the picture": (table((0, 0, 6, 2)),),
-        "shares of a picture": (table((0.3, 0.5, 0.2, 0.4)),),
+        "fractions of a picture": (table((0.3, 0.5, 0.2, 0.4)),),
         "a box without any width": (table((7, 5, 0, 4)),),
         "no boxes": (table(),),
         "seven boxes at once": (boxes.xyxy_to_cxcywh(seeded_boxes(7, seed=3)),),

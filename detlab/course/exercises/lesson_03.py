@@ -157,7 +157,7 @@ def giou_without_enclosing_box(boxes_a: Tensor, boxes_b: Tensor) -> Tensor:
 
 
 def giou_divided_by_union(boxes_a: Tensor, boxes_b: Tensor) -> Tensor:
-    """The empty part as a share of the union."""
+    """The empty part as a fraction of the union."""
     union = covered(boxes_a, boxes_b)
     return paired_iou(boxes_a, boxes_b) - (box_area(around(boxes_a, boxes_b)) - union) / union
 
@@ -170,10 +170,10 @@ def giou_with_shared_as_enclosing(boxes_a: Tensor, boxes_b: Tensor) -> Tensor:
     return paired_iou(boxes_a, boxes_b) - (enclosing - covered(boxes_a, boxes_b)) / enclosing
 
 
-def giou_less_whole_enclosing(boxes_a: Tensor, boxes_b: Tensor) -> Tensor:
-    """The union as a share of the enclosing box, where the empty rest was meant."""
-    share = covered(boxes_a, boxes_b) / box_area(around(boxes_a, boxes_b))
-    return paired_iou(boxes_a, boxes_b) - share
+def giou_minus_covered(boxes_a: Tensor, boxes_b: Tensor) -> Tensor:
+    """The union as a fraction of the enclosing box, where the empty rest was meant."""
+    fraction = covered(boxes_a, boxes_b) / box_area(around(boxes_a, boxes_b))
+    return paired_iou(boxes_a, boxes_b) - fraction
 
 
 def giou_with_plain_sum(boxes_a: Tensor, boxes_b: Tensor) -> Tensor:
@@ -210,7 +210,7 @@ def iou_of_all_pairs(boxes_a: Tensor, boxes_b: Tensor) -> Tensor:
 
 
 def giou_of_a_table_of_ious(boxes_a: Tensor, boxes_b: Tensor) -> Tensor:
-    """Lesson 02's table, less the empty share row by row."""
+    """Lesson 02's table, minus the empty fraction row by row."""
     enclosing = box_area(around(boxes_a, boxes_b))
     return box_iou(boxes_a, boxes_b) - (enclosing - covered(boxes_a, boxes_b)) / enclosing
 
@@ -242,19 +242,19 @@ paired_giou = Exercise(
     mistakes={
         "the enclosing box is missing": (
             giou_without_enclosing_box,
-            "That is IoU: 0 for all boxes apart, near or far. Take off the empty share of the"
+            "That is IoU: 0 for all boxes apart, near or far. Subtract the empty fraction of the"
             " smallest box around both.",
         ),
         "the empty part was divided by the union": (
             giou_divided_by_union,
-            "It is a share of the enclosing box: (enclosing − union) / enclosing.",
+            "It is a fraction of the enclosing box: (enclosing − union) / enclosing.",
         ),
         "the enclosing box was made like the shared patch": (
             giou_with_shared_as_enclosing,
             "The box around both begins at the *smaller* x1 and ends at the *larger* x2.",
         ),
-        "the covered share was taken off, not the empty one": (
-            giou_less_whole_enclosing,
+        "the covered fraction was subtracted, not the empty one": (
+            giou_minus_covered,
             "The same box twice must give 1. What is empty between them is enclosing − union.",
         ),
         "the shared patch was counted twice in the union": (
@@ -265,9 +265,9 @@ paired_giou = Exercise(
             giou_without_clamp,
             "Two boxes that do not touch share nothing. What is (−10) · (−26)?",
         ),
-        "the empty share was added": (
+        "the empty fraction was added": (
             giou_plus,
-            "Empty space between the boxes is bad: it is taken off.",
+            "Empty space between the boxes is bad: subtract it.",
         ),
         "each box met every other one": (
             giou_of_all_pairs,
@@ -276,9 +276,9 @@ paired_giou = Exercise(
         "it is lesson 02's IoU, a table": (
             iou_of_all_pairs,
             "Two things are new here. Row with row, without [:, None], gives [N]. And the empty"
-            " share of the enclosing box is taken off.",
+            " fraction of the enclosing box is subtracted.",
         ),
-        "the IoU is a table, the empty share is not": (
+        "the IoU is a table, the empty fraction is not": (
             giou_of_a_table_of_ious,
             "box_iou gives [N, N], each box with every other one. Here the shared area, too, is"
             " found row with row: boxes_a[:, :2] with boxes_b[:, :2].",

@@ -69,12 +69,12 @@ def boxes_inside(raw: Tensor) -> Tensor:
     return cxcywh_to_xyxy(raw.sigmoid()).clamp(0, 1)
 
 
-def draw_shares(axes: Axes, case: Case, got: object, wanted: Tensor) -> None:
+def draw_fractions(axes: Axes, case: Case, got: object, wanted: Tensor) -> None:
     """The picture as a unit square: right boxes solid, the learner's dashed."""
     axes.set(xlim=(-0.6, 1.6), ylim=(1.6, -0.6), aspect="equal")
     axes.plot([0, 1, 1, 0, 0], [0, 0, 1, 1, 0], color="0.7", linewidth=1)
     axes.set(
-        xlabel=f"shares of the picture (grey)\nyours {show(got, 60)}\nright {show(wanted, 60)}"
+        xlabel=f"fractions of the picture (grey)\nyours {show(got, 60)}\nright {show(wanted, 60)}"
     )
     draw_boxes(axes, wanted, "truth")
     if isinstance(got, Tensor) and got.shape == wanted.shape:
@@ -95,7 +95,7 @@ raw_to_boxes = Exercise(
     mistakes={
         "the sigmoid is missing": (
             boxes_without_sigmoid,
-            "A raw number can be −7. A share of the picture lies between 0 and 1: raw.sigmoid().",
+            "A raw number can be −7. Fractions of the picture lie between 0 and 1: raw.sigmoid().",
         ),
         "the numbers were cut off at 0 and 1": (
             boxes_cut_off,
@@ -140,7 +140,7 @@ raw_to_boxes = Exercise(
         "Lesson 02 wrote the second step: cxcywh_to_xyxy. The first is raw.sigmoid().",
         "cx, cy, w, h = raw.sigmoid().unbind(dim=1); then torch.stack([cx − w / 2, …], dim=1).",
     ],
-    draw=draw_shares,
+    draw=draw_fractions,
 )
 
 # ---------------------------------------------------------------- single_object_loss
@@ -295,7 +295,7 @@ def loss_total_alone(
 
 
 def first_batch(number: int) -> Case:
-    """Logits of five classes, boxes, labels, true boxes, all in shares."""
+    """Logits of five classes, boxes, labels, true boxes, all in fractions of the picture."""
     generator = torch.Generator().manual_seed(number)
     logits = torch.randn(number, 5, generator=generator)
     labels = torch.randint(1, 5, (number,), generator=generator)

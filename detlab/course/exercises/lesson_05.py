@@ -219,7 +219,7 @@ def detection_box_by_box(
     return [{"boxes": box, "labels": label, "scores": score} for box, label, score in parts]
 
 
-def shares(*rows: Sequence[float]) -> Tensor:
+def rows_of(*rows: Sequence[float]) -> Tensor:
     """Scores, one box a row, background first."""
     return torch.tensor(rows)
 
@@ -229,27 +229,30 @@ to_detection = Exercise(
     cases={
         "four windows, two animals": (
             seeded_boxes(4, seed=0),
-            shares((0.1, 0.6, 0.3), (0.9, 0.1, 0.0), (0.0, 0.2, 0.8), (0.8, 0.1, 0.1)),
+            rows_of((0.1, 0.6, 0.3), (0.9, 0.1, 0.0), (0.0, 0.2, 0.8), (0.8, 0.1, 0.1)),
         ),
         "a score of exactly the threshold": (
             seeded_boxes(3, seed=1),
-            shares((0.5, 0.5, 0.0), (0.25, 0.0, 0.75), (0.75, 0.0, 0.25)),
+            rows_of((0.5, 0.5, 0.0), (0.25, 0.0, 0.75), (0.75, 0.0, 0.25)),
             0.5,
         ),
-        "two classes share what is no background": (
+        "two classes share what is not background": (
             seeded_boxes(2, seed=2),
-            shares((0.2, 0.4, 0.4), (0.3, 0.1, 0.6)),
+            rows_of((0.2, 0.4, 0.4), (0.3, 0.1, 0.6)),
         ),
         "a lower threshold": (
             seeded_boxes(3, seed=3),
-            shares((0.6, 0.1, 0.3), (0.4, 0.35, 0.25), (0.9, 0.05, 0.05)),
+            rows_of((0.6, 0.1, 0.3), (0.4, 0.35, 0.25), (0.9, 0.05, 0.05)),
             0.2,
         ),
         "equal scores": (
             seeded_boxes(3, seed=4),
-            shares((0.2, 0.8, 0.0), (0.1, 0.9, 0.0), (0.2, 0.0, 0.8)),
+            rows_of((0.2, 0.8, 0.0), (0.1, 0.9, 0.0), (0.2, 0.0, 0.8)),
         ),
-        "nothing in sight": (seeded_boxes(2, seed=5), shares((0.9, 0.1, 0.0), (1.0, 0.0, 0.0))),
+        "nothing in sight": (
+            seeded_boxes(2, seed=5),
+            rows_of((0.9, 0.1, 0.0), (1.0, 0.0, 0.0)),
+        ),
         "no boxes": (table(), torch.zeros(0, 3)),
     },
     mistakes={

@@ -354,10 +354,10 @@ def focal_softmax_with_one_alpha(
     return (alpha * (1 - torch.exp(-error)) ** gamma * error).sum()
 
 
-def focal_of_shares(
+def focal_of_softmax_scores(
     logits: Tensor, labels: Tensor, alpha: float = 0.25, gamma: float = 2.0
 ) -> Tensor:
-    """Yes or no per class, but p is a share of 1."""
+    """Yes or no per class, but p comes from a softmax."""
     wanted, _, _ = yes_or_no(logits, labels)
     p = logits.softmax(dim=1)
     right = torch.where(wanted == 1, p, 1 - p)
@@ -441,8 +441,8 @@ focal_loss = Exercise(
             "F.cross_entropy lets the classes compete. Here each class is a yes or no of its own,"
             " by sigmoid: alpha weighs the yes, 1 − alpha the noes.",
         ),
-        "each class was judged by its share of a softmax": (
-            focal_of_shares,
+        "p was taken from a softmax over all classes": (
+            focal_of_softmax_scores,
             "A yes or no of one class looks at that logit alone: p = sigmoid(logit). In a softmax"
             " every other logit has a say.",
         ),

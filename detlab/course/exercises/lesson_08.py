@@ -125,12 +125,12 @@ def nms_against_the_best(boxes: Tensor, scores: Tensor, iou_threshold: float) ->
 
 
 def nms_of_the_smaller(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
-    """The shared patch as a share of the smaller box."""
+    """The shared patch as a fraction of the smaller box."""
     areas = box_area(boxes)
-    share = intersection_area(boxes, boxes) / torch.minimum(areas[:, None], areas[None])
+    covered = intersection_area(boxes, boxes) / torch.minimum(areas[:, None], areas[None])
     kept: list[int] = []
     for row in scores.argsort(descending=True, stable=True).tolist():
-        if all(share[row, other] <= iou_threshold for other in kept):
+        if all(covered[row, other] <= iou_threshold for other in kept):
             kept.append(row)
     return torch.tensor(kept, dtype=torch.int64)
 

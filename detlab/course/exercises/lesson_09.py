@@ -20,14 +20,14 @@ from detlab.types import Activation, Predictions
 Lost = dict[str, Tensor]
 
 
-def said(
+def predictions_of(
     images: int,
     seed: int,
     activation: Activation = "softmax",
     weights: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0),
     anchors: int = 6,
 ) -> Predictions:
-    """What a network of three classes might say of a batch."""
+    """What a network of three classes might predict for a batch."""
     generator = torch.Generator().manual_seed(seed)
     logits = torch.randn(images, anchors, 3, generator=generator) * 2
     if activation == "sigmoid":
@@ -271,7 +271,7 @@ matched_loss = Exercise(
     reference=losses.matched_loss,
     cases={
         "one picture, two objects": batch(
-            said(1, seed=1),
+            predictions_of(1, seed=1),
             [[1, 0, 0, 2, 0, 0]],
             [],
             losses.focal_loss,
@@ -279,7 +279,7 @@ matched_loss = Exercise(
             1.0,
         ),
         "lambda 5, and an ignored anchor in each picture": batch(
-            said(2, seed=2, activation="sigmoid"),
+            predictions_of(2, seed=2, activation="sigmoid"),
             [[0, 2, 0, 0, 0, 1], [0, 0, 1, 0, 0, 0]],
             [(0, 2), (1, 4)],
             losses.focal_loss,
@@ -287,7 +287,7 @@ matched_loss = Exercise(
             5.0,
         ),
         "no object in any picture": batch(
-            said(2, seed=3),
+            predictions_of(2, seed=3),
             [[0] * 6, [0] * 6],
             [],
             losses.hard_negative_cross_entropy,
@@ -295,7 +295,7 @@ matched_loss = Exercise(
             2.0,
         ),
         "hard negatives, chosen picture by picture": batch(
-            said(2, seed=4, anchors=30, weights=(10.0, 10.0, 5.0, 5.0)),
+            predictions_of(2, seed=4, anchors=30, weights=(10.0, 10.0, 5.0, 5.0)),
             [[2, *[0] * 20, 1, *[0] * 8], [0] * 30],
             [(0, 5), (1, 7)],
             losses.hard_negative_cross_entropy,
@@ -303,7 +303,7 @@ matched_loss = Exercise(
             0.5,
         ),
         "a network that answers in bfloat16": batch(
-            in_half_precision(said(2, seed=6)),
+            in_half_precision(predictions_of(2, seed=6)),
             [[1, 0, 0, 0, 0, 0], [0, 2, 1, 0, 0, 0]],
             [(1, 5)],
             losses.hard_negative_cross_entropy,
@@ -405,7 +405,7 @@ def scores_of(predictions: Predictions, row: int) -> Tensor:
 
 
 def table_with_background(predictions: Predictions, row: int) -> Tensor:
-    """Scores of one picture [A, K]; softmax's background keeps its share."""
+    """Scores of one picture [A, K]; softmax's background keeps its score."""
     logits = predictions.logits[row].float()
     return logits.softmax(dim=1) if predictions.activation == "softmax" else logits.sigmoid()
 
@@ -542,7 +542,7 @@ def candidates_among_animals(
     score_threshold: float,
     max_candidates: int,
 ) -> Raw:
-    """Softmax without background's logit, so the animals share 1 wherever they are."""
+    """Softmax without the background logit: the scores of the animals sum to 1 everywhere."""
     animals = predictions._replace(logits=predictions.logits[..., 1:])
     scores = table_with_background(animals, row)
     anchor, column, found = best_above(scores, scores > score_threshold, max_candidates)
@@ -653,15 +653,15 @@ def draw_candidates(axes: Axes, case: Case, got: object, wanted: Raw) -> None:
 select_candidates = Exercise(
     reference=postprocess.select_candidates,
     cases={
-        "softmax: a few sure anchors": (said(1, seed=11), 0, (40, 60), 0.3, 100),
+        "softmax: a few sure anchors": (predictions_of(1, seed=11), 0, (40, 60), 0.3, 100),
         "sigmoid: an anchor can speak for two classes": (
-            said(1, seed=12, activation="sigmoid"),
+            predictions_of(1, seed=12, activation="sigmoid"),
             0,
             (40, 60),
             0.4,
             100,
         ),
-        "the second picture, and not square": (said(2, seed=13), 1, (22, 36), 0.2, 100),
+        "the second picture, and not square": (predictions_of(2, seed=13), 1, (22, 36), 0.2, 100),
         "a score exactly at the threshold": (
             Predictions(
                 torch.tensor([[[-9.0, 0.0, 0.5], [-9.0, -1.0, 0.25]]]),
@@ -673,10 +673,10 @@ select_candidates = Exercise(
             0.5,
             100,
         ),
-        "room for three": (said(1, seed=15, anchors=9), 0, (40, 60), 0.1, 3),
-        "nothing is sure enough": (said(1, seed=16), 0, (40, 60), 0.999, 100),
+        "room for three": (predictions_of(1, seed=15, anchors=9), 0, (40, 60), 0.1, 3),
+        "nothing is sure enough": (predictions_of(1, seed=16), 0, (40, 60), 0.999, 100),
         "delta weights": (
-            said(1, seed=17, weights=(10.0, 10.0, 5.0, 5.0)),
+            predictions_of(1, seed=17, weights=(10.0, 10.0, 5.0, 5.0)),
             0,
             (40, 60),
             0.25,
@@ -723,14 +723,14 @@ select_candidates = Exercise(
             "With background cut off, the first column left is class 1: add 1 to the column. Or"
             " leave column 0 in; to_scores has made it 0.",
         ),
-        "the scores were shared out among the animals alone": (
+        "the softmax ran over the animals alone": (
             candidates_among_animals,
-            "Background takes its share, too, and where there is water it takes nearly all."
-            " to_scores on all columns first; then leave background out.",
+            "Background takes part in the softmax, too, and where there is water it gets nearly"
+            " all. to_scores on all columns first; then leave background out.",
         ),
         "sigmoid was taken, whatever the network's activation": (
             candidates_by_sigmoid,
-            "A network that was trained with softmax means shares of 1:"
+            "A network that was trained with softmax gives scores that sum to 1 over the classes:"
             " to_scores(logits, predictions.activation).",
         ),
         "softmax was taken, whatever the network's activation": (

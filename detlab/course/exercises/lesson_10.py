@@ -1,4 +1,4 @@
-"""Lesson 10, Is it any good? Which detections are hits, precision and recall, average precision."""
+"""Lesson 10, Is it any good? True positives, precision and recall, average precision."""
 
 import torch
 from matplotlib.axes import Axes
@@ -144,7 +144,7 @@ def match_always_half(
 def match_yes_or_no(
     boxes: Tensor, scores: Tensor, gt_boxes: Tensor, iou_threshold: float = 0.5
 ) -> Tensor:
-    """Hit or no hit, but not of which object."""
+    """A true positive or not, but not of which object."""
     return evaluate.match_detections(boxes, scores, gt_boxes, iou_threshold) >= 0
 
 
@@ -312,9 +312,9 @@ match_detections = Exercise(
 
 
 def counts(scores: Tensor, is_hit: Tensor) -> tuple[Tensor, Tensor]:
-    """Hits and detections, as the score threshold falls."""
-    hits = is_hit[scores.argsort(descending=True, stable=True)].double().cumsum(dim=0)
-    return hits, torch.arange(1, len(hits) + 1)
+    """True positives and detections, as the score threshold falls."""
+    true_positives = is_hit[scores.argsort(descending=True, stable=True)].double().cumsum(dim=0)
+    return true_positives, torch.arange(1, len(true_positives) + 1)
 
 
 def curve_worst_first(scores: Tensor, is_hit: Tensor, num_objects: int) -> tuple[Tensor, Tensor]:
@@ -330,33 +330,33 @@ def curve_in_order_of_rows(
 
 
 def recall_of_detections(scores: Tensor, is_hit: Tensor, num_objects: int) -> tuple[Tensor, Tensor]:
-    """Hits over the number of detections."""
-    hits, so_far = counts(scores, is_hit)
-    return hits / so_far, hits / len(hits)
+    """True positives over the number of detections."""
+    true_positives, so_far = counts(scores, is_hit)
+    return true_positives / so_far, true_positives / len(true_positives)
 
 
 def recall_of_found(scores: Tensor, is_hit: Tensor, num_objects: int) -> tuple[Tensor, Tensor]:
-    """Hits over all hits, so that it always ends at 1."""
-    hits, so_far = counts(scores, is_hit)
-    return hits / so_far, hits / is_hit.sum()
+    """True positives over all of them, so that it always ends at 1."""
+    true_positives, so_far = counts(scores, is_hit)
+    return true_positives / so_far, true_positives / is_hit.sum()
 
 
 def recall_of_last(scores: Tensor, is_hit: Tensor, num_objects: int) -> tuple[Tensor, Tensor]:
-    """Hits over the last of them, which is not there where nothing was detected."""
-    hits, so_far = counts(scores, is_hit)
-    return hits / so_far, hits / hits[-1]
+    """True positives over the last count, which is missing where nothing was detected."""
+    true_positives, so_far = counts(scores, is_hit)
+    return true_positives / so_far, true_positives / true_positives[-1]
 
 
 def precision_of_all(scores: Tensor, is_hit: Tensor, num_objects: int) -> tuple[Tensor, Tensor]:
     """Divided by all detections at once."""
-    hits, _ = counts(scores, is_hit)
-    return hits / len(hits), hits / num_objects
+    true_positives, _ = counts(scores, is_hit)
+    return true_positives / len(true_positives), true_positives / num_objects
 
 
 def precision_from_zero(scores: Tensor, is_hit: Tensor, num_objects: int) -> tuple[Tensor, Tensor]:
     """Counting from 0."""
-    hits, so_far = counts(scores, is_hit)
-    return hits / (so_far - 1), hits / num_objects
+    true_positives, so_far = counts(scores, is_hit)
+    return true_positives / (so_far - 1), true_positives / num_objects
 
 
 def curve_swapped(scores: Tensor, is_hit: Tensor, num_objects: int) -> tuple[Tensor, Tensor]:
@@ -367,15 +367,15 @@ def curve_swapped(scores: Tensor, is_hit: Tensor, num_objects: int) -> tuple[Ten
 
 def curve_not_added_up(scores: Tensor, is_hit: Tensor, num_objects: int) -> tuple[Tensor, Tensor]:
     """Each detection by itself."""
-    hits = is_hit[scores.argsort(descending=True, stable=True)].double()
-    return hits / torch.arange(1, len(hits) + 1), hits / num_objects
+    true_positives = is_hit[scores.argsort(descending=True, stable=True)].double()
+    return true_positives / torch.arange(1, len(true_positives) + 1), true_positives / num_objects
 
 
 def curve_of_scores(scores: Tensor, is_hit: Tensor, num_objects: int) -> tuple[Tensor, Tensor]:
-    """The sum of the scores of hits, where hits are to be counted."""
+    """The scores of true positives added up, instead of counting them."""
     best_first = scores.argsort(descending=True, stable=True)
-    hits = (scores * is_hit)[best_first].double().cumsum(dim=0)
-    return hits / torch.arange(1, len(hits) + 1), hits / num_objects
+    true_positives = (scores * is_hit)[best_first].double().cumsum(dim=0)
+    return true_positives / torch.arange(1, len(true_positives) + 1), true_positives / num_objects
 
 
 def curve_in_float32(scores: Tensor, is_hit: Tensor, num_objects: int) -> tuple[Tensor, Tensor]:
@@ -407,14 +407,18 @@ MANY_HITS = torch.rand(12, generator=torch.Generator().manual_seed(6)) < 0.6
 precision_recall = Exercise(
     reference=evaluate.precision_recall,
     cases={
-        "hit, miss, hit": (torch.tensor([0.9, 0.7, 0.5]), torch.tensor([True, False, True]), 4),
+        "TP, FP, TP": (torch.tensor([0.9, 0.7, 0.5]), torch.tensor([True, False, True]), 4),
         "rows in no order": (
             torch.tensor([0.2, 0.9, 0.5, 0.7]),
             torch.tensor([True, True, False, True]),
             5,
         ),
-        "all hits, all found": (torch.tensor([0.4, 0.8]), torch.tensor([True, True]), 2),
-        "no hit": (torch.tensor([0.4, 0.8, 0.6]), torch.tensor([False, False, False]), 3),
+        "all are true, all are found": (
+            torch.tensor([0.4, 0.8]),
+            torch.tensor([True, True]),
+            2,
+        ),
+        "no true positive": (torch.tensor([0.4, 0.8, 0.6]), torch.tensor([False, False, False]), 3),
         "one object": (torch.tensor([0.8, 0.9]), torch.tensor([True, False]), 1),
         "equal scores": (
             torch.tensor([0.5, 0.5, 0.5]),
@@ -435,15 +439,15 @@ precision_recall = Exercise(
         ),
         "recall was divided by the detections": (
             recall_of_detections,
-            "Recall is a share of the *objects*, found or not: divide by num_objects.",
+            "Recall is a fraction of the *objects*, found or not: divide by num_objects.",
         ),
-        "recall was divided by the hits": (
+        "recall was divided by the true positives": (
             recall_of_found,
-            "Objects that were never found count, too: divide by num_objects, not by all hits.",
+            "Missed objects (false negatives) count, too: divide by num_objects, TP + FN.",
         ),
-        "recall was divided by the last number of hits": (
+        "recall was divided by the last number of true positives": (
             recall_of_last,
-            "hits[-1] counts the objects that were found. Recall asks for all: num_objects.",
+            "The last number counts the objects that were found. Recall asks for all: num_objects.",
         ),
         "precision was divided by all detections": (
             precision_of_all,
@@ -455,15 +459,15 @@ precision_recall = Exercise(
         ),
         "precision and recall are swapped": (
             curve_swapped,
-            "Return precision first (share of the detections), then recall (share of the objects).",
+            "Return precision first (TP / detections), then recall (TP / objects).",
         ),
-        "hits were not added up": (
+        "true positives were not added up": (
             curve_not_added_up,
-            "A threshold takes everything above it: hits so far are hits.cumsum(dim=0).",
+            "A threshold takes everything above it: add up the true positives, .cumsum(dim=0).",
         ),
-        "scores were added up in place of hits": (
+        "scores were added up in place of true positives": (
             curve_of_scores,
-            "A hit counts 1, however sure it was. The scores only say the order.",
+            "A true positive counts 1, whatever its score. The scores only give the order.",
         ),
         "the answer is in float32": (
             curve_in_float32,
@@ -472,10 +476,10 @@ precision_recall = Exercise(
         ),
     },
     hints=[
-        "Sort the hits by score, best first. Then walk down: after each detection, how many were"
-        " taken, and how many of them were hits?",
-        "hits = is_hit[scores.argsort(descending=True, stable=True)].double().cumsum(dim=0)",
-        "Precision is hits / torch.arange(1, len(hits) + 1), recall is hits / num_objects.",
+        "Sort is_hit by score, best first. Then walk down: after each detection, how many were"
+        " taken, and how many of them were hits (true positives, TP)?",
+        "tp = is_hit[scores.argsort(descending=True, stable=True)].double().cumsum(dim=0)",
+        "Precision is tp / torch.arange(1, len(tp) + 1), recall is tp / num_objects.",
     ],
     draw=draw_curve,
 )
@@ -556,7 +560,7 @@ def ap_rectangles_between(precision: Tensor, recall: Tensor) -> Tensor:
 
 
 def ap_in_percent(precision: Tensor, recall: Tensor) -> Tensor:
-    """A share of 100."""
+    """Times 100."""
     return evaluate.average_precision(precision, recall) * 100
 
 
@@ -571,25 +575,25 @@ def draw_ap(axes: Axes, case: Case, got: object, wanted: Tensor) -> None:
     axes.legend(frameon=False)
 
 
-def curve(hits: str, num_objects: int) -> Case:
-    """Precision and recall of detections, best first: + is a hit, - is none.
+def curve(signs: str, num_objects: int) -> Case:
+    """Precision and recall of detections, best first: + is a true positive, - a false positive.
 
     >>> curve("+-+", 4)[1]
     tensor([0.2500, 0.2500, 0.5000], dtype=torch.float64)
     """
-    is_hit = torch.tensor([sign == "+" for sign in hits], dtype=torch.bool)
-    return evaluate.precision_recall(torch.ones(len(hits)), is_hit, num_objects)
+    is_hit = torch.tensor([sign == "+" for sign in signs], dtype=torch.bool)
+    return evaluate.precision_recall(torch.ones(len(signs)), is_hit, num_objects)
 
 
 average_precision = Exercise(
     reference=evaluate.average_precision,
     cases={
-        "hit, miss, hit of four": curve("+-+", 4),
+        "TP, FP, TP; four objects": curve("+-+", 4),
         "perfect": curve("+++", 3),
-        "it begins with a miss": curve("-+++", 4),
-        "it ends with misses": curve("++---", 3),
-        "no hit": curve("--", 3),
-        "one hit, and it is all": curve("+", 1),
+        "it begins with a false positive": curve("-+++", 4),
+        "it ends with false positives": curve("++---", 3),
+        "no true positive": curve("--", 3),
+        "one true positive, and it is all": curve("+", 1),
         "nothing detected": curve("", 3),
         "twenty detections": curve("++-+++-+-++---+-+--+", 14),
     },
@@ -614,8 +618,8 @@ average_precision = Exercise(
         ),
         "all precisions were averaged": (
             ap_mean_precision,
-            "Average over levels of recall, not over detections: a long tail of misses with no"
-            " recall to gain must cost nothing.",
+            "Average over levels of recall, not over detections: a long tail of false positives"
+            " without recall to gain must cost nothing.",
         ),
         "levels that are never reached were left out": (
             ap_reached_only,
@@ -644,7 +648,7 @@ average_precision = Exercise(
         ),
         "it is given in percent": (
             ap_in_percent,
-            "A share from 0 to 1; papers write it times 100.",
+            "A fraction from 0 to 1; papers write it times 100.",
         ),
     },
     hints=[

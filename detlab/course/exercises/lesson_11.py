@@ -222,7 +222,7 @@ def fit_by_number(shapes: Tensor, anchor_shapes: Tensor) -> Tensor:
 
 
 def fit_as_coverage(shapes: Tensor, anchor_shapes: Tensor) -> Tensor:
-    """The share of boxes that some anchor covers."""
+    """The fraction of boxes that some anchor covers."""
     return (shape_iou(shapes, anchor_shapes).amax(dim=1) >= 0.5).float().mean()
 
 
@@ -306,7 +306,7 @@ mean_best_iou = Exercise(
             fit_by_number,
             "argmax says *which* anchor, amax says how well it fits.",
         ),
-        "the share of covered boxes was taken": (
+        "the fraction of covered boxes was taken": (
             fit_as_coverage,
             "That is coverage, which the next cells print as well. Here: the mean of the best IoU"
             " itself.",
@@ -364,7 +364,7 @@ def starts_spread(length: int, tile: int, steps: int) -> list[int]:
 
 
 def starts_by_overlap(length: int, tile: int, overlap: float = tiling.OVERLAP) -> list[int]:
-    """The share that is seen twice taken for the step."""
+    """The overlap, which is seen twice, taken for the step."""
     if length <= tile:
         return [0]
     if overlap == 0:

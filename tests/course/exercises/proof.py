@@ -42,7 +42,7 @@ class Proof:
 def prove(name):
     """Judge all mistakes and all changed versions of one exercise."""
     exercise = exercises.ALL[name]
-    verdicts = {key: exercise.judge(mistake.function) for key, mistake in exercise.mistakes.items()}
+    verdicts = {key: exercise.grade(mistake.function) for key, mistake in exercise.mistakes.items()}
     tried = perturbations(exercise.reference)
     tried = {key: version for key, version in tried.items() if key not in EQUIVALENT.get(name, {})}
     return Proof(
@@ -59,7 +59,7 @@ def prove(name):
 def survivors(exercise, tried):
     """The changed versions that pass the check."""
     with patch("detlab.course.exercises.call.LIMIT", 3.0):
-        return [key for key, version in tried.items() if exercise.judge(version).passed]
+        return [key for key, version in tried.items() if exercise.grade(version).passed]
 
 
 def table(proofs):

@@ -15,7 +15,7 @@ NAMES = list(exercises.ALL)
 def test_the_packages_own_function_passes(name):
     exercise = exercises.ALL[name]
     assert exercise.name == name
-    assert exercise.judge(exercise.reference).passed
+    assert exercise.grade(exercise.reference).passed
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -23,7 +23,7 @@ def test_each_mistake_is_called_by_its_own_name(name):
     exercise = exercises.ALL[name]
     assert len(exercise.mistakes) >= 5
     for key, mistake in exercise.mistakes.items():
-        verdict = exercise.judge(mistake.function)
+        verdict = exercise.grade(mistake.function)
         assert (verdict.status, verdict.mistake) == ("wrong", key), verdict.text
         assert mistake.hint in verdict.text
 
@@ -31,7 +31,7 @@ def test_each_mistake_is_called_by_its_own_name(name):
 @pytest.mark.parametrize("name", [name for name in NAMES if exercises.ALL[name].draw])
 def test_a_failing_case_is_drawn(name):
     first, *_ = exercises.ALL[name].mistakes.values()
-    verdict = exercises.ALL[name].judge(first.function)
+    verdict = exercises.ALL[name].grade(first.function)
     assert "picture" not in vars(verdict), "a picture costs time, and few are looked at"
     assert verdict.picture.startswith(b"\x89PNG")
     assert vars(verdict)["picture"] is verdict.picture  # drawn once

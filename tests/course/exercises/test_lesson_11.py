@@ -47,7 +47,7 @@ def starts_as_in_a_loop(length, tile, overlap=0.25):
 
 @pytest.mark.parametrize("mine", [my_robust_scores, my_mean_best_iou, my_tile_starts])
 def test_other_right_ways_pass(mine):
-    verdict = exercises.ALL[mine.__name__.removeprefix("my_")].judge(mine)
+    verdict = exercises.ALL[mine.__name__.removeprefix("my_")].grade(mine)
     assert verdict.passed, verdict.text
 
 
@@ -59,4 +59,4 @@ def test_other_right_ways_pass(mine):
     ],
 )
 def test_a_mistake_is_known_in_other_words(name, wrong, mistake):
-    assert exercises.ALL[name].judge(wrong).mistake == mistake
+    assert exercises.ALL[name].grade(wrong).mistake == mistake

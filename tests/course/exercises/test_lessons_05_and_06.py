@@ -77,5 +77,5 @@ def test_other_right_ways_pass():
         *(my_window_boxes, my_to_detection, my_collate),
         *(my_anchor_grid, my_encode_boxes, my_decode_deltas, my_refit_shapes),
     ):
-        verdict = exercises.ALL[mine.__name__.removeprefix("my_")].judge(mine)
+        verdict = exercises.ALL[mine.__name__.removeprefix("my_")].grade(mine)
         assert verdict.passed, verdict.text

@@ -76,5 +76,5 @@ def test_other_right_ways_pass():
         *(my_match_anchors, my_focal_loss, my_hard_negative_cross_entropy),
         *(my_nms, my_nms_per_class, my_soft_nms),
     ):
-        verdict = exercises.ALL[mine.__name__.removeprefix("my_")].judge(mine)
+        verdict = exercises.ALL[mine.__name__.removeprefix("my_")].grade(mine)
         assert verdict.passed, verdict.text

@@ -46,7 +46,7 @@ def my_average_precision(precision, recall):
 
 @pytest.mark.parametrize("mine", [my_select_candidates, my_match_detections, my_average_precision])
 def test_other_right_ways_pass(mine):
-    verdict = exercises.ALL[mine.__name__.removeprefix("my_")].judge(mine)
+    verdict = exercises.ALL[mine.__name__.removeprefix("my_")].grade(mine)
     assert verdict.passed, verdict.text
 
 
@@ -67,7 +67,7 @@ def nms_per_class_without_empty(boxes, labels, scores, iou_threshold):
     return kept[scores[kept].argsort(descending=True)]
 
 
-def candidates_shared_among_animals(predictions, row, image_size, score_threshold, most):
+def candidates_among_animals(predictions, row, image_size, score_threshold, most):
     scores = to_scores(predictions.logits[row].float(), predictions.activation)
     if predictions.activation == "softmax":
         scores = scores / scores.sum(dim=1, keepdim=True)
@@ -118,8 +118,8 @@ def area_under_the_raw_curve(precision, recall):
         ),
         (
             "select_candidates",
-            candidates_shared_among_animals,
-            "the scores were shared out among the animals alone",
+            candidates_among_animals,
+            "the softmax ran over the animals alone",
         ),
         (
             "match_detections",
@@ -139,4 +139,4 @@ def area_under_the_raw_curve(precision, recall):
     ],
 )
 def test_a_mistake_is_known_in_other_words(name, wrong, mistake):
-    assert exercises.ALL[name].judge(wrong).mistake == mistake
+    assert exercises.ALL[name].grade(wrong).mistake == mistake

@@ -38,7 +38,7 @@ EXERCISE = Exercise(
 
 
 def verdict(function):
-    return EXERCISE.judge(function)
+    return EXERCISE.grade(function)
 
 
 def test_right_is_right_in_every_case_and_is_remembered_with_its_source():
@@ -49,7 +49,7 @@ def test_right_is_right_in_every_case_and_is_remembered_with_its_source():
 
 def test_only_right_is_remembered():
     EXERCISE.check(doubled)
-    EXERCISE.judge(halve)
+    EXERCISE.grade(halve)
     assert read_progress()["exercises"] == {}
 
 
@@ -69,7 +69,7 @@ def test_an_unknown_mistake_shows_case_argument_got_and_want():
 
 
 def test_a_picture_of_one_colour_is_told_by_its_shape():
-    text = exercises.image_size.judge(lambda image: image.shape[:2]).text
+    text = exercises.image_size.grade(lambda image: image.shape[:2]).text
     assert "  image = all 0, of shape [3, 480, 640]\n" in text
 
 
@@ -117,8 +117,8 @@ def off_at_the_end(values):
 def test_what_differs_far_behind_is_shown_by_its_place():
     cases = {"many": (torch.arange(200.0),), "tiny": (torch.tensor([1e-3, 2e-4]),)}
     exercise = Exercise(halve, cases, {}, [])
-    assert "at [199]: got 100.5, want 99.5" in exercise.judge(off_at_the_end).text
-    text = exercise.judge(lambda values: values / 2 + 3e-5 * (values < 1) * (values > 0)).text
+    assert "at [199]: got 100.5, want 99.5" in exercise.grade(off_at_the_end).text
+    text = exercise.grade(lambda values: values / 2 + 3e-5 * (values < 1) * (values > 0)).text
     assert "at [0]: got 0.00053, want 0.0005" in text
 
 
@@ -217,14 +217,14 @@ def test_lots_are_drawn_alike_for_both_and_the_callers_stay():
 
     exercise = Exercise(noisy, {"two": (torch.zeros(2),)}, {}, [])
     state = torch.get_rng_state()
-    assert exercise.judge(lambda values: values + torch.rand(len(values))).passed
+    assert exercise.grade(lambda values: values + torch.rand(len(values))).passed
     assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_a_case_that_the_reference_cannot_answer_is_our_fault():
     exercise = Exercise(raises, {"two": (torch.zeros(2),)}, {}, [])
     with pytest.raises(IndexError):
-        exercise.judge(lambda values: values)
+        exercise.grade(lambda values: values)
 
 
 def test_parts_of_lists_and_dicts_are_named():
@@ -233,13 +233,13 @@ def test_parts_of_lists_and_dicts_are_named():
 
     exercise = Exercise(wanted, {"two": (torch.zeros(2),)}, {}, [])
     assert "[0] ['boxes'] the shape is [1]; want [2]." in (
-        exercise.judge(lambda values: [{"boxes": values[:1], "count": 2}]).text
+        exercise.grade(lambda values: [{"boxes": values[:1], "count": 2}]).text
     )
     assert "the keys are ['boxes']; want ['boxes', 'count']." in (
-        exercise.judge(lambda values: [{"boxes": values}]).text
+        exercise.grade(lambda values: [{"boxes": values}]).text
     )
-    assert "there are 0 items; want 1." in exercise.judge(lambda values: []).text
-    text = exercise.judge(lambda values: [{"boxes": values, "count": 3}]).text
+    assert "there are 0 items; want 1." in exercise.grade(lambda values: []).text
+    text = exercise.grade(lambda values: [{"boxes": values, "count": 3}]).text
     assert "[0] ['count'] got  3" in text
 
 
@@ -258,15 +258,15 @@ def test_the_learners_function_goes_on_where_it_is_right():
 
 
 def test_a_failing_case_is_drawn():
-    found = exercises.box_iou.judge(lambda boxes_a, boxes_b: torch.zeros(1, 1))
+    found = exercises.box_iou.grade(lambda boxes_a, boxes_b: torch.zeros(1, 1))
     data = found._repr_mimebundle_()
     assert data["image/png"].startswith(b"\x89PNG")
     assert data["text/plain"] == found.text
-    assert list(EXERCISE.judge(unwritten)._repr_mimebundle_()) == ["text/plain"]
+    assert list(EXERCISE.grade(unwritten)._repr_mimebundle_()) == ["text/plain"]
 
 
 def test_a_notebook_shows_the_words_above_the_drawing():
-    found = exercises.box_iou.judge(lambda boxes_a, boxes_b: torch.zeros(1, 1))
+    found = exercises.box_iou.grade(lambda boxes_a, boxes_b: torch.zeros(1, 1))
     page = found._repr_mimebundle_()["text/html"]
     assert page.index(html.escape(found.text)) < page.index("data:image/png;base64,")
 
@@ -277,7 +277,7 @@ def test_a_drawing_that_fails_for_an_odd_answer_hides_no_words():
             axes.plot(got["x"])
 
     exercise = Exercise(halve, EXERCISE.cases, {}, [], draw=draw)
-    found = exercise.judge(lambda values: "x")
+    found = exercise.grade(lambda values: "x")
     assert "It returned a str; want a tensor." in found.text
     assert found.picture
 
