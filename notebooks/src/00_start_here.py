@@ -6,17 +6,15 @@
 # lessons you will write what makes a network into one.
 #
 # **After this lesson you can** find your way through the course, check this machine, and have a
-# function of yours judged.
+# function of yours checked.
 #
 # **Runs** in 20 s on two processor cores; **takes** about 15 minutes. Run the cells one by one with
 # Shift + Enter.
 
 # %%
-from detlab import reef
+from detlab import detect, load_dataset, reef
 from detlab.cli import doctor
 from detlab.course import exercises, notebook
-from detlab.data.datasets import load_dataset
-from detlab.detector.postprocess import detect
 from detlab.draw.figures import Picture, draw_alone
 from detlab.widgets import Commit, ThresholdLab
 
@@ -56,9 +54,9 @@ Commit(
 )
 
 # %% [markdown]
-# Here is what it says. A dashed orange box is a guess: a **class** (what it is), a place, and a
-# **score** from 0 to 1 that says how sure the detector is. The solid green boxes are what is really
-# there, the **ground truth**.
+# Here is what it says. A dashed orange box is a **detection**: a **class** (what it is), a place,
+# and a **score** from 0 to 1 that says how sure the detector is. The solid green boxes are what is
+# really there, the **ground truth**.
 
 # %% tags=["thumbnail"]
 [found] = detect(detector, [scene.image], info.config.longest_side, score_threshold=0.4)
@@ -74,29 +72,29 @@ for label, score in zip(found["labels"].tolist(), found["scores"].tolist(), stri
 print(f"{len(found['boxes'])} boxes for {len(scene.labels)} animals")
 
 # %% [markdown]
-# ## Play · when is a guess good enough?
+# ## Play · when is a detection good enough?
 #
-# The slider *score from* sets the lowest score that counts: guesses below it are dropped.
+# The slider *score from* sets the lowest score that counts: detections below it are dropped.
 #
-# - **Hit**, or true positive (long dashes, blue): on an animal, and with its right name.
-# - **False alarm**, or false positive (short dashes, red): on nothing, with a wrong name, or second
-#   on the same animal.
-# - **Missed** (white): an animal without a hit.
+# - **True positive** (TP), a hit (long dashes, blue): on an animal, with its right name.
+# - **False positive** (FP), a false alarm (short dashes, red): on nothing, with a wrong name, or
+#   second on the same animal.
+# - **False negative** (FN), a missed object (white): an animal that no detection has found.
 #
-# The task: not one false alarm, and yet most animals found. (The curve beside it is for lesson 10.)
+# The task: no false positive, and yet most animals found. (The curve beside it is for lesson 10.)
 
 # %%
 val = load_dataset("reef", "val")
 images, targets = zip(*(val[row] for row in range(24, 30)), strict=True)
-guesses = detect(detector, images, info.config.longest_side, score_threshold=0.05)
+detections = detect(detector, images, info.config.longest_side, score_threshold=0.05)
 animals = sum(len(target["boxes"]) for target in targets)
 threshold_lab = ThresholdLab(
     images,
-    guesses,
+    detections,
     targets,
     info.class_names,
     score_threshold=0.05,
-    task=f"No false alarms, and yet 14 or more hits on the {animals} animals",
+    task=f"No false positives, and 14 or more true positives on the {animals} animals",
     goal=lambda lab: lab.false_positives == 0 and lab.true_positives >= 14,
 )
 threshold_lab
@@ -104,7 +102,7 @@ threshold_lab
 # %% [markdown]
 # Low, and water becomes fish. High, and animals are missed. There is no setting without a price,
 # and lesson 10 is about choosing it. The labs in this course can all be moved by mouse, by keyboard
-# and from a cell. Here three scores are set, and the guesses are counted:
+# and from a cell. Here three scores are set, and the detections are counted:
 
 # %%
 for score in (0.05, 0.5, 0.9):
@@ -115,15 +113,15 @@ for score in (0.05, 0.5, 0.9):
 # %% [markdown]
 # ## Is this machine ready?
 #
-# Every line should begin with `ok`. A line that begins with `MEND` ends with the command that mends
+# Every line should begin with `ok`. A line that begins with `FIX` ends with the command that fixes
 # it. The last line times a few training steps, and says how many pictures the whole detector would
 # see here in its five minutes. (`bfloat16` is a way to store a number in two bytes.) The course
 # needs no GPU, and uses one if there is one.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
-for finding in doctor.examine():
-    print(finding)
+for check in doctor.examine():
+    print(check)
 
 # %% [markdown]
 # ## Build · `image_size`
@@ -196,19 +194,19 @@ notebook.course_map()
 # - **anchor**: a guess to begin with; **deltas**: how to move it onto a box (06)
 # - **positive**, **negative**, **ignored** anchors learn an object, background, nothing (07)
 # - **NMS**: of many boxes on one object, keep the best (08)
-# - **precision**: the share of the guesses that are right (10)
-# - **recall**: the share of the objects that are found (10)
-# - **AP**, average precision: both in one number (10)
+# - **precision**: the fraction of the detections that are right (10)
+# - **recall**: the fraction of the objects that are found (10)
+# - **AP**, average precision: both in one number; **mAP**: its mean over the classes (10)
 
 # %% [markdown]
 # ## Words of lesson 11
 #
 # - **train**, **val**, **test**: pictures to learn from, to choose by, to look at once
-# - **twins**: two pictures of one scene; in two splits they spoil the test
-# - **pretraining**, **fine-tuning**: the training before, for something else; the one after
+# - **twins**: two pictures of one scene; in two splits they make the test worthless
+# - **pretraining**: training for something else first; **fine-tuning**: training on from there
 # - **augmentation**: a picture looks a little different at every visit
 # - **tile**: a part of a large picture, shown on its own
-# - **blind** detector: one that never looks, to stand beside
+# - **blind** detector: a baseline that never looks at the picture
 
 # %% [markdown]
 # ## Next

@@ -32,7 +32,7 @@ seed = notebook.seed()
 
 # %% tags=["thumbnail"]
 class_names = reef.CLASS_NAMES[:5]
-alone = {"classes": class_names[1:], "objects": (1, 1), "empty_share": 0.0, "haze": 0.05}
+alone = {"classes": class_names[1:], "objects": (1, 1), "empty_fraction": 0.0, "haze": 0.05}
 figure = Figure(figsize=(8, 4.1), layout="constrained")
 for index, ax in enumerate(figure.subplots(2, 4).flat, start=4):
     dials = {"image_size": (240, 240), "object_size": (0.6, 0.85), **alone}
@@ -118,7 +118,7 @@ for name, changed in {"as is": logits, "+ 10": logits + 10, "× 10": logits * 10
     print(f"{name:<6}", [round(value, 3) for value in changed.softmax(dim=1)[0].tolist()])
 
 # %% [markdown]
-# Only **differences** of logits count. So you may take the same number off a whole row.
+# Only **differences** of logits count. So you may subtract the same number from a whole row.
 #
 # ## Build · `softmax`
 #
@@ -143,12 +143,12 @@ exercises.softmax.check(my_softmax)
 #
 # ## Break · e to the power of 1000
 #
-# The formula as it stands in books, with nothing taken off, on three rows of logits. The third is
+# The formula as it stands in books, with nothing subtracted, on three rows of logits. The third is
 # the second plus 1000, so both should give the same.
 
 # %%
 softmax = exercises.softmax.mine_or_reference(my_softmax)
-by_the_book = exercises.softmax.mistakes["nothing was taken off before exp"]
+by_the_book = exercises.softmax.mistakes["nothing was subtracted before exp"]
 logits = torch.tensor([[1.0, 2.0, 3.0], [10.0, 20.0, 30.0], [1010.0, 1020.0, 1030.0]])
 for name, function in {"by the book": by_the_book, "yours": softmax}.items():
     print(f"{name:<12}", [[round(p, 3) for p in row] for row in function(logits).tolist()])
@@ -157,7 +157,7 @@ assert torch.allclose(softmax(logits)[2], softmax(logits)[1])
 
 # %% [markdown]
 # e to the power of 1000 is larger than any float: it becomes `inf`, and inf / inf is **NaN**, not
-# a number. One NaN spreads through the whole network. Take the row's largest logit off first: the
+# a number. One NaN spreads through the whole network. Subtract the row's largest logit first: the
 # largest power is then 1. In `float16` (two bytes a number, to save memory) the limit comes early.
 # (The `bfloat16` of lesson 00 reaches as far as a float, with fewer digits.)
 
@@ -192,10 +192,10 @@ Commit(
 # The curve of −log p, and the two networks on it:
 
 # %%
-share = torch.linspace(0.005, 1, 200)
+probability = torch.linspace(0.005, 1, 200)
 figure = Figure(figsize=(6, 3), layout="constrained")
 ax = figure.add_subplot(title="Sure and wrong is punished most: −log p")
-ax.plot(share, -share.log(), color="#0072b2")
+ax.plot(probability, -probability.log(), color="#0072b2")
 for p in (0.1, 0.01):
     loss = -torch.tensor(p).log().item()
     ax.plot(p, loss, "o", color="#d55e00")
@@ -218,8 +218,8 @@ notebook.Show(
 
 # %% [markdown]
 # `logits.gather(1, labels[:, None])[:, 0]` picks one logit in each row: the one whose column stands
-# in `labels`. And as in softmax, mind the logits of 1000: what you take off a row goes off its
-# right logit, too.
+# in `labels`. And as in softmax, mind the logits of 1000: what you subtract from a row must be
+# subtracted from its right logit, too.
 
 
 # %%
@@ -312,7 +312,7 @@ notebook.Show(figure, "The loss starts at about 1.6 and falls below 0.4 within 4
 #
 # *Difficulty 1 of 5 · importance 3 of 5 · up to 5 minutes.* A loss is for the network. People
 # ask: how often is it right? The network's answer is the class with the largest logit: `argmax`.
-# **Accuracy** is the share of right answers.
+# **Accuracy** is the fraction of right answers.
 #
 # By hand: the rows (1, 9, 0) and (8, 2, 3) say class 1 and class 0. If both are class 1, one of two
 # is right: 0.5. Yes and no have no mean in torch; `.float()` makes 1 and 0 of them.
@@ -320,16 +320,16 @@ notebook.Show(figure, "The loss starts at about 1.6 and falls below 0.4 within 4
 
 # %%
 def my_accuracy(logits, labels):
-    """Return the share of right answers, a tensor without dimensions, 0 to 1."""
+    """Return the fraction of right answers, a tensor without dimensions, 0 to 1."""
     ...
 
 
 exercises.accuracy.check(my_accuracy)
 
 # %% [markdown]
-# `exercises.accuracy.hint()` helps. Now the judgement, on 200 pictures that the network has **never
-# seen**: those that it learned from it might know by heart. Every picture shows one of four
-# animals, so a guess is right one time in four.
+# `exercises.accuracy.hint()` helps. Now we evaluate the network, on 200 pictures that it has
+# **never seen**: those that it learned from, it might know by heart. Every picture shows one of
+# four animals, so a guess is right one time in four.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -343,7 +343,7 @@ assert reached > 0.7
 
 # %% [markdown]
 # Each picture carries the network's answer and its probability. Above are the six answers that it
-# is surest of, below the six that it is least sure of. Where do the mistakes stand?
+# is surest of, below the six that it is least sure of. Where are the wrong ones?
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -379,7 +379,7 @@ cover_lab = ClassifierLab(
     mode="cover",
     task="Cover at most a quarter of the starfish, so that it says another animal",
     goal=lambda lab: (
-        lab.mode == "cover" and lab.share_seen(whole) >= 0.75 and lab.top_class != "starfish"
+        lab.mode == "cover" and lab.fraction_seen(whole) >= 0.75 and lab.top_class != "starfish"
     ),
 )
 cover_lab
@@ -468,7 +468,7 @@ crop_lab = ClassifierLab(
     task="Crop to most of the jellyfish, so that it says jellyfish with 80 % or more",
     goal=lambda lab: (
         lab.mode == "crop"
-        and lab.share_seen(jellyfish) > 0.5
+        and lab.fraction_seen(jellyfish) > 0.5
         and lab.top_class == "jellyfish"
         and lab.top_probability >= 0.8
     ),
@@ -493,8 +493,8 @@ assert answer.amax(dim=1).mean() > 0.5
 assert not (answer.argmax(dim=1) == 0).any()
 
 # %% [markdown]
-# No training picture was background, so the network cannot say "nothing". A probability is a
-# share among the answers it knows. It is no proof that any of them is right.
+# No training picture was background, so the network cannot say "nothing". Softmax divides 1 among
+# the answers that the network knows. That is no proof that any of them is right.
 #
 # ## Use · the same functions in the real detector
 #
@@ -526,7 +526,7 @@ notebook.show_source(package_cross_entropy)
 # ## Recap
 #
 # - Softmax makes probabilities of logits. Only differences count (*Commit · ten more for
-#   everyone*), so take the largest off first (*Break · e to the power of 1000*).
+#   everyone*), so subtract the largest first (*Break · e to the power of 1000*).
 # - Cross-entropy is −log p of the right class; a new network starts at log K (*Use · train a
 #   classifier*).
 # - A loss that stands still far above 0 may hold a second softmax (*Break · softmax twice*).
@@ -544,7 +544,7 @@ notebook.show_source(package_cross_entropy)
 
 # %% [markdown]
 # **Connects to** lesson 05 (the window that you moved by hand, moved by a program), 07 (thousands
-# of rows, nearly all of them background) and 10 (why accuracy is the wrong judge there).
+# of rows, nearly all of them background) and 10 (why accuracy is the wrong measure there).
 
 # %%
 notebook.finish("01")

@@ -6,7 +6,7 @@
 # about right" trains no network: that takes **one number**.
 #
 # **After this lesson you can** write a box in three formats, compute how well two boxes agree, and
-# spot three mistakes that spoil many detectors.
+# spot three mistakes that ruin many detectors.
 # **Needs** lesson 01. **Runs** in 15 s on two processor cores; **takes** about 55 minutes.
 
 # %%
@@ -26,7 +26,7 @@ seed = notebook.seed()
 
 # %% tags=["thumbnail"]
 alone = {"classes": ("turtle",), "objects": (1, 1), "object_size": (0.5, 0.62), "haze": 0.1}
-scene = reef.draw_scene(7, index=6, image_size=(320, 480), empty_share=0.0, **alone)
+scene = reef.draw_scene(7, index=6, image_size=(320, 480), empty_fraction=0.0, **alone)
 guesses = torch.tensor(
     [[201.0, 91.0, 385.0, 268.0], [109.0, 47.0, 385.0, 312.0], [155.0, 91.0, 247.0, 268.0]]
 )
@@ -142,8 +142,8 @@ Commit(
 )
 
 # %% [markdown]
-# The answer as a curve: a box moves sideways (solid), and another one along its diagonal, right and
-# down by equal shares (dashed). Look at the dot at one half.
+# The answer as a curve: a box moves sideways (solid), and another one along its diagonal, as many
+# widths to the right as heights down (dashed). Look at the dot at one half.
 
 # %%
 shift = torch.linspace(0, 1.2, 49)
@@ -164,8 +164,8 @@ notebook.Show(
 )
 
 # %% [markdown]
-# An IoU of 0.5 is often called a hit. As the solid curve shows, such a box may be off by a third of
-# its width.
+# An IoU of 0.5 is often enough for a **true positive**, a hit. As the solid curve shows, such a box
+# may be off by a third of its width.
 
 # %% [markdown]
 # ## Build · `box_area`
@@ -270,16 +270,16 @@ assert broken(here, apart)[0, 1] < -1
 
 # %% [markdown]
 # Minus six times minus six is *plus* 36: a patch that does not exist, and an "IoU" that many would
-# call a hit. Farther apart the "patch" is larger than both boxes together: the union is negative,
-# and the number leaves the scale.
+# count as a hit. Farther apart the "patch" is larger than both boxes together: the union is
+# negative, and the number leaves the scale.
 
 # %% [markdown]
 # ## Play · four ways to write one box
 #
 # **xyxy** has two corners. **xywh** has the top left corner and the size. **cxcywh** has the centre
-# and the size. **Normalised** coordinates are shares of the picture, from 0 to 1, so they survive a
-# resize; any format can be, here it is xyxy. Drag the box, or type four numbers and press Enter.
-# The picture is 480 wide and 320 high.
+# and the size. **Normalised** coordinates are fractions of the picture, from 0 to 1, so they
+# survive a resize; any format can be, here it is xyxy. Drag the box, or type four numbers and press
+# Enter. The picture is 480 wide and 320 high.
 
 # %%
 formats = FormatLab(
@@ -405,9 +405,9 @@ assert (wrong[0] - right[0]).item() > 0.1
 assert (wrong[-1] - right[-1]).item() < 0.01
 
 # %% [markdown]
-# Large boxes hide the mistake and small ones show it. In shares of the picture it is a catastrophe:
-# the 1 that is added is then as wide as the whole picture. The pair of side 32, normalised in a
-# picture of 480 × 320:
+# Large boxes hide the mistake and small ones show it. In fractions of the picture it is a
+# catastrophe: the 1 that is added is then as wide as the whole picture. The pair of side 32,
+# normalised in a picture of 480 × 320:
 
 # %%
 whole = torch.tensor([480.0, 320.0, 480.0, 320.0])
@@ -425,10 +425,11 @@ assert one_more(squares[2:3] / whole, moved[2:3] / whole).item() > 0.9
 
 # %%
 # NBVAL_IGNORE_OUTPUT
-from detlab.detector.postprocess import detect
+from detlab import detect
 
 detector, info = notebook.shipped_detector()
-unseen = [reef.draw_scene(seed + 50, index, objects=(1, 4), empty_share=0.0) for index in range(40)]
+dials = {"objects": (1, 4), "empty_fraction": 0.0}
+unseen = [reef.draw_scene(seed + 50, index, **dials) for index in range(40)]
 found = detect(detector, [scene.image for scene in unseen], info.config.longest_side)
 no_area = torch.zeros(1, 4)
 boxed = [torch.cat([detection["boxes"], no_area]) for detection in found]
@@ -462,7 +463,7 @@ notebook.Show(
 # %%
 from functools import partial
 
-from detlab.detector.losses import detection_loss
+from detlab import detection_loss
 from detlab.detector.matching import match_anchors
 
 with torch.no_grad():
@@ -507,7 +508,7 @@ notebook.show_source(box_iou)
 # %% [markdown]
 # **For experts** IoU is the Jaccard index of two sets of pixels, and 1 − IoU is a metric. It does
 # not depend on scale, yet an error of a few pixels costs a small box far more than a large one.
-# Boxes apart all get 0, however far: nothing there to learn from. Lesson 03 mends that.
+# Boxes apart all get 0, however far: nothing there to learn from. Lesson 03 fixes that.
 
 # %% [markdown]
 #

@@ -17,8 +17,8 @@ from detlab.course import exercises, notebook
 from detlab.course.single_object import (
     SingleObjectNet,
     draw_single_objects,
+    evaluate_single,
     fit_single,
-    judge_single,
     predict_single,
 )
 from detlab.draw.figures import draw_boxes, draw_image
@@ -47,7 +47,7 @@ notebook.Show(figure, "Six underwater pictures, one animal in each, a green box 
 # that of lesson 01. There we used one **head**, a last layer that gives a number per class. Its
 # second head has four outputs, a box: that was the `_`.
 #
-# Boxes are **shares** of the picture here, from 0 to 1, so that they mean the same at any size.
+# Boxes are **fractions** of the picture here, from 0 to 1, so that they mean the same at any size.
 
 # %%
 pictures = draw_single_objects(seed, 1200)
@@ -78,8 +78,8 @@ Commit(
 
 # %% [markdown]
 # The experiment: the untrained network looks at 200 pictures. How far are the centres of its
-# boxes spread, and how far those of the animals? The spread is the standard deviation, in shares of
-# the picture: 0 if all centres are the same.
+# boxes spread, and how far those of the animals? The spread is the standard deviation, in fractions
+# of the picture: 0 if all centres are the same.
 
 # %%
 _, untrained = predict_single(net, tests.images)
@@ -114,7 +114,7 @@ notebook.Show(figure, "Six animals in solid boxes; a dashed box of one size in t
 # A box in the middle that never looks at the picture: what is that worth?
 
 # %%
-start = judge_single(net, tests)["iou"]
+start = evaluate_single(net, tests)["iou"]
 print(f"mean IoU at step 0: about {start:.1f}")
 assert 0.3 < start < 0.5
 
@@ -130,7 +130,7 @@ assert 0.3 < start < 0.5
 
 # %%
 alone = {"classes": ("turtle",), "objects": (1, 1), "object_size": (0.5, 0.62), "haze": 0.1}
-scene = reef.draw_scene(7, index=6, image_size=(320, 480), empty_share=0.0, **alone)
+scene = reef.draw_scene(7, index=6, image_size=(320, 480), empty_fraction=0.0, **alone)
 truth = scene.boxes
 box = torch.tensor([[20.0, 30.0, 120.0, 110.0]])
 walk = [box]
@@ -291,8 +291,8 @@ assert pulls == {"distance": [-1, 1], "signed": [-208, 1]}
 # ## A loss that knows what a box is
 #
 # L1, L2 and Smooth L1 compare four numbers. To them, five pixels beside a small fish are as bad as
-# five beside a large shark. We are judged by **IoU**, so why not learn by it? The **IoU loss** is
-# `1 − IoU`: 0 for the same box, 1 for boxes apart.
+# five beside a large shark. Boxes are evaluated by **IoU**, so why not learn by it? The **IoU
+# loss** is `1 − IoU`: 0 for the same box, 1 for boxes apart.
 #
 # ## Commit · boxes apart
 #
@@ -329,9 +329,10 @@ for gap in (-10, 30, 300):
 # Overlapping, x1 and x2 are pulled to the right, against the sign. Apart, the gradient is not small
 # but **exactly zero**: a network whose boxes lie beside the animals would never learn.
 #
-# **GIoU**, *generalised* IoU, mends it. Draw the smallest box around *both*, the **enclosing** box.
-# Which share of it does neither box cover? GIoU is the IoU **minus this empty share**. The farther
-# apart, the emptier: now there is something to improve. The loss is `1 − GIoU`, from 0 to 2.
+# **GIoU**, *generalised* IoU, fixes it. Draw the smallest box around *both*, the **enclosing** box.
+# What fraction of it does neither box cover? GIoU is the IoU **minus this empty fraction**. The
+# farther apart, the emptier: now there is something to improve. The loss is `1 − GIoU`, from 0
+# to 2.
 
 # %% [markdown]
 # ## Build · `paired_giou`
@@ -377,7 +378,7 @@ lab
 # With a step length of 1, four of the five arrive, after 12 to 17 steps. The IoU loss never moves.
 #
 # And how hard does each loss pull at the edge that it pulls most, from where the box lies now?
-# Compare these only with 0: one loss counts in pixels, another in shares, so the lab multiplies
+# Compare these only with 0: one loss counts in pixels, another in fractions, so the lab multiplies
 # each by a learning rate that suits it.
 
 # %%
@@ -434,7 +435,7 @@ for name, loss in losses.items():
     for step in fit_single(net, pictures, loss, steps=250, seed=seed, learning_rate=6e-3):
         if name == "GIoU" and step["step"] in (1, 25, 80, 250):
             seen[step["step"]] = predict_single(net, few.images)[1]
-    scores[name] = judge_single(net, tests)["iou"]
+    scores[name] = evaluate_single(net, tests)["iou"]
     print(f"{name:<10} mean IoU {start:.2f} -> {scores[name]:.2f} on pictures never seen")
 
 # %% [markdown]
@@ -473,7 +474,8 @@ notebook.Show(
 # %%
 from functools import partial
 
-from detlab.detector.losses import detection_loss, giou_box_loss
+from detlab import detection_loss
+from detlab.detector.losses import giou_box_loss
 
 detector, _ = notebook.shipped_detector()
 scenes = [reef.draw_scene(seed + 9, index) for index in range(8)]

@@ -20,8 +20,8 @@ from detlab.course.single_object import (
     SingleObjectNet,
     draw_several_objects,
     draw_single_objects,
+    evaluate_single,
     fit_single,
-    judge_single,
     one_by_one,
     predict_single,
 )
@@ -98,7 +98,7 @@ assert more < 0.01
 # ## Build · `raw_to_boxes`
 #
 # *Difficulty 2 of 5 · importance 3 of 5 · up to 10 minutes.* The box head puts out any numbers, say
-# −3.1 or 7. A box in shares wants 0 to 1, and `x2 > x1`.
+# −3.1 or 7. A box in fractions wants 0 to 1, and `x2 > x1`.
 #
 # Read them as **centre and size**, squeezed into 0 to 1 by a **sigmoid**, `1 / (1 + e^−x)`:
 # `raw.sigmoid()`. Then go to corners (`from detlab.boxes import cxcywh_to_xyxy`). By hand: sigmoid
@@ -107,7 +107,7 @@ assert more < 0.01
 
 # %%
 def my_raw_to_boxes(raw):
-    """Return boxes x1 y1 x2 y2 [B, 4] in shares, from raw [B, 4]: cx cy w h before the sigmoid."""
+    """Return boxes x1 y1 x2 y2 [B, 4] in fractions, from raw [B, 4], cx cy w h before sigmoid."""
     ...
 
 
@@ -125,13 +125,13 @@ exercises.raw_to_boxes.check(my_raw_to_boxes)
 to_boxes = exercises.raw_to_boxes.mine_or_reference(my_raw_to_boxes)
 corners = exercises.raw_to_boxes.mistakes["the four numbers were taken for corners"]
 raw = torch.randn(10_000, 4, generator=torch.Generator().manual_seed(seed))
-share = {}
+fraction = {}
 for name, function in {"centre and size": to_boxes, "four corners": corners}.items():
     boxes = function(raw)
-    share[name] = (boxes[:, 2:] > boxes[:, :2]).all(dim=1).float().mean().item()
-    print(f"{name:<16} about {5 * round(20 * share[name])} % are boxes")
-assert share["centre and size"] == 1
-assert 0.225 < share["four corners"] < 0.275
+    fraction[name] = (boxes[:, 2:] > boxes[:, :2]).all(dim=1).float().mean().item()
+    print(f"{name:<16} about {5 * round(20 * fraction[name])} % are boxes")
+assert fraction["centre and size"] == 1
+assert 0.225 < fraction["four corners"] < 0.275
 
 # %% [markdown]
 # `x1 < x2` is a coin toss, and so is `y1 < y2`: about a quarter win both. The rest have negative
@@ -163,7 +163,7 @@ assert 0.225 < share["four corners"] < 0.275
 def my_single_object_loss(logits, boxes, labels, gt_boxes, box_weight=1.0, box_loss=giou_loss):
     """Return {"class": Lcls, "box": Lbox, "total": Lcls + box_weight · Lbox}, three scalars.
 
-    logits [B, K], labels [B]; boxes and gt_boxes [B, 4] in shares of the picture.
+    logits [B, K], labels [B]; boxes and gt_boxes [B, 4] in fractions of the picture.
     """
     ...
 
@@ -228,10 +228,10 @@ for weight in (0.0, 0.5, 5.0, 50.0):
     nets[weight] = net = SingleObjectNet(len(names), to_boxes=to_boxes)
     objective = partial(loss, box_weight=weight) if weight else left_out
     *_, last = fit_single(net, pictures, objective, steps=350, seed=seed, learning_rate=6e-3)
-    scores[weight] = judged = judge_single(net, tests)
+    scores[weight] = score = evaluate_single(net, tests)
     labels, boxes = predict_single(net, few.images)
-    runs.append(LambdaRun(weight, judged["accuracy"], judged["iou"], 128 * boxes, labels))
-    print(f"lambda {weight:4}: accuracy {judged['accuracy']:.2f}, mean IoU {judged['iou']:.2f}")
+    runs.append(LambdaRun(weight, score["accuracy"], score["iou"], 128 * boxes, labels))
+    print(f"lambda {weight:4}: accuracy {score['accuracy']:.2f}, mean IoU {score['iou']:.2f}")
 
 # %% [markdown]
 # ## Break · the box loss left out
@@ -284,11 +284,10 @@ lab
 # ## Use · the detector's two losses
 #
 # The real detector has a class head and a box head, too, and adds their losses in the same way.
-# Its box head does not put out a centre in shares of the picture; lesson 06 shows what instead.
+# Its box head does not put out a centre in fractions of the picture; lesson 06 shows what instead.
 
 # %%
-from detlab.detector.losses import detection_loss
-from detlab.training.loop import TrainConfig
+from detlab import TrainConfig, detection_loss
 
 detector, _ = notebook.shipped_detector()
 scenes = [reef.draw_scene(seed + 9, index) for index in range(8)]
@@ -336,7 +335,7 @@ notebook.Show(
 #
 # We go on training the lambda-5 network for 120 steps, on pictures with two animals, each picture
 # with both truths in turn. The box loss is L2; the reason follows below. Its lambda is 50, because
-# squared shares are small numbers.
+# squared fractions are small numbers.
 
 # %%
 Commit(

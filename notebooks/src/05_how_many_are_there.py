@@ -114,7 +114,7 @@ exercises.window_boxes.check(my_window_boxes)
 # Now the classifier, trained on pictures whose boxes we know. A window learns the class of an
 # animal if their IoU is at least 0.5, and background (label 0) if its IoU with every animal is
 # less than 0.3. What lies between is left out. There is far more background than anything, so we
-# take 50 such windows a picture. 150 pictures are for training, 30 are kept to judge it.
+# take 50 such windows a picture. 150 pictures are for training, 30 are kept to evaluate it.
 
 # %%
 scenes = [
@@ -397,8 +397,9 @@ detections = [to_detection(windows, score, score_threshold=0.8) for score in sco
 print("a list of", len(detections), "dicts with", list(detections[0]))
 
 # %% [markdown]
-# Drawn. The number of boxes differs, as it should. Most animals lie under a bundle of windows. Who
-# has none was not found at this threshold, and a box on plants or sand is a false alarm.
+# Drawn. The number of boxes differs, as it should. Most animals lie under a bundle of windows. One
+# that has none was not found at this threshold (a **false negative**, a miss); a box on plants or
+# sand is a **false positive**, a false alarm.
 
 # %%
 figure = draw_layers(
@@ -523,7 +524,7 @@ exercises.collate.check(my_collate)
 # above.
 
 # %%
-from detlab.detector.losses import detection_loss
+from detlab import detection_loss
 
 detector, info = notebook.shipped_detector()
 frames = [
@@ -550,8 +551,7 @@ assert loss["left and above"] > loss["package"] + 0.2
 # pictures of its **validation set**, pictures that are kept apart from training:
 
 # %%
-from detlab.data.datasets import load_dataset
-from detlab.detector.postprocess import detect
+from detlab import detect, load_dataset
 
 val = load_dataset("reef", "val")
 images, targets = zip(*(val[index] for index in range(6)), strict=True)

@@ -285,8 +285,8 @@ assert torch.allclose(decode(deltas, grid[best]), scene.boxes, atol=1e-3)
 # %%
 without_exp = exercises.decode_deltas.mistakes["the exponential is missing"]
 for words, numbers in {"leave it": [0, 0, 0, 0], "smaller": [0, 0, -0.5, -0.5]}.items():
-    said = torch.tensor([numbers], dtype=torch.float32)
-    wrong, right = without_exp(said, anchor)[0].tolist(), decode(said, anchor)[0].tolist()
+    deltas = torch.tensor([numbers], dtype=torch.float32)
+    wrong, right = without_exp(deltas, anchor)[0].tolist(), decode(deltas, anchor)[0].tolist()
     print(f"{words}: without exp {wrong[2] - wrong[0]:.0f} wide, right {right[2] - right[0]:.1f}")
 assert wrong[2] - wrong[0] < 0 < right[2] - right[0]
 
@@ -297,8 +297,8 @@ assert wrong[2] - wrong[0] < 0 < right[2] - right[0]
 # ## Commit · coordinates or corrections?
 #
 # A small network says four numbers at every cell of its map. In one run it learns the box itself,
-# as shares of the picture. In the other it learns deltas from the cell's anchor. Same network, same
-# pictures, same number of steps.
+# as fractions of the picture. In the other it learns deltas from the cell's anchor. Same network,
+# same pictures, same number of steps.
 
 # %%
 Commit(
@@ -342,7 +342,7 @@ scale = {name: (v[:train].mean(dim=0), v[:train].std(dim=0)) for name, v in want
 
 # %%
 # NBVAL_IGNORE_OUTPUT
-said = {}
+predicted = {}
 for name, numbers in wanted.items():
     torch.manual_seed(seed)
     layers = []
@@ -360,18 +360,18 @@ for name, numbers in wanted.items():
         loss.backward()
         optimizer.step()
     with torch.no_grad():
-        said[name] = network.eval()(images).flatten(2)[picture, :, cell] * spread + mean
+        predicted[name] = network.eval()(images).flatten(2)[picture, :, cell] * spread + mean
     print(f"{name}: last loss {loss:.2f}")
 
 # %% [markdown]
-# Back to boxes, and judged on the pictures that no run has seen. The third row is the guess itself,
-# before anybody corrected it.
+# Back to boxes, and evaluated on the pictures that no run has seen. The third row is the guess
+# itself, before anybody corrected it.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
 boxes = {
-    "coordinates": cxcywh_to_xyxy(said["coordinates"] * 64),
-    "corrections": decode(said["corrections"], guesses),
+    "coordinates": cxcywh_to_xyxy(predicted["coordinates"] * 64),
+    "corrections": decode(predicted["corrections"], guesses),
     "the guess": guesses,
 }
 iou = {name: paired_iou(found, gt_boxes)[train:] for name, found in boxes.items()}
@@ -430,9 +430,7 @@ assert means["coordinates"] < means["the guess"] - 0.1
 # there is such an animal.
 
 # %%
-from detlab.data.datasets import load_dataset
-from detlab.detector.model import Detector
-from detlab.detector.postprocess import detect
+from detlab import Detector, detect, load_dataset
 
 val = load_dataset("reef", "val")
 unseen, targets = zip(*(val[index] for index in range(24)), strict=True)
@@ -449,7 +447,7 @@ grids = {
 # if it passes its check.
 
 # %%
-found, share = {}, {}
+found, fraction = {}, {}
 for name, lay in grids.items():
     parts = [
         lay((128 // stride, 128 // stride), stride, anchor_shapes(sizes, info.config.aspect_ratios))
@@ -459,13 +457,13 @@ for name, lay in grids.items():
     twin = Detector(detector.backbone, detector.head, lambda *_, laid=laid: laid, "softmax").eval()
     found[name] = detect(twin, unseen, score_threshold=0.3)
     pairs = zip(found[name], targets, strict=True)
-    hits = [
+    fits = [
         (box_iou(f["boxes"], t["boxes"]) >= 0.5) & (f["labels"][:, None] == t["labels"])
         for f, t in pairs
     ]
-    share[name] = torch.cat([hit.any(dim=0) for hit in hits]).float().mean().item()
-    right = torch.cat([hit.any(dim=1) for hit in hits]).float().mean()
-    print(f"{name:<14}: {share[name]:.0%} of the animals found, {right:.0%} of the boxes right")
+    fraction[name] = torch.cat([fit.any(dim=0) for fit in fits]).float().mean().item()
+    right = torch.cat([fit.any(dim=1) for fit in fits]).float().mean()
+    print(f"{name:<14}: {fraction[name]:.0%} of the animals found, {right:.0%} of the boxes right")
 
 # %%
 # One picture under the three grids:
@@ -484,9 +482,9 @@ notebook.Show(
 
 # %%
 # The symptom, as an assertion:
-assert share["cell by cell"] > 0.9
-assert share["shape by shape"] < 0.5
-assert share["on the corners"] < share["cell by cell"] - 0.2
+assert fraction["cell by cell"] > 0.9
+assert fraction["shape by shape"] < 0.5
+assert fraction["on the corners"] < fraction["cell by cell"] - 0.2
 
 # %% [markdown]
 # No error, no warning: wrong order is silent. Boxes that are shifted up and left by half a cell are
@@ -499,8 +497,8 @@ assert share["on the corners"] < share["cell by cell"] - 0.2
 # by hand: 32, 64, 128, so nine shapes. Against them stand *three* shapes that are fitted to the
 # boxes of the reef.
 #
-# To judge shapes alone, put them all on the centre of the animal, and take the IoU of the one that
-# fits best. The mean over all animals is the **mean best IoU**.
+# To compare shapes alone, put them all on the centre of the animal, and take the IoU of the one
+# that fits best. The mean over all animals is the **mean best IoU**.
 
 # %%
 Commit(
@@ -544,7 +542,7 @@ exercises.refit_shapes.check(my_refit_shapes)
 # nothing to a whale and all to a shrimp.
 #
 # We start from the shapes of three boxes picked at random, and do twenty rounds. The boxes are
-# those of the 300 reefs, at 128 pixels. They are judged on other pictures, the validation set.
+# those of the 300 reefs, at 128 pixels. We evaluate them on other pictures, the validation set.
 
 # %%
 refit = exercises.refit_shapes.mine_or_reference(my_refit_shapes)
@@ -599,7 +597,8 @@ assert abs(fits[6] - fits[18]) < 0.03
 # argument. It must come to the same number, and the one without `exp` to a larger one.
 
 # %%
-from detlab.detector.losses import detection_loss, giou_loss
+from detlab import detection_loss
+from detlab.detector.losses import giou_loss
 
 with torch.no_grad():
     predictions = detector(torch.stack(unseen[:8]))

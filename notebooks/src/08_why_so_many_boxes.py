@@ -12,11 +12,11 @@
 # %%
 import torch
 
-from detlab import reef
+from detlab import detect, reef
 from detlab.boxes import box_iou, scale_boxes
 from detlab.course import exercises, notebook
 from detlab.detector import suppression
-from detlab.detector.postprocess import detect, select_candidates, select_detections
+from detlab.detector.postprocess import select_candidates, select_detections
 from detlab.draw.figures import Layers, Picture, draw_grid, draw_layers
 from detlab.metrics.average_precision import count_found, match_image
 from detlab.widgets import Commit, NMSLab
@@ -49,11 +49,13 @@ Commit(
 # NBVAL_IGNORE_OUTPUT
 detector, info = notebook.shipped_detector()
 names = info.class_names
-dials = {"objects": (4, 6), "crowding": 0.5, "empty_share": 0.0}
+dials = {"objects": (4, 6), "crowding": 0.5, "empty_fraction": 0.0}
 scene = reef.draw_scene(reef.VAL_SEED, 99, image_size=(512, 512), **dials)
 with torch.no_grad():
-    said = detector(reef.draw_scene(reef.VAL_SEED, 99, **dials).image[None])  # 128 × 128 pixels
-boxes, labels, scores = select_candidates(said, 0, (128, 128), 0.3, max_candidates=1000)
+    predictions = detector(
+        reef.draw_scene(reef.VAL_SEED, 99, **dials).image[None]
+    )  # 128 × 128 pixels
+boxes, labels, scores = select_candidates(predictions, 0, (128, 128), 0.3, max_candidates=1000)
 boxes = scale_boxes(boxes, (128, 128), (512, 512))
 print(f"{len(boxes)} raw boxes for {len(scene.boxes)} animals")
 assert len(boxes) > 10 * len(scene.boxes)
@@ -62,7 +64,7 @@ assert len(boxes) > 10 * len(scene.boxes)
 # On the left, all of them. On the right, what you will have made of them at the end of this lesson.
 
 # %% tags=["thumbnail"]
-[clean] = select_detections(said, [(128, 128)])
+[clean] = select_detections(predictions, [(128, 128)])
 figure = draw_layers(
     [
         Layers(scene.image, {"suppressed": boxes}, f"{len(boxes)} raw boxes"),
@@ -192,9 +194,10 @@ exercises.nms.check(my_nms)
 #
 # ## Break · suppression left out
 #
-# What is it worth? We count on the forty reefs. **Precision**: the share of boxes that are right.
-# **Recall**: the share of animals that are found. An animal counts once; a second box on it is a
-# **duplicate**, and wrong. Wrong, too, is a box that is on no animal of its class (*no
+# What is it worth? We count on the forty reefs. **Precision** is the fraction of the boxes that are
+# right, the **true positives**. **Recall** is the fraction of the animals that are found; an animal
+# that is missed is a **false negative**. An animal counts once: a second box on it is a
+# **duplicate**, and wrong, a **false positive**. So is a box that is on no animal of its class (*no
 # such animal*).
 
 # %%
@@ -236,8 +239,8 @@ for name, suppress in {"best score first": nms, "left to right": sideways}.items
     ious = []
     for guess, each in zip(found, reefs, strict=True):
         matches = match_image(guess, each.target)
-        hit = matches >= 0
-        ious += box_iou(guess["boxes"][hit], each.boxes[matches[hit]]).diagonal().tolist()
+        right = matches >= 0
+        ious += box_iou(guess["boxes"][right], each.boxes[matches[right]]).diagonal().tolist()
     fit[name] = sum(ious) / len(ious)
     print(f"{name:<17} {len(ious)} of {animals} animals found, mean IoU {fit[name]:.2f}")
 assert fit["best score first"] > fit["left to right"] + 0.03
@@ -267,14 +270,14 @@ Commit(
 # ## Play · fish before turtle
 #
 # There it is. Press *across classes*: now every box may suppress every other, whatever their
-# classes. Press *usual*: each class is suppressed by itself. Watch "objects missed".
+# classes. Press *usual*: each class is suppressed by itself. Watch "missed objects".
 #
 # **Task**: switch *each class by itself* off, and try to save all three animals by *IoU above*
 # alone, the threshold. What does it cost in duplicates?
 
 # %%
 # NBVAL_IGNORE_OUTPUT
-before = {"objects": (4, 6), "crowding": 0.7, "empty_share": 0.0}
+before = {"objects": (4, 6), "crowding": 0.7, "empty_fraction": 0.0}
 pair = reef.draw_scene(5, 95, image_size=(512, 512), **before)
 with torch.no_grad():
     heard = detector(reef.draw_scene(5, 95, **before).image[None])
@@ -335,18 +338,18 @@ exercises.nms_per_class.check(my_nms_per_class)
 
 # %%
 # NBVAL_IGNORE_OUTPUT
-crowded = {"objects": (5, 8), "crowding": 0.8, "empty_share": 0.0}
+crowded = {"objects": (5, 8), "crowding": 0.8, "empty_fraction": 0.0}
 crowds = [reef.draw_scene(900 + seed, index, **crowded) for index in range(40)]
 with torch.no_grad():
     heard = detector(torch.stack([each.image for each in crowds]))
 living = sum(len(each.boxes) for each in crowds)
-hits = {}
+num_found = {}
 for name, per_class in {"per class": True, "across classes": False}.items():
     found = select_detections(heard, [(128, 128)] * 40, per_class=per_class)
     total = sum(len(guess["boxes"]) for guess in found)
-    hits[name], _ = count_found(found, [each.target for each in crowds])
-    print(f"{name:<15} {hits[name]} of {living} animals found, by {total} boxes")
-assert hits["per class"] > hits["across classes"] + 8
+    num_found[name], _ = count_found(found, [each.target for each in crowds])
+    print(f"{name:<15} {num_found[name]} of {living} animals found, by {total} boxes")
+assert num_found["per class"] > num_found["across classes"] + 8
 
 # %% [markdown]
 # Across classes, animals are lost that the network had found. (Most of those that are missed both
@@ -384,7 +387,7 @@ assert counts[0.9][1] > counts[0.5][1] + 200
 # %%
 pictures = []
 for name, threshold in {"too eager, 0.1": 0.1, "usual, 0.5": 0.5, "too patient, 0.9": 0.9}.items():
-    [guess] = select_detections(said, [(128, 128)], iou_threshold=threshold)
+    [guess] = select_detections(predictions, [(128, 128)], iou_threshold=threshold)
     guess["boxes"] = scale_boxes(guess["boxes"], (128, 128), (512, 512))
     pictures.append(Picture(scene.image, scene.target, guess, name))
 notebook.Show(

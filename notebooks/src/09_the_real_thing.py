@@ -2,11 +2,11 @@
 # # 09 · The real thing
 #
 # Boxes, anchors, matching, losses, NMS: you have met every part. Now they become **one detector**,
-# which you assemble, train from nothing, and mend. No error message tells when a detector learns
+# which you assemble, train from nothing, and debug. No error message tells when a detector learns
 # nonsense. What does?
 #
 # **After this lesson you can** put a detector together, write its loss, read boxes from its
-# output, find a fault by overfitting one batch, and stop and resume a training.
+# output, find a mistake by overfitting one batch, and stop and resume a training.
 # **Needs** lesson 08. **Runs** in 60 s on two processor cores; **takes** about 60 minutes.
 
 # %%
@@ -20,20 +20,18 @@ from matplotlib.figure import Figure
 from torch.testing import assert_close
 from torch.utils.data import Subset
 
-from detlab import reef
+from detlab import Detector, TrainConfig, detect, fit, load_dataset, reef
 from detlab.boxes import clip_boxes
 from detlab.course import exercises, notebook
 from detlab.course.your_parts import suspects
-from detlab.data.datasets import load_dataset
 from detlab.detector import losses
 from detlab.detector.anchors import decode_deltas
-from detlab.detector.matching import match_anchors
-from detlab.detector.model import Detector, named_config
-from detlab.detector.postprocess import detect, select_detections, to_scores
+from detlab.detector.model import named_config
+from detlab.detector.postprocess import select_detections, to_scores
 from detlab.draw.figures import Layers, Picture, draw_grid, draw_layers
 from detlab.inference import judge
 from detlab.metrics.coco import evaluate
-from detlab.training.loop import TrainConfig, configured_loss, fit, load_run, save_run, start_run
+from detlab.training.loop import configured_loss, load_run, save_run, start_run
 from detlab.widgets import Commit, NMSLab, TrainingView
 
 seed = notebook.seed()
@@ -65,7 +63,7 @@ notebook.Show(figure, "A reef twice: forty boxes all over it; then one box aroun
 # them: one **batch**.
 
 # %%
-sea = reef.ReefConfig((96, 96), empty_share=0.0)
+sea = reef.ReefConfig((96, 96), empty_fraction=0.0)
 four = reef.Reef(seed + 100, 4, sea)
 images, targets = zip(*four, strict=True)
 batch = torch.stack(images)
@@ -112,7 +110,7 @@ notebook.show_source(Detector.forward)
 # %% [markdown]
 # ## Your parts
 #
-# `notebook.collect()` gathers what passed its check in lessons 02 to 08. Each is judged once more.
+# `notebook.collect()` gathers what passed its check in lessons 02 to 08. Each is checked once more.
 # What is right goes into the detector; the rest stays detlab's, and the table says why.
 #
 # Two class losses and two box losses stand in it. A training takes one of each: here *softmax*,
@@ -223,7 +221,8 @@ print("yours:", *(parts.yours or ["none yet, detlab's go in"]))
 # four pictures by heart will not learn four thousand.
 #
 # **AP**, average precision, is one number for a whole list of boxes: 0 is nothing found; 1 is all
-# found, placed well, and no false alarm that scores above them. Lesson 10 builds it.
+# found, placed well, and no false positive (a false alarm) that scores above them. Lesson 10 builds
+# it.
 
 # %%
 Commit(
@@ -290,8 +289,8 @@ assert view.stopped or learned > 0.3
 # NBVAL_IGNORE_OUTPUT
 row = max(range(4), key=lambda row: len(targets[row]["boxes"]))
 with torch.no_grad():
-    said = detector.eval()(batch)
-found = parts["select_candidates"](said, row, (96, 96), 0.02, 200)
+    predictions = detector.eval()(batch)
+found = parts["select_candidates"](predictions, row, (96, 96), 0.02, 200)
 raw = dict(zip(("boxes", "labels", "scores"), found, strict=True))
 lab = NMSLab(
     images[row],
@@ -322,9 +321,9 @@ lab.preset("reset")
 notebook.show_source(select_detections)
 
 # %% [markdown]
-# ## Break · one of three has a fault
+# ## Break · one of three has a mistake
 #
-# Three students wrote the loss. All three run without an error, but **one has a fault**. Each
+# Three students wrote the loss. All three run without an error, but **one has a mistake**. Each
 # trains the same detector (same seed, same four pictures, same 80 steps).
 
 # %%
@@ -358,7 +357,7 @@ notebook.Show(figure, "Three curves for A, B and C in each of three plots; all o
 
 # %%
 Commit(
-    "Which one has the fault?",
+    "Which one has the mistake?",
     options={
         "A": "Its total is the largest, yes, but it falls, and it asks for all there is to learn.",
         "B": "Its class loss is the smallest of all: it leaves the hardest part out.",
@@ -372,7 +371,7 @@ Commit(
 # %% [markdown]
 # Losses of different formulas cannot be compared, and a small loss may be small because it asks for
 # little. So look at the **boxes**. (A box too many on one animal is a duplicate that NMS has let
-# pass: no fault of the loss.)
+# pass: the loss is not to blame.)
 
 # %%
 pictures = []
@@ -384,7 +383,7 @@ figure = draw_grid(pictures, reef.CLASS_NAMES, columns=3, title="B shouts everyw
 notebook.Show(figure, "One picture three times: B has boxes all over it, A and C a few that fit")
 
 # %% [markdown]
-# Now all four pictures, and **precision**: the share of the boxes that are right, as in lesson 08.
+# Now all four pictures, and **precision**: the fraction of the boxes that are right, as in lesson 08.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -402,7 +401,7 @@ assert precision["B"] < 0.2 < min(precision["A"], precision["C"])
 # B finds most animals, among hundreds of boxes on water. Its class loss takes in the positive
 # anchors only: nobody teaches background, so every anchor learns to shout. (`detect` keeps the best
 # 100 boxes of a picture, else there would be more.) Its loss *begins* lower than the others', since
-# it asks for less. Here is what the check says of this fault:
+# it asks for less. Here is what the check says of this mistake:
 
 # %%
 first = {letter: history[0]["loss_total"] for letter, history in histories.items()}
@@ -411,17 +410,17 @@ assert histories["B"][-1]["loss_total"] < 0.3 * first["B"]
 print(exercises.matched_loss.mistakes["only the positives entered the class loss"].hint)
 
 # %% [markdown]
-# ## Break · a fault that one batch forgives
+# ## Break · a mistake that one batch forgives
 #
 # Overfitting finds what stops learning. Another student averaged both losses over **all** anchors
 # instead of the positives. In lesson 07 an average over all anchors found next to nothing. Will the
 # four pictures tell?
 
 # %%
-fault = exercises.matched_loss.mistakes["both losses were averaged over all anchors"]
+mistake = exercises.matched_loss.mistakes["both losses were averaged over all anchors"]
 torch.manual_seed(seed)
 forgiven = parts.detector(config)
-wrong = parts.exchange("matched_loss", fault.function).loss(overfit)
+wrong = parts.exchange("matched_loss", mistake.function).loss(overfit)
 history = list(fit(forgiven, four, overfit, loss=wrong))
 assert history[0]["loss_total"] < first["A"] / 10
 assert evaluate(partial(find, forgiven), four, reef.CLASS_NAMES).coco["AP"] > 0.3
@@ -591,13 +590,13 @@ Commit(
 scenes = [reef.draw_scene(5, row, world, objects=(n, n)) for row, n in enumerate((1, 1, 3, 3))]
 truths = [each.target for each in scenes]
 with torch.no_grad():
-    said = trained(torch.stack([each.image for each in scenes]))
+    predictions = trained(torch.stack([each.image for each in scenes]))
 loss = parts.loss(training)
-whole = loss(said, truths)["box"]
-halves = [
-    loss(said._replace(logits=said.logits[h], deltas=said.deltas[h]), truths[h])["box"]
-    for h in (slice(0, 2), slice(2, 4))
-]
+whole = loss(predictions, truths)["box"]
+halves = []
+for h in (slice(0, 2), slice(2, 4)):
+    logits, deltas = predictions.logits[h], predictions.deltas[h]
+    halves.append(loss(predictions._replace(logits=logits, deltas=deltas), truths[h])["box"])
 print(f"whole batch {whole:.3f}, mean of the halves {sum(halves) / 2:.3f}")
 assert not torch.isclose(whole, sum(halves) / 2, rtol=0.01)
 
@@ -606,8 +605,10 @@ assert not torch.isclose(whole, sum(halves) / 2, rtol=0.01)
 # the mean of their losses is the loss of the whole batch:
 
 # %%
+from detlab.detector.matching import match_anchors
+
 match = partial(match_anchors, positive_iou=training.positive_iou, negative_iou=0.3)
-labels = losses.match_batch(said.anchors, truths, match)[0]
+labels = losses.match_batch(predictions.anchors, truths, match)[0]
 counts = (labels > 0).reshape(2, -1).sum(dim=1)
 agreed = [half * count / counts.float().mean() for half, count in zip(halves, counts, strict=True)]
 print("positives a process:", counts.tolist())
@@ -627,14 +628,14 @@ notebook.show_source(losses.positives_to_divide_by)
 # - A detector predicts; loss and boxes are functions of what it predicts (*Assemble*).
 # - Everything is divided by the positives, once for the batch (*Build · `matched_loss`*,
 #   *Commit · two processes*).
-# - Overfit one batch first, and look at boxes (*Break · one of three has a fault*).
-# - One batch forgives some faults, so parts are checked alone as well (*Break · a fault that one
+# - Overfit one batch first, and look at boxes (*Break · one of three has a mistake*).
+# - One batch forgives some mistakes, so parts are checked alone as well (*Break · a mistake that one
 #   batch forgives*).
 # - Weights alone resume nothing: optimizer, average and step belong to a run (*Stop and resume*).
 
 # %% [markdown]
-# **Myth** "The loss falls, so it learns." In *Break · one of three has a fault* the loss of B fell
-# from the first step to the last, and B found everything everywhere.
+# **Myth** "The loss falls, so it learns." In *Break · one of three has a mistake* the loss of B
+# fell from the first step to the last, and B found everything everywhere.
 
 # %% [markdown]
 # **For experts** Hard negatives choose three background anchors for each positive, so the loss says

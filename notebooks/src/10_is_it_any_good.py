@@ -15,10 +15,8 @@ from collections import Counter
 import torch
 from matplotlib.figure import Figure
 
-from detlab import reef
+from detlab import detect, load_dataset, reef
 from detlab.course import exercises, notebook
-from detlab.data.datasets import load_dataset
-from detlab.detector.postprocess import detect
 from detlab.draw.figures import add_legend, box_captions, draw_boxes, draw_image
 from detlab.metrics.average_precision import class_average_precision, match_image
 from detlab.metrics.coco import coco_metrics
@@ -33,7 +31,7 @@ seed = notebook.seed()
 
 # %% tags=["thumbnail"]
 detector, info = notebook.shipped_detector()
-scene = reef.draw_scene(10, index=25, image_size=(320, 480), objects=(4, 6), empty_share=0.0)
+scene = reef.draw_scene(10, index=25, image_size=(320, 480), objects=(4, 6), empty_fraction=0.0)
 figure = Figure(figsize=(10, 2.8), layout="constrained")
 for ax, score in zip(figure.subplots(1, 3), (0.05, 0.5, 0.98), strict=True):
     [boxed] = detect(detector, [scene.image], info.config.longest_side, score_threshold=score)
@@ -69,12 +67,12 @@ print(f"about {sum(len(f['boxes']) for f in found) / 1000:.0f} thousand boxes")
 # %% [markdown]
 # Four boxes for each animal, and an animal needs one. Most must be wrong. What *is* right?
 #
-# - A **hit** (**true positive**) names the class of an animal and overlaps it with an IoU of at
-#   least 0.5.
-# - Each animal can be hit once. The best score chooses first; a second box on the same animal is
-#   a **duplicate**.
-# - A detection that is no hit is a **false positive**; an animal without a hit is **missed**, a
-#   **false negative**.
+# - A **true positive** (TP), also called a hit, names the class of an animal and overlaps it with
+#   an IoU of at least 0.5.
+# - Each animal counts once. The best score chooses first; a second box on the same animal is a
+#   **duplicate**.
+# - Every other detection is a **false positive** (FP), duplicates too; an animal that no detection
+#   has found is missed, a **false negative** (FN).
 
 # %% [markdown]
 # ## Build · `match_detections`
@@ -117,11 +115,12 @@ print(f"{is_hit.float().mean():.2f} of the boxes are right,", end=" ")
 print(f"{is_hit.sum() / num_animals:.2f} of the animals are found")
 
 # %% [markdown]
-# Two shares, and they have names.
+# Two fractions, and they have names.
 #
-# **Precision** is the share of the *detections* that are hits: can I trust a box?
+# **Precision** is the fraction of the *detections* that are true positives, TP / (TP + FP): can I
+# trust a box?
 #
-# **Recall** is the share of the *animals* that are found: is anything missing?
+# **Recall** is the fraction of the *animals* that are found, TP / (TP + FN): is anything missing?
 #
 # ## Commit · what a threshold does
 #
@@ -154,9 +153,9 @@ for threshold in (0.05, 0.5, 0.98):
 # %% [markdown]
 # ## Play · a point on a curve
 #
-# Slide. Blue boxes are hits, red ones false positives, white ones missed animals. The dot in the
-# chart is the threshold; its place is recall to the right and precision upwards. The counts are of
-# all 300 pictures, the first six are shown.
+# Slide. Blue boxes are true positives, red ones false positives, white ones missed animals (false
+# negatives). The dot in the chart is the threshold; its place is recall to the right and precision
+# upwards. The counts are of all 300 pictures, the first six are shown.
 
 # %%
 threshold_lab = ThresholdLab(
@@ -177,9 +176,9 @@ threshold_lab
 # ## Build · `precision_recall`
 #
 # *Difficulty 2 of 5 · importance 5 of 5 · up to 10 minutes.* By hand: four animals, and three
-# detections that score 0.9 (hit), 0.7 (no hit) and 0.5 (hit).
+# detections that score 0.9 (TP), 0.7 (FP) and 0.5 (TP).
 #
-# | taken | hits | precision | recall |
+# | taken | TP | precision | recall |
 # |---|---|---|---|
 # | 1 | 1 | 1 / 1 | 1 / 4 |
 # | 2 | 1 | 1 / 2 | 1 / 4 |
@@ -209,7 +208,7 @@ ax.plot(recall, precision, color="#0072b2")
 for threshold, sign in zip((0.98, 0.5, 0.05), "os^", strict=True):
     last = int((scores >= threshold).sum()) - 1
     ax.plot(recall[last], precision[last], sign, color="#d55e00", label=f"score {threshold}")
-ax.set(xlabel="recall, share of the animals", ylabel="precision, share of the boxes")
+ax.set(xlabel="recall, fraction of the animals", ylabel="precision, fraction of the boxes")
 ax.set(xlim=(0, 1.02), ylim=(0, 1.05))
 ax.legend(title="threshold", frameon=False, loc="lower left")
 notebook.Show(
@@ -256,8 +255,8 @@ exercises.average_precision.check(my_average_precision)
 # ## Use · one number for each class, one for all
 #
 # So far all classes stood in one line. Properly, AP is computed for one class at a time: its own
-# detections, its own animals. The mean over the classes is the **mAP**; most papers, and this
-# course, write AP and mean that. Your three functions are enough for it:
+# detections, its own animals. The mean over the classes is **mAP**, mean average precision. COCO,
+# most papers, and this course write AP and mean mAP. Your three functions are enough for it:
 
 # %%
 average_precision = exercises.average_precision.mine_or_reference(my_average_precision)
@@ -269,7 +268,7 @@ for label, name in enumerate(info.class_names[1:], start=1):
     ap50[name] = float(average_precision(*precision_recall(scores[mine], is_hit[mine], there)))
     print(f"{name:<10} {ap50[name]:.2f}")
 mean_ap50 = sum(ap50.values()) / len(ap50)
-print(f"mean       {mean_ap50:.2f}")
+print(f"mAP        {mean_ap50:.2f}")
 
 # %% [markdown]
 # Is that what others would measure? `coco_metrics` hands our lists to a library that counts by the
@@ -290,7 +289,7 @@ assert abs(coco["AP50"] - mean_ap50) < 1e-3  # a recall right on a level may be 
 # %%
 for strict in (0.5, 0.75, 0.9):
     each = [class_average_precision(found, truth, label, strict) for label in range(1, 8)]
-    print(f"IoU from {strict}: mean AP {sum(each) / 7:.2f}")
+    print(f"IoU from {strict}: mAP {sum(each) / 7:.2f}")
 print(f"mean over ten IoU thresholds: AP {coco['AP']:.2f}")
 assert coco["AP50"] > coco["AP75"] + 0.05 > coco["AP"]
 
@@ -326,7 +325,7 @@ assert 0.002 < spread < 0.02
 #
 # ## Break · an animal found twice
 #
-# Somebody forgets that an animal can be hit only once, and every duplicate becomes a hit. The
+# Somebody forgets that an animal counts only once, and every duplicate becomes a true positive. The
 # mistake runs without an error, and AP goes *up*. (All classes in one line again.) One number gives
 # it away:
 
@@ -341,14 +340,14 @@ assert curve[1][-1] > 1.05
 assert average_precision(*curve) > average_precision(precision, recall) + 0.01
 
 # %% [markdown]
-# More animals found than there are. A share above 1 is a fault in the program that measures, and
-# such programs deserve tests as much as the detector.
+# More animals found than there are. A fraction above 1 is a mistake in the program that measures,
+# and such programs deserve tests as much as the detector.
 #
 # ## Commit · copies
 #
 # Now the measure is right, and we attack it. Keep what scores at least 0.3, as a user would see
-# it. To each box we add a **copy** with a third of its score. Every copy is wrong: the animal, if
-# there is one, is hit already.
+# it. To each box we add a **copy** with a third of its score. Every copy is a false positive: the
+# animal, if there is one, is found already.
 
 # %%
 Commit(
@@ -372,10 +371,10 @@ Commit(
 # %%
 shown = [{key: value[f["scores"] >= 0.3] for key, value in f.items()} for f in found]
 result = {}
-for name, share in (("no copies", None), ("a third of the score", 0.33), ("the same score", 1.0)):
+for name, factor in (("no copies", None), ("a third of the score", 0.33), ("the same score", 1.0)):
     boxed = shown
-    if share is not None:
-        copies = [{**f, "scores": f["scores"] * share} for f in shown]
+    if factor is not None:
+        copies = [{**f, "scores": f["scores"] * factor} for f in shown]
         pairs = zip(shown, copies, strict=True)
         boxed = [{key: torch.cat([f[key], c[key]]) for key in f} for f, c in pairs]
     hits = [match_image(f, t, match=match) >= 0 for f, t in zip(boxed, truth, strict=True)]
@@ -395,7 +394,7 @@ assert result["the same score"][0] < 0.6 * result["no copies"][0]
 #
 # ## Break · everything is background
 #
-# Another metric lies worse: **accuracy**, the share of right answers. As in lesson 07, ask each
+# Another metric lies worse: **accuracy**, the fraction of right answers. As in lesson 07, ask each
 # anchor: animal or background? A detector that always says *background* finds nothing, ever.
 
 # %%
@@ -414,7 +413,7 @@ assert silent == 0
 # %% [markdown]
 # ## What kind of error?
 #
-# To mend something, you must know *what* is bad. A detection that is no hit has a reason:
+# To fix something, you must know *what* is wrong. Every false positive has a reason:
 #
 # - duplicate: right class, right place (IoU from 0.5), but a better one was first
 # - **class** error: right place, wrong class
@@ -422,10 +421,11 @@ assert silent == 0
 # - **both**: wrong class and place, yet it touches an animal (IoU from 0.1)
 # - **background**: it touches none
 #
-# Among the kinds, *missed* is an animal without hit, class or location error; *correct* is a hit.
+# *missed* is an animal that no detection has found, not even with a class or location error;
+# *correct* is a true positive.
 
 # %%
-from detlab.metrics.error_kinds import ERRORS, error_kinds, mend
+from detlab.metrics.error_kinds import ERRORS, error_kinds, fix_errors
 
 kinds = [error_kinds(f, t).kinds for f, t in zip(found, truth, strict=True)]
 sure = [error_kinds(f, t).kinds for f, t in zip(shown, truth, strict=True)]
@@ -436,8 +436,8 @@ for kind, number in counted.most_common():
 
 # %% [markdown]
 # One of each, the one with the best score. Its name and score stand above its box; the true names
-# stand below theirs. In the first picture the hits are dashed, too, so that you see what the
-# duplicate doubles.
+# stand below theirs. In the first picture the true positives are dashed, too, so that you see what
+# the duplicate doubles.
 
 # %%
 figure = Figure(figsize=(10, 2.7), layout="constrained")
@@ -448,33 +448,33 @@ for ax, reason in zip(figure.subplots(1, 5), reasons, strict=True):
     ]
     row, at = max(places, key=lambda place: found[place[0]]["scores"][place[1]])
     names = box_captions(found[row], info.class_names)
-    hits = [place for place, kind in enumerate(kinds[row]) if kind == "correct"]
+    correct = [place for place, kind in enumerate(kinds[row]) if kind == "correct"]
     draw_image(ax, images[row])
     draw_boxes(ax, truth[row]["boxes"], "truth", box_captions(truth[row], info.class_names), 0.7)
     if reason == "duplicate":
-        draw_boxes(ax, found[row]["boxes"][hits], "prediction", scale=0.7)
+        draw_boxes(ax, found[row]["boxes"][correct], "prediction", scale=0.7)
     draw_boxes(ax, found[row]["boxes"][[at]], "prediction", [names[at]], 0.7)
     ax.set_title(reason)
 add_legend(figure, ["truth", "prediction"])
 notebook.Show(
     figure,
-    "Five pictures, each with one wrong box: a second one on an animal already hit, "
+    "Five pictures, each with one wrong box: a second one on an animal already found, "
     "a wrong name, a box beside its animal, a wrong name beside one, a box on nothing.",
 )
 
 # %% [markdown]
-# ## Commit · what to mend first
+# ## Commit · what to fix first
 #
-# By far the most errors in that list are *class* errors. But what do they cost? We put errors of
-# **one** kind right and leave the others: wrong names get the right name, wrong places the right
-# place; duplicates, *both* and *background* go away; missed animals are not asked for. Then AP is
-# measured again, over all ten IoU thresholds.
+# By far the most errors in that list are *class* errors. But what do they cost? We fix the errors
+# of **one** kind and leave the others: wrong names get the right name, wrong places the right
+# place; duplicates, *both* and *background* are removed; missed animals are taken out of the
+# truth. Then AP is measured again, over all ten IoU thresholds.
 #
 # AP wants boxes that fit, so this time a place is right only from an IoU of **0.75**.
 
 # %%
 Commit(
-    "Which kind, put right, raises AP most?",
+    "Which kind, once fixed, raises AP most?",
     options={
         "class": "They are most in number. But where do they stand in the line?",
         "location": "Ten IoU thresholds up to 0.95 ask for boxes that fit like a glove.",
@@ -489,9 +489,9 @@ Commit(
 # The answer is the last column; from each column to the next one thing changes.
 #
 # - First: a place is right from 0.5, as in the list, and AP50 measures.
-# - Second: the same errors are put right, and AP measures.
+# - Second: the same errors are fixed, and AP measures.
 # - Third: a place is right only from 0.75. Now boxes that lie roughly are location errors, too, and
-#   are put right with the others.
+#   are fixed with the others.
 #
 # Then the first and the last column as bars; mind that the two scales differ.
 
@@ -500,8 +500,8 @@ Commit(
 gains = {}
 for place in (0.5, 0.75):
     for error in ERRORS:
-        mended = [mend(f, t, error, place) for f, t in zip(found, truth, strict=True)]
-        better = coco_metrics(*zip(*mended, strict=True), info.class_names).coco
+        fixed = [fix_errors(f, t, error, place) for f, t in zip(found, truth, strict=True)]
+        better = coco_metrics(*zip(*fixed, strict=True), info.class_names).coco
         gains[error, place] = {name: better[name] - coco[name] for name in ("AP", "AP50")}
 print("gain in                AP50         AP         AP")
 print("a place is right   from 0.5   from 0.5  from 0.75")
@@ -526,19 +526,19 @@ left.locator_params(axis="x", nbins=4)
 notebook.Show(figure, "Left, AP50: class has the longest bar. Right, AP: location, by far.")
 
 # %% [markdown]
-# Who only counts errors would mend names. For AP that gains next to nothing, and better places gain
-# far more, once all that lie roughly are put right. For AP50 names do gain most. *What* you should
-# mend depends on what you need: to count fish, mend names; to grasp one, mend places.
+# Whoever only counts errors would fix names. For AP that gains next to nothing, and better places
+# gain far more, once all that lie roughly are fixed. For AP50 names do gain most. *What* you should
+# fix depends on what you need: to count fish, fix names; to grasp one, fix places.
 #
 # The middle column holds a gain below 0: without duplicates AP falls a little. A duplicate may fit
-# better than the box that came first. Where only a close fit is a hit, it was the hit.
+# better than the box that came first. Where only a close fit counts, it was the true positive.
 
 # %% [markdown]
-# ## Play · what does a mistake cost you?
+# ## Play · what does an error cost you?
 #
-# A survey of rare animals: each **missed** animal costs as much as **50** false alarms, which
-# somebody sorts out by hand. The line *cost* adds up both: false alarms + 50 · missed. At the start
-# there are few false alarms, and yet it is dear. Find a cheaper threshold.
+# A survey of rare animals: each **missed** animal (FN) costs as much as **50** false positives
+# (FP, false alarms), which somebody sorts out by hand. The line *cost* adds up both: FP + 50 · FN.
+# At the start there are few false positives, and yet the cost is high. Find a cheaper threshold.
 
 # %%
 cost_lab = ThresholdLab(
@@ -559,21 +559,20 @@ cost_lab
 # %%
 for threshold in (0.95, 0.5, 0.05):
     taken = scores >= threshold
-    alarms, missed = (taken & ~is_hit).sum(), num_animals - (taken & is_hit).sum()
-    cost = alarms + 50 * missed
-    print(f"score from {threshold:.2f}: {alarms:>5,} false alarms", end=" ")
+    wrong, missed = (taken & ~is_hit).sum(), num_animals - (taken & is_hit).sum()
+    cost = wrong + 50 * missed
+    print(f"score from {threshold:.2f}: {wrong:>5,} false positives", end=" ")
     print(f"+ 50 · {missed:>2} missed = {cost:,}")
     assert cost > 2200
 
 # %% [markdown]
-# ## Use · choose on one half, judge on the other
+# ## Use · choose on one half, evaluate on the other
 #
 # On the pictures on which a threshold was chosen, it looks better than it is. So choose on one half
-# of the set and judge on the other.
+# of the set and evaluate on the other.
 #
 # Without known costs people often use **F1** = 2 · precision · recall / (precision + recall): high
-# only where both are. With hits, detections and animals counted, that is 2 · hits / (detections +
-# animals).
+# only where both are. In counts, that is 2 · TP / (detections + animals).
 
 # %%
 lots = torch.Generator().manual_seed(seed)
@@ -590,8 +589,8 @@ by_f1, by_cost, middle = int(f1[0].argmax()), int(cost[0].argmin()), 24  # 24 is
 
 # %% [markdown]
 # Three thresholds: 0.5, and the two that are best on the first half. This is what the second half
-# says of them. In the plot, the two curves need not be best at the same place: that is why the
-# second half judges.
+# says of them. In the plot, the two curves need not be best at the same place: that is why we
+# evaluate on the second half.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -608,13 +607,13 @@ assert thresholds[by_cost] < thresholds[by_f1] - 0.1
 figure = Figure(figsize=(9, 3), layout="constrained")
 left, right = figure.subplots(1, 2)
 for half, style in ((0, "-"), (1, "--")):
-    name = ("first half, chosen here", "second half, judged here")[half]
+    name = ("first half, chosen here", "second half, evaluated here")[half]
     left.plot(thresholds, f1[half], style, color="#0072b2", label=name)
     right.plot(thresholds, cost[half], style, color="#d55e00", label=name)
 left.axvline(thresholds[by_f1], color="grey", linewidth=0.8)
 right.axvline(thresholds[by_cost], color="grey", linewidth=0.8)
 left.set(title="F1 wants a high threshold", xlabel="score threshold", ylabel="F1")
-right.set(title="Dear misses want a low one", xlabel="score threshold", ylabel="cost")
+right.set(title="Costly misses want a low one", xlabel="score threshold", ylabel="cost")
 left.legend(frameon=False, loc="lower right")
 notebook.Show(
     figure, "F1 rises up to a threshold near 0.95; cost is least near 0.2, then it climbs."
@@ -642,9 +641,9 @@ Commit(
 )
 
 # %% [markdown]
-# Ten bins of scores: what does each bin promise (its mean score), what does it keep (its share of
-# hits)? A detector whose bins keep what they promise is **calibrated**. The mean gap, each box
-# counting once, is the **expected calibration error**.
+# Ten bins of scores: what does each bin promise (its mean score), what does it keep (its fraction
+# of true positives)? A detector whose bins keep what they promise is **calibrated**. The mean gap,
+# each box counting once, is the **expected calibration error**.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -662,9 +661,10 @@ assert is_hit[middling].float().mean() < 0.2
 # As a picture, beside what honest scores would keep:
 figure = Figure(figsize=(5, 3.6), layout="constrained")
 ax = figure.add_subplot(title="Only the top bin keeps its promise")
-ax.bar(torch.arange(10) / 10 + 0.05, bins.share_correct, width=0.09, color="#0072b2", label="kept")
+centres = torch.arange(10) / 10 + 0.05
+ax.bar(centres, bins.fraction_correct, width=0.09, color="#0072b2", label="kept")
 ax.plot([0, 1], [0, 1], "--", color="#d55e00", label="an honest score")
-ax.set(xlabel="score (promised)", ylabel="share of hits (kept)", xlim=(0, 1), ylim=(0, 1))
+ax.set(xlabel="score (promised)", ylabel="precision in the bin (kept)", xlim=(0, 1), ylim=(0, 1))
 ax.legend(frameon=False)
 notebook.Show(figure, "Bars far below the diagonal in all bins but the last, which reaches 0.95.")
 
@@ -706,13 +706,13 @@ assert hits[visible].float().mean() > is_hit[scores >= 0.5].float().mean() + 0.0
 # %% [markdown]
 # ## Recap
 #
-# - Precision is a share of the boxes, recall of the animals; a threshold trades one for the other
-#   (*Play · a point on a curve*).
+# - Precision is a fraction of the boxes, recall of the animals; a threshold trades one for the
+#   other (*Play · a point on a curve*).
 # - AP is the area under the whole curve; without its IoU it says little (*Use · one number for
 #   each class*).
 # - Duplicates low in the line cost no AP (*Break · the metric lies*).
-# - Count what an error costs, not how often it occurs (*Commit · what to mend first*).
-# - Choose the threshold on one half, judge on the other (*Use · choose on one half*).
+# - Count what an error costs, not how often it occurs (*Commit · what to fix first*).
+# - Choose the threshold on one half, evaluate on the other (*Use · choose on one half*).
 
 # %% [markdown]
 # **Myth** "The detector with the higher AP is the better one." Copies halved its precision at the
@@ -727,7 +727,7 @@ assert hits[visible].float().mean() > is_hit[scores >= 0.5].float().mean() + 0.0
 # **Connects to** 02 (IoU), 07 (imbalance), 08 (duplicates) and 09 (the AP you trained for).
 #
 # **Next question:** all of this was drawn. Does it work on real pictures, with labels that people
-# made, and their mistakes?
+# made, faults and all?
 
 # %%
 notebook.finish("10")

@@ -18,12 +18,12 @@ from pathlib import Path
 import torch
 from matplotlib.figure import Figure
 
-from detlab import reef
+from detlab import load_dataset, reef
 from detlab.audit.known_faults import found_faults, listed_faults
-from detlab.audit.planted_faults import write_spoiled_reef
+from detlab.audit.planted_faults import write_faulty_reef
 from detlab.course import exercises, notebook
 from detlab.data import download
-from detlab.data.datasets import FolderDataset, load_dataset, read_splits
+from detlab.data.datasets import FolderDataset, read_splits
 from detlab.draw.figures import Layers, Picture, draw_grid, draw_layers
 from detlab.widgets import AnchorLab, AuditLab, Commit
 
@@ -44,9 +44,9 @@ if download.find(download.BCCD):
     print("photographs of blood cells")
 else:
     folder = tempfile.TemporaryDirectory()
-    data, planted = folder.name, write_spoiled_reef(Path(folder.name))
+    data, planted = folder.name, write_faulty_reef(Path(folder.name))
     print("The photographs are not here. In a terminal, this fetches them: detlab data get bccd")
-    print("Until then: drawn pictures, spoiled in the same ways.")
+    print("Until then: drawn pictures with the same faults.")
 
 # %% [markdown]
 # Such a set comes in three parts: **train** to learn from, **val** to choose by, **test** to be
@@ -69,20 +69,20 @@ notebook.Show(figure, "Three pictures, each with labelled boxes: a few small, ma
 # ## Read the labels first
 #
 # Before anything is trained: how much is there, and what cannot be used at all? A **record** is one
-# picture with its boxes; `check_splits` parts the sound ones from what is broken.
+# picture with its boxes; `check_splits` separates the sound ones from what is broken.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
 from detlab.data.check import check_splits
 
 published = read_splits(data)
-splits, defects = check_splits(published)
+splits, unusable = check_splits(published)
 for name in ("train", "val", "test"):
     labels = torch.cat([record.labels for record in splits[name]])
     counts = {kind: int((labels == row).sum()) for row, kind in enumerate(names) if row}
     print(f"{name:<5} {len(splits[name]):>3} pictures, {counts}")
-for defect in defects:
-    print(f"{defect.record}: {defect.what}")
+for fault in unusable:
+    print(f"{fault.record}: {fault.what}")
 
 # %% [markdown]
 # A box without area: somebody clicked and did not drag. (In the drawn set one is the fish without a
@@ -96,22 +96,23 @@ for defect in defects:
 # over anchor width.
 
 # %%
+from detlab import build_detector, detection_loss
 from detlab.detector.anchors import encode_boxes
-from detlab.detector.losses import detection_loss, giou_box_loss, smooth_l1_box_loss
-from detlab.detector.model import build_detector, named_config
+from detlab.detector.losses import giou_box_loss, smooth_l1_box_loss
+from detlab.detector.model import named_config
 
 flat = torch.tensor([[30.0, 20.0, 30.0, 44.0]])
 deltas = encode_boxes(flat, torch.tensor([[20.0, 20.0, 40.0, 40.0]]))[0]
 print("deltas of an anchor around it:", [round(delta, 2) for delta in deltas.tolist()])
-scene = reef.draw_scene(5, objects=(1, 1), empty_share=0.0)
+scene = reef.draw_scene(5, objects=(1, 1), empty_fraction=0.0)
 wrong = {"boxes": torch.cat([scene.boxes, flat]), "labels": scene.labels.repeat(2)}
 broken = {}
 for name, target in {"with it": wrong, "without": scene.target}.items():
     torch.manual_seed(0)
     detector = build_detector(named_config("course", len(reef.CLASS_NAMES)))
     optimizer = torch.optim.SGD(detector.parameters(), lr=0.001)
-    said = detector(scene.image[None])
-    detection_loss(said, [target], box_loss=smooth_l1_box_loss)["total"].backward()
+    predictions = detector(scene.image[None])
+    detection_loss(predictions, [target], box_loss=smooth_l1_box_loss)["total"].backward()
     optimizer.step()
     weights = torch.cat([each.detach().flatten() for each in detector.parameters()])
     broken[name] = float(weights.isnan().float().mean())
@@ -157,8 +158,8 @@ Commit(
 
 # %% [markdown]
 # `audit` compares every picture with every other, at all shifts, without their light and colour
-# (`detlab.audit.twins` says how). Two that show the same scene are **twins**. It also looks at the boxes;
-# we come to that.
+# (`detlab.audit.twins` says how). Two that show the same scene are **twins**. It also looks at the
+# boxes; we come to that.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -200,8 +201,8 @@ notebook.Show(figure, "Three pairs of pictures; each pair shows one scene, a lit
 # ## Break · learned by heart
 #
 # What is a leak worth? We put the test pictures that have a twin in two halves. One detector learns
-# from the twins of the first half, another from the twins of the second. Each is judged on both: on
-# the pictures whose twins it knows, and on those whose twins it has never seen. (`fit_anchors`
+# from the twins of the first half, another from the twins of the second. Each is evaluated on both:
+# on the pictures whose twins it knows, and on those whose twins it has never seen. (`fit_anchors`
 # suits the anchors to the boxes of this set; below you see how well.)
 
 # %%
@@ -222,8 +223,8 @@ print("no picture in both halves:", not set(twins[0].names) & set(twins[1].names
 # %%
 # NBVAL_IGNORE_OUTPUT
 # The two trainings, on pictures that never change, so that they are learned by heart:
+from detlab import TrainConfig, fit
 from detlab.inference import judge
-from detlab.training.loop import TrainConfig, fit
 
 heart = {"known": [], "unknown": []}
 settings = {"batch_size": 4, "learning_rate": 4e-3, "average_decay": 0.95, "seed": seed}
@@ -232,10 +233,10 @@ for half, few in enumerate(twins):
     detector = build_detector(config)
     for _ in fit(detector, few, TrainConfig(epochs=200 * 4 / len(few), **settings)):
         pass
-    for which, judged in (("known", tests[half]), ("unknown", tests[1 - half])):
-        ap50 = judge(detector, judged, 128, names).coco["AP50"]
+    for which, pictures in (("known", tests[half]), ("unknown", tests[1 - half])):
+        ap50 = judge(detector, pictures, 128, names).coco["AP50"]
         heart[which].append(ap50)
-        print(f"learned {len(few)} pictures, judged on {which} scenes: AP50 {ap50:.2f}")
+        print(f"learned {len(few)} pictures, evaluated on {which} scenes: AP50 {ap50:.2f}")
 assert sum(heart["known"]) > sum(heart["unknown"]) + 0.1
 
 # %% [markdown]
@@ -310,11 +311,11 @@ for kind in ("odd size", "double box", "class missing"):
         print(f"{found.pictures[0].stem}: {found.what}")
 
 # %% [markdown]
-# ## Play · mend or keep
+# ## Play · fix or keep
 #
-# An audit says *look here*, never *this is wrong*; a person decides. Go through these: *mend* what
-# is a fault, *keep* what is sound, however odd it looks. The list of what is known replies to each
-# answer; of twins within one split it says nothing, so they count as sound.
+# An audit says *look here*, never *this is wrong*; a person decides. Go through its **findings**:
+# *fix* what is a fault, *keep* what is sound, however odd it looks. The list of known faults
+# replies to each answer; it says nothing of twins within one split, so they count as sound.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -340,7 +341,7 @@ audit_lab
 # NBVAL_IGNORE_OUTPUT
 found = found_faults(faults, audited.findings)
 for kind, number in Counter(fault.kind for fault in faults).items():
-    seen = len(defects) if kind == "no area" else sum(fault.kind == kind for fault in found)
+    seen = len(unusable) if kind == "no area" else sum(fault.kind == kind for fault in found)
     print(f"{kind:<19} {number} known, {seen} found")
     assert seen == 0 if kind == "no box" else seen >= 0.9 * number
 print(
@@ -353,7 +354,7 @@ assert len(found) < len(audited.findings)
 # And a *single* missing box leaves no trace in the labels. It teaches the detector that this is
 # background, and a detector that finds it all the same is punished for being right.
 #
-# `bccd-clean` is BCCD after such a look (`detlab train --data bccd-clean`): boxes mended, 19
+# `bccd-clean` is BCCD after such a look (`detlab train --data bccd-clean`): boxes fixed, 19
 # pictures with incomplete boxes left out, no scene in two splits. The list stands in the package,
 # so that others can disagree.
 
@@ -391,7 +392,8 @@ exercises.mean_best_iou.check(my_mean_best_iou)
 # ## Play · anchors for these boxes
 #
 # The lab of lesson 06, over a picture of *this* set, 320 pixels wide. *data set (centred)* is the
-# share of all its boxes that some anchor shape covers (IoU from 0.5), box and anchor on one centre.
+# fraction of all its boxes that some anchor shape covers (IoU from 0.5), box and anchor on one
+# centre.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -470,8 +472,8 @@ Commit(
 )
 
 # %% [markdown]
-# The training for something else, before, is called **pretraining**; the one that follows, from its
-# weights, **fine-tuning**. Which weights fit? Those of the same name and the same shape:
+# Training for something else first is called **pretraining**; to train on from its weights is to
+# **fine-tune** them. Which weights fit? Those of the same name and the same shape:
 
 # %%
 course, info = notebook.shipped_detector()
@@ -507,9 +509,9 @@ assert ap50["pretrained"] > ap50["fresh"] + 0.05
 # %% [markdown]
 # The drawn set is the easy case: animals that these weights know, in other scenes. With the
 # photographs of blood cells this cell says the same, though, and checks it. Most published results
-# start from weights of ImageNet, a million photographs with one label each, or COCO. So does
-# `detlab train --config mobilenet`: its backbone is MobileNetV2, trained on ImageNet. Whoever
-# compares two methods must ask what each one started from.
+# come from fine-tuning: they start from weights trained on ImageNet, a million photographs with one
+# label each, or on COCO. So does `detlab train --config mobilenet`: it fine-tunes MobileNetV2,
+# trained on ImageNet. Whoever compares two methods must ask what each one started from.
 
 # %% [markdown]
 # ## Commit · crowds
@@ -520,7 +522,7 @@ assert ap50["pretrained"] > ap50["fresh"] + 0.05
 
 # %%
 Commit(
-    "What share of the objects does NMS throw away?",
+    "What fraction of the objects does NMS throw away?",
     options={
         "none": "NMS cannot know that both boxes are right.",
         "about one in fifty": "Nearly all of them are right (a few are the audit's double boxes),"
@@ -532,7 +534,7 @@ Commit(
 )
 
 # %% [markdown]
-# We say it to NMS: all boxes of one picture after the other, each with the score 1. Here is the
+# We give them to NMS: all boxes of one picture after the other, each with the score 1. Here is the
 # picture that loses most.
 
 # %%
@@ -558,8 +560,8 @@ notebook.Show(
 # NBVAL_IGNORE_OUTPUT
 # All pictures; the audit has counted them, too:
 print(f"{float(torch.cat(lost).float().mean()):.1%} of all boxes")
-for limit, share in audited.lost.items():
-    print(f"NMS at {limit}: {share:.1%} of perfect boxes are lost", end=", ")
+for limit, fraction in audited.lost.items():
+    print(f"NMS at {limit}: {fraction:.1%} of perfect boxes are lost", end=", ")
     print(f"{audited.crowded[limit]:.1%} overlap another of their class by that much")
 assert abs(audited.lost[0.3] - float(torch.cat(lost).float().mean())) < 1e-6
 assert 0.01 < audited.lost[0.3] < 0.04
@@ -637,11 +639,11 @@ assert tiles[-1, 2:].tolist() == [512, 384]
 # Now twelve wide reefs, with animals of all sizes, some of them tiny, and the course's detector. It
 # has only ever seen 128 pixels; tiles of 192 are scaled to that. From a score of 0.3 on we count
 # what it finds of the small animals (below 40 pixels across) and of the large ones (from 80), and
-# the boxes that are no hit, as in lesson 10.
+# the false positives (FP), as in lesson 10.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
-from detlab.detector.postprocess import detect
+from detlab import detect
 from detlab.metrics.average_precision import match_image
 
 wide = {"image_size": (384, 512), "objects": (8, 12), "object_size": (0.06, 0.45)}
@@ -755,7 +757,7 @@ assert class_ap[smallest] == min(class_ap.values())
 # ## Recap
 #
 # - One box without area can end a training; a single missing box leaves no trace (*Break · a box of
-#   no width*, *Play · mend or keep*).
+#   no width*, *Play · fix or keep*).
 # - Test pictures can be in training: ask for scenes (*Commit · a clean test*).
 # - Anchors are fitted to a data set; after 50 steps trained weights are ahead (*Play · anchors for
 #   these boxes*, *Commit · a detector that has seen something else*).

@@ -17,9 +17,8 @@
 # %%
 import torch
 
-from detlab import reef, widgets
+from detlab import detect, reef, widgets
 from detlab.course.notebook import shipped_detector
-from detlab.detector.postprocess import detect
 
 names = reef.CLASS_NAMES
 scene = reef.draw_scene(reef.VAL_SEED, index=3, image_size=(384, 512))
@@ -75,7 +74,7 @@ def train_with(box_weight):
     loss = partial(single.single_object_loss, box_weight=box_weight)
     for _ in single.fit_single(network, pictures, loss, steps=120):
         pass
-    good = single.judge_single(network, unseen)
+    good = single.evaluate_single(network, unseen)
     labels, boxes = single.predict_single(network, unseen.images[:6])
     return widgets.LambdaRun(box_weight, good["accuracy"], good["iou"], 48 * boxes, labels)
 
@@ -171,11 +170,12 @@ widgets.NMSLab(crowd.image, candidates, crowd.target, names)
 # %% [markdown]
 # ## 10 · Score threshold: what do you gain, what do you miss?
 #
-# Slide the threshold. Low: every animal is found, among many false alarms. High: the boxes that
-# stay are right, and animals are missed. The dot walks along the curve of all sixty pictures.
+# Slide the threshold. Low: every animal is found, among many false positives (false alarms). High:
+# the boxes that stay are true positives, and animals are missed (false negatives). The dot walks
+# along the curve of all sixty pictures.
 
 # %%
-from detlab.data.datasets import load_dataset
+from detlab import load_dataset
 
 val = load_dataset("reef", "val")
 images, targets = zip(*(val[index] for index in range(60)), strict=True)
@@ -185,7 +185,7 @@ widgets.ThresholdLab(images, found, targets, names)
 # %% [markdown]
 # ## 11 · Label audit: is the truth true?
 #
-# Forty small reefs with their labels, as somebody might have drawn them. Five mistakes are planted:
+# Forty small reefs with their labels, as somebody might have drawn them. Five faults are planted:
 # a box drawn twice, two boxes far too large, labels that got lost, and one scene in both splits.
 
 # %%
@@ -227,13 +227,13 @@ findings = audit({"train": records[:25], "val": records[25:]}, names).findings
 print(*(f"{each.kind}: {each.pictures[0].stem}" for each in findings), sep="\n")
 
 # %% [markdown]
-# You are the second annotator. Press **mend** or **keep**, then **next**; the keys m, k, ← and →
-# do the same. The list of planted mistakes answers, and at the end it counts: how many faults did
+# You are the second annotator. Press **fix** or **keep**, then **next**; the keys f, k, ← and →
+# do the same. The list of planted faults answers, and at the end it counts: how many faults did
 # you find, and how many sound labels would you have changed?
 
 # %%
-spoilt = {"reef_04", "reef_07", "reef_12", "reef_17", "reef_21"}
-faults = {index for index, each in enumerate(findings) if each.pictures[0].stem in spoilt}
+faulty = {"reef_04", "reef_07", "reef_12", "reef_17", "reef_21"}
+faults = {index for index, each in enumerate(findings) if each.pictures[0].stem in faulty}
 widgets.AuditLab(findings, names, faults)
 
 # %% [markdown]
@@ -245,11 +245,10 @@ widgets.AuditLab(findings, names, faults)
 # %%
 # NBVAL_IGNORE_OUTPUT
 
-from detlab.detector.model import build_detector
+from detlab import TrainConfig, build_detector, fit
 from detlab.metrics.coco import coco_metrics
-from detlab.training.loop import TrainConfig, fit
 
-easy = [reef.draw_scene(1, index, objects=(1, 3), empty_share=0.0) for index in range(6)]
+easy = [reef.draw_scene(1, index, objects=(1, 3), empty_fraction=0.0) for index in range(6)]
 images, targets = [each.image for each in easy], [each.target for each in easy]
 torch.manual_seed(0)
 fresh = build_detector(info.config)
