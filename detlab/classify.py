@@ -12,7 +12,7 @@ from torch import Tensor
 def softmax(logits: Float[Tensor, "N K"]) -> Float[Tensor, "N K"]:
     """Logits to probabilities: each row is positive and sums to 1.
 
-    The largest logit of a row is taken off first. That changes no probability, and e to the
+    The largest logit of a row is subtracted first. That changes no probability, and e to the
     power of 1000 never has to be computed.
 
     >>> softmax(torch.tensor([[2.0, 2.0, 2.0, 2.0]]))

@@ -138,7 +138,7 @@ def find_missed(matches: Int64[Tensor, " N"], num_objects: int) -> Bool[Tensor, 
 def count_found(
     detections: Sequence[Detection], targets: Sequence[Target], iou_threshold: float = 0.5
 ) -> tuple[int, int]:
-    """How many objects of all images were found, and how many detections found one once more.
+    """How many objects of all images were found, and how many detections are duplicates.
 
     >>> box = torch.tensor([[0.0, 0.0, 10.0, 10.0]])
     >>> target = {"boxes": box, "labels": torch.tensor([1])}

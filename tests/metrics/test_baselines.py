@@ -1,4 +1,4 @@
-"""Detectors that never look: the same for every picture of a size, and judged near zero."""
+"""Detectors that never look: the same for every picture of a size, and evaluated near zero."""
 
 from dataclasses import replace
 

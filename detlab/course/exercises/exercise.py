@@ -1,4 +1,4 @@
-"""What an exercise is: a function of the package, cases that show errors, and known mistakes.
+"""An exercise: a function of the package, cases that tell right from wrong, and known mistakes.
 
 Uses call.py and compare.py: one runs a learner's function safely, one says how two answers differ.
 The files beside this one hold the exercises themselves, one file a lesson.

@@ -144,7 +144,7 @@ softmax = Exercise(
         "nothing was subtracted before exp": (
             softmax_unshifted,
             "e to the power of 1000 is more than a float can hold: it becomes inf, and inf / inf is"
-            " NaN. Take the row's largest logit off first; no probability changes.",
+            " NaN. Subtract the row's largest logit first; no probability changes.",
         ),
         "the largest logit of the whole table was subtracted": (
             softmax_shifted_by_all,
@@ -157,7 +157,7 @@ softmax = Exercise(
         ),
         "one sum was taken over all pictures": (
             softmax_over_everything,
-            "Each picture has probabilities of its own, which sum to 1. Add up along dim=1.",
+            "Each picture has its own probabilities, which sum to 1. Add up along dim=1.",
         ),
         "softmax was taken twice": (
             softmax_twice,
@@ -176,7 +176,7 @@ softmax = Exercise(
             "Add up a row of yours: it gives the number of classes, not 1. Divide by"
             " powers.sum(dim=1, keepdim=True).",
         ),
-        "each logit had a sigmoid of its own": (
+        "each logit went through its own sigmoid": (
             one_by_one,
             "Then the classes do not compete, and their sum is not 1.",
         ),
@@ -212,7 +212,7 @@ def entropy_unshifted(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def entropy_shifted_in_the_sum(logits: Tensor, labels: Tensor) -> Tensor:
-    """The largest is subtracted before the powers, and not from the right logit."""
+    """The largest is subtracted in the powers, and not from the right logit."""
     shifted = logits - logits.amax(dim=1, keepdim=True)
     return shifted.exp().sum(dim=1).log() - logits.gather(1, labels[:, None])[:, 0]
 
@@ -285,12 +285,12 @@ cross_entropy = Exercise(
         ),
         "nothing was subtracted before exp": (
             entropy_unshifted,
-            "e to the power of 1000 is inf. Take the row's largest logit off all logits first, or"
+            "e to the power of 1000 is inf. Subtract the row's largest logit from all first, or"
             " let logits.logsumexp(dim=1) do it.",
         ),
         "the largest logit was subtracted in the sum only": (
             entropy_shifted_in_the_sum,
-            "Take it off the right logit, too, or add it back after the log: then it cancels."
+            "Subtract it from the right logit, too, or add it back after the log: then it cancels."
             " As it is, a loss can be negative.",
         ),
         "the log has base 2": (

@@ -103,7 +103,7 @@ box_area = Exercise(
         ),
         "all areas were added up": (
             area_of_all,
-            "Each box has an area of its own: N boxes go in, N numbers come out.",
+            "Each box has its own area: N boxes go in, N numbers come out.",
         ),
         "rows and columns were mixed up": (
             area_of_columns,

@@ -423,7 +423,7 @@ focal_loss = Exercise(
             focal_of_yes,
             "p is the probability of the *right* answer: where no is right, that is 1 − sigmoid.",
         ),
-        "background was taught as a class of its own": (
+        "background was taught as a separate class": (
             focal_with_background,
             "With sigmoids, background is a no to every class. Column 0 wants 0 in every row.",
         ),
@@ -438,8 +438,8 @@ focal_loss = Exercise(
         ),
         "softmax was taken, and alpha for all": (
             focal_softmax_with_one_alpha,
-            "F.cross_entropy lets the classes compete. Here each class is a yes or no of its own,"
-            " by sigmoid: alpha weighs the yes, 1 − alpha the noes.",
+            "F.cross_entropy lets the classes compete. Here each class is a separate yes or no, by"
+            " sigmoid: alpha weights the yes, 1 − alpha the noes.",
         ),
         "p was taken from a softmax over all classes": (
             focal_of_softmax_scores,

@@ -471,7 +471,7 @@ nms_per_class = Exercise(
         "rows = (labels == label).nonzero()[:, 0] are its rows, and rows[nms(boxes[rows],"
         " scores[rows], iou_threshold)] those of them that stay.",
         "torch.cat the rows of all classes and sort them by score. Or without a loop: move each"
-        " class to a place of its own, by label · (more than all boxes extend), and do NMS once.",
+        " class to its own place, by label · (more than all boxes extend), and do NMS once.",
     ],
     draw=draw_nms_per_class,
 )

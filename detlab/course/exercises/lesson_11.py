@@ -269,7 +269,7 @@ mean_best_iou = Exercise(
             torch.tensor([[10.0, 20.0]]),
             torch.tensor([[20.0, 10.0], [8.0, 18.0], [40.0, 60.0]]),
         ),
-        "each box has an anchor of its own": (
+        "each box has its own anchor": (
             torch.tensor([[30.0, 12.0], [5.0, 9.0], [60.0, 80.0]]),
             torch.tensor([[5.0, 9.0], [60.0, 80.0], [30.0, 12.0]]),
         ),
