@@ -79,7 +79,7 @@ print(f"{len(found['boxes'])} boxes for {len(scene.labels)} animals")
 # - **True positive** (TP), a hit (long dashes, blue): on an animal, with its right name.
 # - **False positive** (FP), a false alarm (short dashes, red): on nothing, with a wrong name, or
 #   second on the same animal.
-# - **False negative** (FN), a missed object (white): an animal that no detection has found.
+# - **False negative** (FN), a missed animal (white): no detection has found it.
 #
 # The task: no false positive, and yet most animals found. (The curve beside it is for lesson 10.)
 

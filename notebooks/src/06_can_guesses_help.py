@@ -415,7 +415,7 @@ assert means["coordinates"] < means["the guess"] - 0.1
 # looks the same to it, and "a third of my width to the right" is the same answer. The coordinates
 # of the two fish differ, and what a cell sees, as sand or an edge, tells its place only roughly.
 #
-# Lessons 03 and 04 flattened the map first, so that every place had weights of its own. That works
+# Lessons 03 and 04 flattened the map first, so that every place had its own weights. That works
 # for one box, and has to learn each place anew.
 
 # %% [markdown]

@@ -235,8 +235,8 @@ assert lost["not forced"] > total / 4
 
 # %% [markdown]
 # Not one error message, and the loss does not tell: animals that nobody must find cost nothing.
-# They are missed for ever after (**false negatives**). In the lab this is the preset *strict*, positive from 0.8. An
-# arrow points at each animal that no anchor learns: here at all four.
+# They are missed for ever after: **false negatives**. In the lab this is the preset *strict*,
+# positive from 0.8. An arrow points at each animal that no anchor learns: here at all four.
 
 # %%
 alone = MatchLab(scene.image, scene.target, guesses, names)

@@ -475,8 +475,8 @@ print(*(f"{names[labels[row]]} {scores[row]:.1f}" for row in rows.tolist()), sep
 torch.testing.assert_close(scores[rows], clean["scores"])
 
 # %% [markdown]
-# The package needs no loop over classes: it moves each class to a place of its own, where no other
-# can overlap it, and suppresses once.
+# The package needs no loop over classes: it moves each class to its own place, where no other can
+# overlap it, and suppresses once.
 
 # %%
 notebook.show_source(suppression.separate_classes)

@@ -383,7 +383,8 @@ figure = draw_grid(pictures, reef.CLASS_NAMES, columns=3, title="B shouts everyw
 notebook.Show(figure, "One picture three times: B has boxes all over it, A and C a few that fit")
 
 # %% [markdown]
-# Now all four pictures, and **precision**: the fraction of the boxes that are right, as in lesson 08.
+# Now all four pictures, and **precision**: the fraction of the boxes that are right, as in
+# lesson 08.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -629,8 +630,8 @@ notebook.show_source(losses.positives_to_divide_by)
 # - Everything is divided by the positives, once for the batch (*Build · `matched_loss`*,
 #   *Commit · two processes*).
 # - Overfit one batch first, and look at boxes (*Break · one of three has a mistake*).
-# - One batch forgives some mistakes, so parts are checked alone as well (*Break · a mistake that one
-#   batch forgives*).
+# - One batch forgives some mistakes, so parts are checked alone as well (*Break · a mistake that
+#   one batch forgives*).
 # - Weights alone resume nothing: optimizer, average and step belong to a run (*Stop and resume*).
 
 # %% [markdown]

@@ -272,8 +272,8 @@ view
 # %% [markdown]
 # ## 13 · Commit: first answer, then look
 #
-# Pick an option and press **Commit**. From then on the answer is locked, each option has a reply
-# of its own, and the course remembers what you thought.
+# Pick an option and press **Commit**. From then on the answer is locked, each option has its own
+# reply, and the course remembers what you thought.
 
 # %%
 widgets.Commit(
