@@ -1,4 +1,4 @@
-"""Small data sets written to disk, the same scene in each format, for tests to spoil."""
+"""Small data sets written to disk, the same scene in each format, for tests to damage."""
 
 import json
 from pathlib import Path

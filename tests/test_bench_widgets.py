@@ -63,8 +63,8 @@ def test_every_stop_of_the_slider_is_another_picture():
     lab = labs.nms_lab()
     assert len(lab.candidates) == len(labs.candidates(labs.reef_scene())["boxes"]) == 100
     seen = []
-    for share in bench.NMS_STOPS:
-        lab.iou_threshold = share
+    for fraction in bench.NMS_STOPS:
+        lab.iou_threshold = fraction
         seen.append((lab.result, bytes(lab.canvas._states)))
     assert len(set(seen)) == len(bench.NMS_STOPS)
     assert len({result for result, _ in seen}) == len(bench.NMS_STOPS)
@@ -74,8 +74,8 @@ def test_every_stop_recolours_the_anchors():
     lab = labs.match_lab()
     assert len(lab.anchors) == 10_000
     seen = set()
-    for share in bench.ANCHOR_STOPS:
-        lab.positive_iou = share
+    for fraction in bench.ANCHOR_STOPS:
+        lab.positive_iou = fraction
         assert (lab.canvas.states > 0).all()  # all of them are drawn
         seen.add((lab.result, bytes(lab.canvas._states)))
     assert len(seen) == len({result for result, _ in seen}) == len(bench.ANCHOR_STOPS)

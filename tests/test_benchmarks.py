@@ -126,7 +126,7 @@ def test_both_evaluations_of_the_benchmark_see_the_same_boxes():
 
 
 def test_a_step_has_all_its_parts():
-    [row] = bench.measure_share(argparse.Namespace(), steps=2, warm_up=1)
+    [row] = bench.measure_overhead(argparse.Namespace(), steps=2, warm_up=1)
     for lap in row.details["laps"]:
         parts = {name: seconds for name, seconds in lap.items() if name != "step"}
         assert set(parts) >= {*bench.OUTSIDE, "forward", "backward", "optimiser", "average"}
@@ -148,7 +148,7 @@ def test_a_peer_trains_and_detects(name):
     assert seconds > 0
     pairs = zip(before, model.parameters(), strict=True)
     assert any(not torch.equal(old, new) for old, new in pairs)
-    coco = peers.judge_peer(model, reef, reef.class_names)
+    coco = peers.evaluate_peer(model, reef, reef.class_names)
     assert set(coco) == set(COCO_NAMES)
     assert 0 <= coco["AP"] <= 1
 
@@ -232,9 +232,9 @@ def test_scenes_of_another_split_are_left_out_of_a_second_number(tmp_path):
     assert results.without(set(), dataset) is None
     config = named_config("course", 3)
     info = results.CheckpointInfo(config, dataset.class_names)
-    numbers = results.judge_twice(build_detector(config), info, dataset, unknown)
+    numbers = results.evaluate_twice(build_detector(config), info, dataset, unknown)
     assert numbers["AP without twins"] == pytest.approx(0, abs=0.05)
-    assert "AP without twins" not in results.judge_twice(
+    assert "AP without twins" not in results.evaluate_twice(
         build_detector(config), info, dataset, None
     )
 

@@ -18,12 +18,12 @@ def measure_audit(name: str) -> Row:
     """Read, decode and audit a whole set, as `detlab data check` does; once."""
     started = time.perf_counter()
     splits = read_splits(name)
-    sound, defects = check_splits(splits)
+    sound, unusable = check_splits(splits)
     findings = audit(sound, next(iter(splits.values())).class_names).findings
     seconds = time.perf_counter() - started
     faults = listed_faults(name, splits)
     found = Counter(fault.kind for fault in found_faults(faults, findings))
-    found["no area"] = len(defects)
+    found["no area"] = len(unusable)
     known = Counter(fault.kind for fault in faults)
     words = ", ".join(f"{kind} {found[kind]} of {count}" for kind, count in known.items())
     return Row(

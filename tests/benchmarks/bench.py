@@ -3,8 +3,8 @@
 Prints a Markdown table and writes every single measurement as JSON. Nothing here is a test: times
 depend on the machine and on who else uses it, so the load average stands above the table.
 
-    make bench                                  everything, about 45 minutes
-    make bench ARGS="--only evaluation share"   some rows
+    make bench                                     everything, about 45 minutes
+    make bench ARGS="--only evaluation overhead"   some rows
 """
 
 import argparse
@@ -34,7 +34,7 @@ from peers import (
     RETINANET,
     SSDLITE,
     detect_with_peer,
-    judge_peer,
+    evaluate_peer,
     train_peer,
 )
 from report import Row, describe_machine, publish, ratios, spread, take_turns
@@ -139,7 +139,7 @@ def held(process: psutil.Process) -> int:
 def watch_memory(process: subprocess.Popen[bytes], every: float = 0.1) -> float:
     """Most memory (MB, resident) that a process and its children held together, until it ends.
 
-    Linux tells each process's share of what several hold in common, so that nothing counts twice.
+    Linux tells each process's part of what several hold in common, so that nothing counts twice.
 
     Raises:
         subprocess.CalledProcessError: it ended with an error.
@@ -196,7 +196,7 @@ def train_theirs(name: str, dataset: Any, val: Any, config: TrainConfig) -> dict
     """One of torchvision's."""
     model = BUILDERS[name](len(val.class_names))
     steps, seconds = train_peer(model, dataset, replace(config, learning_rate=LEARNING_RATES[name]))
-    return summary(judge_peer(model, val, val.class_names), steps, seconds)
+    return summary(evaluate_peer(model, val, val.class_names), steps, seconds)
 
 
 def summary(coco: dict[str, float], steps: int, seconds: float) -> dict[str, float]:
@@ -280,7 +280,7 @@ class Stopwatch:
         return watched
 
 
-def measure_share(_: argparse.Namespace, steps: int = 40, warm_up: int = 10) -> list[Row]:
+def measure_overhead(_: argparse.Namespace, steps: int = 40, warm_up: int = 10) -> list[Row]:
     """What a training step spends its time on; `fit` itself runs, with a watch on its parts."""
     reef = Reef(TRAIN_SEED, length=400)
     reef.draw(workers=0)
@@ -293,9 +293,9 @@ def measure_share(_: argparse.Namespace, steps: int = 40, warm_up: int = 10) -> 
     listed = ", ".join(f"{name} {median(values):.1%}" for name, values in parts.items())
     return [
         Row(
-            f"share of a training step outside forward and backward ({', '.join(OUTSIDE)})",
+            f"fraction of a training step outside forward and backward ({', '.join(OUTSIDE)})",
             "≤ 20 %",
-            f"{spread([100 * share for share in outside], 1)} %: {listed}; "
+            f"{spread([100 * fraction for fraction in outside], 1)} %: {listed}; "
             f"step {1000 * median(lap['step'] for lap in laps):.0f} ms",
             median(outside) <= 0.20,
             {"laps": laps},
@@ -472,7 +472,7 @@ MEASUREMENTS: dict[str, Callable[[argparse.Namespace], list[Row]]] = {
     "training": measure_training,
     "race": measure_race,
     "detection": measure_detection,
-    "share": measure_share,
+    "overhead": measure_overhead,
     "evaluation": measure_evaluation,
     "drawing": measure_drawing,
 }

@@ -169,33 +169,33 @@ def traffic(marks: Marks) -> int:
 
 
 class Slider:
-    """A slider on the page whose handle stands at `share` of its range, 0 to 1."""
+    """A slider on the page whose handle stands at `fraction` of its range, 0 to 1."""
 
-    def __init__(self, page: Page, place: str, name: str, share: float) -> None:
+    def __init__(self, page: Page, place: str, name: str, fraction: float) -> None:
         labelled = f"{place} .widget-slider:has(.widget-label:text-is('{name}'))"
         box = page.locator(labelled).locator(".noUi-base").bounding_box()
         assert box, f"no slider {name!r} in {place}"
-        self.page, self.track, self.share = page, box, share
+        self.page, self.track, self.fraction = page, box, fraction
         self.readout = page.locator(labelled).locator(".widget-readout")
 
-    def at(self, share: float) -> tuple[float, float]:
-        """Where on the screen a share of the whole range is."""
+    def at(self, fraction: float) -> tuple[float, float]:
+        """Where on the screen a fraction of the whole range is."""
         track = self.track
-        return track["x"] + share * track["width"], track["y"] + track["height"] / 2
+        return track["x"] + fraction * track["width"], track["y"] + track["height"] / 2
 
     @contextmanager
     def held(self) -> Iterator[None]:
         """The pointer on the handle, pressed."""
-        self.page.mouse.move(*self.at(self.share))
+        self.page.mouse.move(*self.at(self.fraction))
         self.page.mouse.down()
         yield
         self.page.mouse.up()
 
-    def slide(self, share: float, watched: dict[str, Any]) -> Marks:
+    def slide(self, fraction: float, watched: dict[str, Any]) -> Marks:
         """Drag the handle there in one move, and wait until all that follows is drawn."""
         with self.held():
-            marks = time_move(self.page, self.at(share), watched)
-        self.share = share
+            marks = time_move(self.page, self.at(fraction), watched)
+        self.fraction = fraction
         return marks
 
 
@@ -234,13 +234,13 @@ def in_words(values: Sequence[float], unit: str = "ms", digits: int = 0) -> str:
 
 def measure_round_trip(place: Place, options: argparse.Namespace) -> list[Row]:
     """A number to the kernel and back: no row below can be faster than this one."""
-    tour = back_and_forth([share / 20 for share in range(1, 20)], WARM_UP + options.events)
+    tour = back_and_forth([fraction / 20 for fraction in range(1, 20)], WARM_UP + options.events)
     watched = {"text": {"selector": ".round-trip"}}
     with place.notebook("round_trip", "labs.RoundTrip()", shows=".round-trip") as page:
         pad = page.locator(".round-trip").bounding_box()
         assert pad, "nothing to move over"
         row = pad["y"] + pad["height"] / 2
-        places = [(pad["x"] + share * pad["width"], row) for share in tour]
+        places = [(pad["x"] + fraction * pad["width"], row) for fraction in tour]
         marks = [time_move(page, place, watched) for place in places][WARM_UP:]
     trip = delays(marks, "text")
     return [
@@ -299,10 +299,10 @@ def time_both(place: Place, page: Page, events: int) -> tuple[list[Marks], list[
     ours = Slider(page, ".detlab-lab", "IoU above", 0.5)
     theirs = Slider(page, ".widget-vbox:has(> .widget-output)", "IoU above", 0.5)
     pairs = []
-    for share in back_and_forth(NMS_STOPS, WARM_UP + events):
+    for fraction in back_and_forth(NMS_STOPS, WARM_UP + events):
         place.ask(page, "pass")  # an Output widget's pictures go back and forth for a while
-        first = ours.slide(share, {"canvas": CANVAS, "result": RESULT, "numbers": NUMBERS})
-        pairs.append((first, theirs.slide(share, {"plot": PLOT})))
+        first = ours.slide(fraction, {"canvas": CANVAS, "result": RESULT, "numbers": NUMBERS})
+        pairs.append((first, theirs.slide(fraction, {"plot": PLOT})))
     lab, plot = zip(*pairs[WARM_UP:], strict=True)
     return list(lab), list(plot)
 
@@ -331,9 +331,9 @@ class Box:
         assert frame, "no box to drag"
         self.start = frame["x"] + frame["width"] / 4, frame["y"] + frame["height"] * 3 / 4
 
-    def at(self, share: float) -> tuple[float, float]:
-        """Where on the screen the pointer is after a share of the way, 0 to 1."""
-        return self.start[0] - 90 * share, self.start[1] + 60 * share
+    def at(self, fraction: float) -> tuple[float, float]:
+        """Where on the screen the pointer is after a fraction of the way, 0 to 1."""
+        return self.start[0] - 90 * fraction, self.start[1] + 60 * fraction
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -347,15 +347,17 @@ class Box:
 def measure_drag(place: Place, options: argparse.Namespace) -> list[Row]:
     """A box under the pointer: with the kernel's answers, then while the kernel sleeps."""
     count = WARM_UP + options.events
-    tour = back_and_forth([share / 20 for share in range(1, 21)], count)
+    tour = back_and_forth([fraction / 20 for fraction in range(1, 21)], count)
     watched = {"box": BOX, "result": RESULT, "numbers": NUMBERS}
     with place.notebook("iou", "lab = labs.iou_lab()\nlab") as page:
         box = Box(page)
         with box.held():
-            answered = [time_move(page, box.at(share), watched) for share in tour][WARM_UP:]
+            answered = [time_move(page, box.at(fraction), watched) for fraction in tour][WARM_UP:]
             check_shown(place, page, "lab.result", page.locator(".dl-result").inner_text())
             with sleeping_kernel(page):
-                alone = [time_move(page, box.at(share), {"box": BOX}) for share in tour][WARM_UP:]
+                alone = [time_move(page, box.at(fraction), {"box": BOX}) for fraction in tour][
+                    WARM_UP:
+                ]
         check_shown(place, page, "labs.value_in_kernel(lab)", dragged_value(page))
     asleep, awake = delays(alone, "box"), delays(answered, "box")
     text = delays(answered, "result", "numbers")
@@ -402,7 +404,7 @@ def measure_anchors(place: Place, options: argparse.Namespace) -> list[Row]:
         slider = Slider(page, ".detlab-lab", "positive from", 0.5)
         stops = back_and_forth(ANCHOR_STOPS, WARM_UP + options.events)
         watched = {"canvas": CANVAS, "result": RESULT}
-        marks = [slider.slide(share, watched) for share in stops][WARM_UP:]
+        marks = [slider.slide(fraction, watched) for fraction in stops][WARM_UP:]
         check_shown(place, page, "lab.result", page.locator(".dl-result").inner_text())
         count = int(place.ask(page, "print(len(lab.anchors))"))
     repaint = delays(marks, "canvas")

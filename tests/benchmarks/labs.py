@@ -35,7 +35,7 @@ BOXES = 100
 def reef_scene() -> Scene:
     """Six animals on a picture of 512 px."""
     return draw_scene(
-        5, image_size=(SIDE, SIDE), objects=(6, 6), object_size=(0.3, 0.5), empty_share=0.0
+        5, image_size=(SIDE, SIDE), objects=(6, 6), object_size=(0.3, 0.5), empty_fraction=0.0
     )
 
 

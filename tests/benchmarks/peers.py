@@ -142,8 +142,8 @@ def detect_with_peer(model: nn.Module, images: Sequence[Tensor]) -> list[Detecti
     return detections
 
 
-def judge_peer(model: nn.Module, dataset: Any, class_names: Sequence[str]) -> dict[str, float]:
-    """The twelve COCO numbers, by the same function that judges detlab."""
+def evaluate_peer(model: nn.Module, dataset: Any, class_names: Sequence[str]) -> dict[str, float]:
+    """The twelve COCO numbers, by the same function that evaluates detlab."""
     model.eval()
     return evaluate(
         lambda images: [without_background(found) for found in detect_with_peer(model, images)],

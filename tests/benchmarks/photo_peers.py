@@ -31,7 +31,7 @@ from matplotlib.figure import Figure
 from peers import (
     LOWEST_SCORE,
     detect_with_peer,
-    judge_peer,
+    evaluate_peer,
     train_peer,
 )
 from report import Row, describe_machine, publish
@@ -135,7 +135,7 @@ def draw(results: Sequence[dict[str, Any]], data: str) -> Figure:
 
 
 def load(options: argparse.Namespace) -> tuple[Augmented, Any, TrainConfig]:
-    """What all of them learn from, are judged by, and how."""
+    """What all of them learn from, are evaluated on, and how."""
     size = named_config(CONFIG, 2).longest_side
     train_set = load_dataset(options.data, "train", longest_side=size, cache=True)
     for index in range(len(train_set)):
@@ -168,7 +168,7 @@ def theirs(name: str, options: argparse.Namespace) -> dict[str, Any]:
     model, note = BUILDERS[name](len(dataset.class_names))
     training = replace(training, learning_rate=options.rate or LEARNING_RATES[name])
     steps, seconds = train_peer(model, train_set, training)
-    coco = judge_peer(model, dataset, dataset.class_names)
+    coco = evaluate_peer(model, dataset, dataset.class_names)
     rate = speed(partial(detect_with_peer, model), dataset)
     return {**summary(coco, steps, seconds, rate), "note": note}
 

@@ -1,10 +1,10 @@
-"""What the README says of each data set, trained and judged anew: `make results`.
+"""What the README says of each data set, trained and evaluated anew: `make results`.
 
-Every row is trained three times, each time with its own seed, and judged on pictures that decided
-nothing. Beside it stand detectors that never look: see `detlab.metrics.baselines`; and for BCCD
-how well two labellings of one scene agree, see second_annotator.py, and the audit's time. A row
-that was trained already, in the same folder, is judged again and not trained again; an interrupted
-one goes on.
+Every row is trained three times, each time with its own seed, and evaluated on pictures that
+decided nothing. Beside it stand detectors that never look: see `detlab.metrics.baselines`; and for
+BCCD how well two labellings of one scene agree, see second_annotator.py, and the audit's time. A
+row that was trained already, in the same folder, is evaluated again and not trained again; an
+interrupted one goes on.
 
     make results                                        everything, about three hours on two cores
     make results ARGS="--only bccd --seeds 0"           some rows, some seeds
@@ -77,7 +77,7 @@ RECIPES = {
 
 
 def main() -> None:
-    """Train, judge and print, one set after the other."""
+    """Train, evaluate and print, one set after the other."""
     options = parse_arguments()
     machine = describe_machine()
     rows = []
@@ -114,9 +114,9 @@ def measure(name: str, recipe: Recipe, options: argparse.Namespace) -> Row:
     for seed in options.seeds:
         training = replace(recipe.training, seed=seed, seconds=seconds)
         detector, info = trained(name, recipe, training, options)
-        runs.append(judge_twice(detector, info, dataset, unknown))
+        runs.append(evaluate_twice(detector, info, dataset, unknown))
         print(f"{name}, seed {seed}: {runs[-1]}", flush=True)
-    blind = judge_the_blind(load_dataset(name, "train"), dataset, info)
+    blind = evaluate_the_blind(load_dataset(name, "train"), dataset, info)
     row = f"{name}, {recipe.split}: `{recipe.config}`, {seconds / 60:.0f} minutes"
     return Row(row, *compare(recipe.goal, runs, blind), {"runs": runs, "blind": blind})
 
@@ -136,18 +136,18 @@ def without(pictures: set[Path], dataset: FolderDataset) -> FolderDataset | None
     return FolderDataset(Annotations(kept, dataset.class_names, ()))
 
 
-def judge_twice(
+def evaluate_twice(
     detector: Detector, info: CheckpointInfo, dataset: FolderDataset, unknown: FolderDataset | None
 ) -> dict[str, float]:
     """AP, AP50 and each class's AP; and the first two on scenes that no other split shows."""
 
-    def judged(pictures: FolderDataset) -> Metrics:
+    def evaluated(pictures: FolderDataset) -> Metrics:
         return judge(detector, pictures, info.config.longest_side, info.class_names)
 
-    whole = judged(dataset)
+    whole = evaluated(dataset)
     numbers = {"AP": whole.coco["AP"], "AP50": whole.coco["AP50"], **whole.class_ap}
     if unknown is not None:
-        coco = judged(unknown).coco
+        coco = evaluated(unknown).coco
         numbers |= dict(zip(TWINLESS, (coco["AP"], coco["AP50"]), strict=True))
     return numbers
 
@@ -198,7 +198,7 @@ def trained(
     return detector, info
 
 
-def judge_the_blind(
+def evaluate_the_blind(
     known: Any, dataset: Any, info: CheckpointInfo
 ) -> dict[str, tuple[float, float]]:
     """AP and AP50 of three detectors that never look at a picture."""
@@ -208,8 +208,8 @@ def judge_the_blind(
         "the mean box": mean_box(items),
         "random anchors": random_anchors(info.config),
     }
-    judged = {who: evaluate(find, dataset, info.class_names).coco for who, find in blind.items()}
-    return {who: (coco["AP"], coco["AP50"]) for who, coco in judged.items()}
+    metrics = {who: evaluate(find, dataset, info.class_names).coco for who, find in blind.items()}
+    return {who: (coco["AP"], coco["AP50"]) for who, coco in metrics.items()}
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """How well two labellings of one scene agree: how much of an error may be the labels' own.
 
 BCCD shows some slide fields twice, and both pictures were labelled. Laid over each other, one
-picture's labels can be judged by the other's as if a detector had said them. They have no scores,
+picture's labels can be evaluated by the other's as if they were detections. They have no scores,
 so this is no ceiling. `make results` prints the number beside what the detectors reach.
 """
 
@@ -28,7 +28,7 @@ MARGIN = 2.0
 
 
 def measure_agreement(name: str) -> Row:
-    """One labelling judged by the other, both ways round, over all twins of a set."""
+    """One labelling evaluated by the other, both ways round, over all twins of a set."""
     annotations = read_splits(name)
     records = [record for split in annotations.values() for record in sound_records(split)]
     class_names = next(iter(annotations.values())).class_names

@@ -15,9 +15,9 @@ from .scenes import NAMES, crowd, raw_boxes
 def steps(count, pause=0.0):
     for number in range(1, count + 1):
         time.sleep(pause)
-        share = number / count
+        progress = number / count
         parts = {"loss_class": 1 / number, "loss_box": 2 / number, "loss_total": 3 / number}
-        yield {"step": number, "seconds": number * 0.1, "progress": share, **parts}
+        yield {"step": number, "seconds": number * 0.1, "progress": progress, **parts}
 
 
 def view(detect=None, **settings):
