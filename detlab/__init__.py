@@ -13,6 +13,7 @@ A file uses files above its own line only, so it can be read from here downwards
     detector/              what the lessons build: image to loss, image to boxes
         anchors.py             a grid of guesses; boxes to deltas and back
         matching.py            which anchor answers for which object
+        box_losses.py          how far boxes are off: L1, Smooth L1, IoU, GIoU
         losses.py              class loss + lambda * box loss
         backbone.py            image to feature maps
         model.py               backbone + head + anchors = Detector

@@ -32,10 +32,16 @@ MOVED = {
 }
 """Modules of 0.1.0, and where their names are now, both below detlab."""
 
+BOX_LOSSES = (
+    *("l1_loss", "squared_loss", "smooth_l1_loss", "iou_loss", "giou_loss"),
+    *("l1_box_loss", "smooth_l1_box_loss", "giou_box_loss"),
+)
 ELSEWHERE = {
-    ("anchors", "shape_iou"): "training.anchor_fit.shape_iou",
-    ("anchors", "refit_shapes"): "training.anchor_fit.refit_shapes",
-    ("anchors", "fit_shapes"): "training.anchor_fit.fit_shapes",
+    **{
+        ("anchors", name): f"training.anchor_fit.{name}"
+        for name in ("shape_iou", "refit_shapes", "fit_shapes")
+    },
+    **{("losses", name): f"detector.box_losses.{name}" for name in BOX_LOSSES},
 }
 """Single names that are now in another file than the rest of theirs, or are called otherwise."""
 
@@ -77,8 +83,8 @@ def import_now(found: re.Match[str]) -> str:
 def place_now(module: str | None, name: str) -> str:
     """The full name of what `from detlab.MODULE import NAME` brought.
 
-    >>> place_now("train", "fit"), place_now(None, "reef"), place_now("detector.losses", "l1_loss")
-    ('detlab.training.loop.fit', 'detlab.reef', 'detlab.detector.losses.l1_loss')
+    >>> place_now("train", "fit"), place_now(None, "reef"), place_now("losses", "l1_loss")
+    ('detlab.training.loop.fit', 'detlab.reef', 'detlab.detector.box_losses.l1_loss')
     """
     if module is None:  # the reef's folder offers what its file did
         return "detlab.reef" if name == "reef" else f"detlab.{MOVED.get(name, name)}"

@@ -21,10 +21,22 @@ from detlab.course import exercises
 from detlab.course.exercises.call import call, first_line
 from detlab.course.exercises.exercise import Exercise
 from detlab.course.moved import translate
-from detlab.detector import anchors, losses, matching, model, postprocess, suppression
+from detlab.detector import (
+    anchors,
+    box_losses,
+    losses,
+    matching,
+    model,
+    postprocess,
+    suppression,
+)
+from detlab.training import anchor_fit
 
 Function = Callable[..., Any]
-LIBRARY = (types, boxes, anchors, matching, classify, losses, model, suppression, postprocess)
+LIBRARY = (
+    *(types, boxes, anchors, matching, classify, box_losses, losses, model),
+    *(suppression, postprocess, anchor_fit),
+)
 """Modules whose names a rebuilt function may use."""
 
 

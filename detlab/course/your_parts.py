@@ -27,7 +27,7 @@ from detlab.course.stored_answers import (
     positions,
     rebuild,
 )
-from detlab.detector import anchors, losses, matching, postprocess
+from detlab.detector import anchors, box_losses, losses, matching, postprocess
 from detlab.detector.model import Detector, DetectorConfig, build_detector
 from detlab.detector.postprocess import detect
 from detlab.training.loop import Loss, TrainConfig
@@ -57,7 +57,7 @@ PLACES: Mapping[str, Place] = {
     "decode_deltas": Place(anchors.decode_deltas, "the loss: box; detections", 2, True),
     "paired_giou": Place(boxes.paired_giou, "the loss: box, GIoU", 2, True),
     "encode_boxes": Place(anchors.encode_boxes, "the loss: box, Smooth L1", 2),
-    "smooth_l1_loss": Place(losses.smooth_l1_loss, "the loss: box, Smooth L1", 3, True),
+    "smooth_l1_loss": Place(box_losses.smooth_l1_loss, "the loss: box, Smooth L1", 3, True),
     "matched_loss": Place(losses.matched_loss, "the loss: Lcls + lambda · Lbox", 7, True),
     "select_candidates": Place(postprocess.select_candidates, "detections: raw boxes", 5),
     "nms": Place(torchvision.ops.nms, "detections: one box an object", 3),
@@ -128,10 +128,12 @@ class Parts:
             "softmax": self["hard_negative_cross_entropy"],
         }
         giou_box_loss = partial(
-            losses.giou_box_loss, decode=self["decode_deltas"], giou=self["paired_giou"]
+            box_losses.giou_box_loss, decode=self["decode_deltas"], giou=self["paired_giou"]
         )
         smooth_l1_box_loss = partial(
-            losses.smooth_l1_box_loss, encode=self["encode_boxes"], smooth_l1=self["smooth_l1_loss"]
+            box_losses.smooth_l1_box_loss,
+            encode=self["encode_boxes"],
+            smooth_l1=self["smooth_l1_loss"],
         )
         box_loss = giou_box_loss if box == "giou" else smooth_l1_box_loss
 

@@ -2,8 +2,7 @@
 
 Uses boxes.py.
 
-The deltas are from Girshick et al., "Rich feature hierarchies" (R-CNN), CVPR 2014; shapes fitted to
-a data set by their IoU from Redmon and Farhadi, "YOLO9000", CVPR 2017.
+The deltas are from Girshick et al., "Rich feature hierarchies" (R-CNN), CVPR 2014.
 """
 
 import math
@@ -184,56 +183,3 @@ def decode_deltas(
         anchor_h * torch.exp(dh.clamp(max=MAX_STRETCH)),
     ]
     return cxcywh_to_xyxy(torch.stack(boxes_cxcywh, dim=1))
-
-
-def shape_iou(
-    shapes_a: Float[Tensor, "N 2"], shapes_b: Float[Tensor, "S 2"]
-) -> Float[Tensor, "N S"]:
-    """IoU of every pair of widths and heights, as if both stood on the same centre.
-
-    >>> shape_iou(torch.tensor([[4.0, 8.0]]), torch.tensor([[8.0, 4.0]]))  # 16 / (32 + 32 - 16)
-    tensor([[0.3333]])
-    """
-    shared = torch.minimum(shapes_a[:, None], shapes_b[None]).prod(dim=2)
-    return shared / (shapes_a.prod(dim=1)[:, None] + shapes_b.prod(dim=1)[None] - shared)
-
-
-def refit_shapes(
-    box_shapes: Float[Tensor, "N 2"], shapes: Float[Tensor, "S 2"]
-) -> Float[Tensor, "S 2"]:
-    """One round of k-means: each shape becomes the mean of the boxes that it fits best.
-
-    Fits best means highest IoU, so that a large box does not weigh more than a small one.
-    A shape that is no box's best stays.
-
-    >>> boxes = torch.tensor([[4.0, 8.0], [6.0, 10.0], [30.0, 20.0]])
-    >>> refit_shapes(boxes, shapes=torch.tensor([[8.0, 8.0], [40.0, 40.0]]))
-    tensor([[ 5.,  9.],
-            [30., 20.]])
-    """
-    best = shape_iou(box_shapes, shapes).argmax(dim=1)  # [N]
-    means = [
-        box_shapes[best == row].mean(dim=0) if (best == row).any() else shapes[row]
-        for row in range(len(shapes))
-    ]
-    return torch.stack(means)
-
-
-def fit_shapes(
-    box_shapes: Float[Tensor, "N 2"], num_shapes: int, generator: torch.Generator, rounds: int = 50
-) -> Float[Tensor, "S 2"]:
-    """Find the few widths and heights (pixels) that suit a data set's boxes best, by k-means.
-
-    Returns:
-        Shapes by growing area.
-
-    Raises:
-        ValueError: fewer boxes than shapes.
-    """
-    if not 1 <= num_shapes <= len(box_shapes):
-        raise ValueError(f"cannot fit {num_shapes} shapes to {len(box_shapes)} boxes")
-    start = torch.randperm(len(box_shapes), generator=generator)[:num_shapes]
-    shapes = box_shapes[start.to(box_shapes.device)]
-    for _ in range(rounds):
-        shapes = refit_shapes(box_shapes, shapes)
-    return shapes[shapes.prod(dim=1).argsort()]

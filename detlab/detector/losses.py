@@ -1,9 +1,10 @@
 """How wrong the predictions are: L = Lcls + lambda * Lbox.
 
-Uses anchors.py and matching.py: matched anchors learn a class and a box, background learns class 0.
+Uses matching.py and box_losses.py: matched anchors learn a class and a box, background learns
+class 0.
 
 Focal loss is from Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017; hard negatives
-from Liu et al., "SSD", ECCV 2016; Smooth L1 from Girshick, "Fast R-CNN", ICCV 2015.
+from Liu et al., "SSD", ECCV 2016.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,16 +14,9 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from detlab.boxes import (
-    check_count,
-    check_fraction,
-    check_positive,
-    check_rows,
-    paired_giou,
-    paired_iou,
-)
+from detlab.boxes import check_count, check_fraction, check_rows
 from detlab.classify import cross_entropy
-from detlab.detector.anchors import Decode, Encode, decode_deltas, encode_boxes
+from detlab.detector.box_losses import BoxLoss, giou_box_loss
 from detlab.detector.matching import IGNORED, match_anchors
 from detlab.hardware import mean_over_processes, num_processes
 from detlab.types import Activation, Predictions, Target
@@ -31,121 +25,6 @@ Match = Callable[[Tensor, Tensor], Tensor]
 """anchors [A 4], gt_boxes [M 4] to matches [A]."""
 ClassLoss = Callable[[Tensor, Tensor], Tensor]
 """logits [N K], labels [N] of one image to the summed loss, a scalar."""
-BoxLoss = Callable[[Tensor, Tensor, Tensor, Sequence[float]], Tensor]
-"""deltas [P 4], anchors [P 4], gt_boxes [P 4], delta weights to the summed loss, a scalar."""
-
-
-def l1_loss(predicted: Float[Tensor, "*n"], wanted: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-    """The distance: every error pulls equally hard.
-
-    >>> l1_loss(torch.tensor([3.0]), torch.tensor([1.0]))
-    tensor([2.])
-    """
-    return (predicted - wanted).abs()
-
-
-def squared_loss(
-    predicted: Float[Tensor, "*n"], wanted: Float[Tensor, "*n"]
-) -> Float[Tensor, "*n"]:
-    """The distance squared (L2): an error twice as large pulls twice as hard.
-
-    >>> squared_loss(torch.tensor([3.0]), torch.tensor([1.0]))
-    tensor([4.])
-    """
-    return (predicted - wanted) ** 2
-
-
-def smooth_l1_loss(
-    predicted: Float[Tensor, "*n"], wanted: Float[Tensor, "*n"], beta: float = 1.0
-) -> Float[Tensor, "*n"]:
-    """Square below an error of beta, straight above: gentle at the goal, calm about outliers.
-
-    Raises:
-        ValueError: beta is not above 0. At 0 it would be `l1_loss`.
-
-    >>> smooth_l1_loss(torch.tensor([1.5, 4.0]), torch.tensor([1.0, 1.0]))
-    tensor([0.1250, 2.5000])
-    """
-    check_positive("beta", beta)
-    distance = (predicted - wanted).abs()
-    return torch.where(distance < beta, distance**2 / (2 * beta), distance - beta / 2)
-
-
-def iou_loss(boxes: Float[Tensor, "P 4"], gt_boxes: Float[Tensor, "P 4"]) -> Float[Tensor, " P"]:
-    """1 − IoU of each pair: 0 the same, 1 apart, and there without a gradient.
-
-    >>> iou_loss(torch.tensor([[0.0, 0.0, 4.0, 2.0]]), torch.tensor([[2.0, 0.0, 4.0, 2.0]]))
-    tensor([0.5000])
-    """
-    return 1 - paired_iou(boxes, gt_boxes)
-
-
-def giou_loss(
-    boxes: Float[Tensor, "P 4"],
-    gt_boxes: Float[Tensor, "P 4"],
-    giou: Callable[[Tensor, Tensor], Tensor] = paired_giou,
-) -> Float[Tensor, " P"]:
-    """1 − GIoU of each pair: 0 the same, 2 far apart.
-
-    >>> giou_loss(torch.tensor([[0.0, 0.0, 4.0, 2.0]]), torch.tensor([[6.0, 0.0, 8.0, 2.0]]))
-    tensor([1.2500])
-    """
-    return 1 - giou(boxes, gt_boxes)
-
-
-def l1_box_loss(
-    deltas: Float[Tensor, "P 4"],
-    anchors: Float[Tensor, "P 4"],
-    gt_boxes: Float[Tensor, "P 4"],
-    weights: Sequence[float],
-) -> Float[Tensor, ""]:
-    """L1 on deltas, summed.
-
-    Raises:
-        ValueError: not equally many deltas, anchors and boxes; so do all box losses.
-
-    >>> anchor, box = torch.tensor([[0.0, 0.0, 8.0, 8.0]]), torch.tensor([[4.0, 0.0, 12.0, 8.0]])
-    >>> l1_box_loss(torch.zeros(1, 4), anchor, box, (1.0, 1.0, 1.0, 1.0))  # half a width off
-    tensor(0.5000)
-    """
-    check_rows(deltas=deltas, anchors=anchors, gt_boxes=gt_boxes)
-    return l1_loss(deltas, encode_boxes(gt_boxes, anchors, weights)).sum()
-
-
-def smooth_l1_box_loss(
-    deltas: Float[Tensor, "P 4"],
-    anchors: Float[Tensor, "P 4"],
-    gt_boxes: Float[Tensor, "P 4"],
-    weights: Sequence[float],
-    encode: Encode = encode_boxes,
-    smooth_l1: Callable[[Tensor, Tensor, float], Tensor] = smooth_l1_loss,
-) -> Float[Tensor, ""]:
-    """Smooth L1 on deltas, summed; beta 1/9 because deltas are mostly below 1.
-
-    >>> anchor, box = torch.tensor([[0.0, 0.0, 8.0, 8.0]]), torch.tensor([[4.0, 0.0, 12.0, 8.0]])
-    >>> smooth_l1_box_loss(torch.zeros(1, 4), anchor, box, (1.0, 1.0, 1.0, 1.0))  # 1/2 - 1/18
-    tensor(0.4444)
-    """
-    check_rows(deltas=deltas, anchors=anchors, gt_boxes=gt_boxes)
-    return smooth_l1(deltas, encode(gt_boxes, anchors, weights), 1 / 9).sum()
-
-
-def giou_box_loss(
-    deltas: Float[Tensor, "P 4"],
-    anchors: Float[Tensor, "P 4"],
-    gt_boxes: Float[Tensor, "P 4"],
-    weights: Sequence[float],
-    decode: Decode = decode_deltas,
-    giou: Callable[[Tensor, Tensor], Tensor] = paired_giou,
-) -> Float[Tensor, ""]:
-    """GIoU loss of the decoded boxes, summed.
-
-    >>> anchor, box = torch.tensor([[0.0, 0.0, 8.0, 8.0]]), torch.tensor([[4.0, 0.0, 12.0, 8.0]])
-    >>> giou_box_loss(torch.zeros(1, 4), anchor, box, (1.0, 1.0, 1.0, 1.0))  # IoU 32 / 96
-    tensor(0.6667)
-    """
-    check_rows(deltas=deltas, anchors=anchors, gt_boxes=gt_boxes)
-    return giou_loss(decode(deltas, anchors, weights), gt_boxes, giou).sum()
 
 
 def focal_loss(

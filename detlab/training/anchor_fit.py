@@ -13,7 +13,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from detlab.data.records import Record
-from detlab.detector.anchors import fit_shapes, shape_iou
 from detlab.detector.model import DetectorConfig
 
 STARTS = 10
@@ -31,6 +30,59 @@ def box_shapes(records: Sequence[Record], longest_side: int) -> Float[Tensor, "N
         scale = longest_side / max(record.image_size)
         shapes.append(torch.stack([x2 - x1, y2 - y1], dim=1) * scale)
     return torch.cat(shapes)
+
+
+def shape_iou(
+    shapes_a: Float[Tensor, "N 2"], shapes_b: Float[Tensor, "S 2"]
+) -> Float[Tensor, "N S"]:
+    """IoU of every pair of widths and heights, as if both stood on the same centre.
+
+    >>> shape_iou(torch.tensor([[4.0, 8.0]]), torch.tensor([[8.0, 4.0]]))  # 16 / (32 + 32 - 16)
+    tensor([[0.3333]])
+    """
+    shared = torch.minimum(shapes_a[:, None], shapes_b[None]).prod(dim=2)
+    return shared / (shapes_a.prod(dim=1)[:, None] + shapes_b.prod(dim=1)[None] - shared)
+
+
+def refit_shapes(
+    box_shapes: Float[Tensor, "N 2"], shapes: Float[Tensor, "S 2"]
+) -> Float[Tensor, "S 2"]:
+    """One round of k-means: each shape becomes the mean of the boxes that it fits best.
+
+    Fits best means highest IoU, so that a large box does not weigh more than a small one.
+    A shape that is no box's best stays.
+
+    >>> boxes = torch.tensor([[4.0, 8.0], [6.0, 10.0], [30.0, 20.0]])
+    >>> refit_shapes(boxes, shapes=torch.tensor([[8.0, 8.0], [40.0, 40.0]]))
+    tensor([[ 5.,  9.],
+            [30., 20.]])
+    """
+    best = shape_iou(box_shapes, shapes).argmax(dim=1)  # [N]
+    means = [
+        box_shapes[best == row].mean(dim=0) if (best == row).any() else shapes[row]
+        for row in range(len(shapes))
+    ]
+    return torch.stack(means)
+
+
+def fit_shapes(
+    box_shapes: Float[Tensor, "N 2"], num_shapes: int, generator: torch.Generator, rounds: int = 50
+) -> Float[Tensor, "S 2"]:
+    """Find the few widths and heights (pixels) that suit a data set's boxes best, by k-means.
+
+    Returns:
+        Shapes by growing area.
+
+    Raises:
+        ValueError: fewer boxes than shapes.
+    """
+    if not 1 <= num_shapes <= len(box_shapes):
+        raise ValueError(f"cannot fit {num_shapes} shapes to {len(box_shapes)} boxes")
+    start = torch.randperm(len(box_shapes), generator=generator)[:num_shapes]
+    shapes = box_shapes[start.to(box_shapes.device)]
+    for _ in range(rounds):
+        shapes = refit_shapes(box_shapes, shapes)
+    return shapes[shapes.prod(dim=1).argsort()]
 
 
 def mean_best_iou(

@@ -13,8 +13,8 @@ from detlab.detector.anchors import (
     anchor_shapes,
     encode_boxes,
     grid_centres,
-    shape_iou,
 )
+from detlab.training.anchor_fit import shape_iou
 from detlab.widgets.canvas import BoxCanvas, check_image
 from detlab.widgets.checks import check_truth, names_of
 from detlab.widgets.lab import Goal, Lab, choice, one_thread, slider

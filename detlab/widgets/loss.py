@@ -9,7 +9,7 @@ import traitlets
 from torch import Tensor
 
 from detlab.boxes import box_iou, clip_boxes
-from detlab.detector.losses import giou_loss, iou_loss, l1_loss, smooth_l1_loss, squared_loss
+from detlab.detector.box_losses import giou_loss, iou_loss, l1_loss, smooth_l1_loss, squared_loss
 from detlab.widgets.canvas import BoxCanvas, check_box, check_image
 from detlab.widgets.iou import example_pairs
 from detlab.widgets.lab import Goal, Lab, buttons_row, choice, slider

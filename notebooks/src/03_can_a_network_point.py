@@ -215,7 +215,7 @@ Commit(
 # For Smooth L1, the 10.0 in the code says where its square ends: at an error of 10 pixels.
 
 # %%
-from detlab.detector.losses import l1_loss, smooth_l1_loss, squared_loss
+from detlab.detector.box_losses import l1_loss, smooth_l1_loss, squared_loss
 
 labels = torch.tensor([98.0, 99, 99, 100, 100, 100, 101, 101, 102, 300])
 answers = torch.arange(90, 310, 0.5)
@@ -316,7 +316,7 @@ Commit(
 # boxes overlap by 10 pixels:
 
 # %%
-from detlab.detector.losses import iou_loss
+from detlab.detector.box_losses import iou_loss
 
 animal = torch.tensor([[60.0, 20.0, 100.0, 50.0]])
 for gap in (-10, 30, 300):
@@ -475,7 +475,7 @@ notebook.Show(
 from functools import partial
 
 from detlab import detection_loss
-from detlab.detector.losses import giou_box_loss
+from detlab.detector.box_losses import giou_box_loss
 
 detector, _ = notebook.shipped_detector()
 scenes = [reef.draw_scene(seed + 9, index) for index in range(8)]

@@ -25,7 +25,7 @@ from detlab.course.single_object import (
     one_by_one,
     predict_single,
 )
-from detlab.detector.losses import giou_loss, squared_loss
+from detlab.detector.box_losses import giou_loss, squared_loss
 from detlab.draw.figures import draw_boxes, draw_image
 from detlab.widgets import Commit, LambdaLab, LambdaRun
 

@@ -18,7 +18,7 @@ from torch import nn
 from detlab import reef
 from detlab.boxes import box_iou, cxcywh_to_xyxy, paired_iou, xyxy_to_cxcywh
 from detlab.course import exercises, notebook
-from detlab.detector.anchors import anchor_grid, anchor_shapes, encode_boxes, shape_iou
+from detlab.detector.anchors import anchor_grid, anchor_shapes, encode_boxes
 from detlab.draw.figures import Layers, draw_layers
 from detlab.widgets import AnchorLab, Commit
 
@@ -581,7 +581,7 @@ assert used.sort().values[:3].sum() < 0.01 * len(other)
 # as good a mean best IoU. `fit_shapes` does your round fifty times:
 
 # %%
-from detlab.detector.anchors import fit_shapes
+from detlab.training.anchor_fit import fit_shapes
 
 six = fit_shapes(own, 6, torch.Generator().manual_seed(seed))
 eighteen = anchor_shapes(sum(info.config.anchor_sizes, ()), info.config.aspect_ratios)
@@ -598,7 +598,7 @@ assert abs(fits[6] - fits[18]) < 0.03
 
 # %%
 from detlab import detection_loss
-from detlab.detector.losses import giou_loss
+from detlab.detector.box_losses import giou_loss
 
 with torch.no_grad():
     predictions = detector(torch.stack(unseen[:8]))

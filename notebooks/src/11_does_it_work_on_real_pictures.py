@@ -98,7 +98,7 @@ for fault in unusable:
 # %%
 from detlab import build_detector, detection_loss
 from detlab.detector.anchors import encode_boxes
-from detlab.detector.losses import giou_box_loss, smooth_l1_box_loss
+from detlab.detector.box_losses import giou_box_loss, smooth_l1_box_loss
 from detlab.detector.model import named_config
 
 flat = torch.tensor([[30.0, 20.0, 30.0, 44.0]])
@@ -373,7 +373,8 @@ assert len(found) < len(audited.findings)
 
 
 # %%
-from detlab.detector.anchors import anchor_shapes, shape_iou
+from detlab.detector.anchors import anchor_shapes
+from detlab.training.anchor_fit import shape_iou
 
 
 def my_mean_best_iou(shapes, anchor_shapes):

@@ -21,7 +21,7 @@ from detlab.course.single_object import (
     shuffled_batches,
     single_object_loss,
 )
-from detlab.detector.losses import giou_loss, l1_loss
+from detlab.detector.box_losses import giou_loss, l1_loss
 from detlab.reef.scene import draw_scene
 from detlab.training.loop import NonFiniteLoss
 

@@ -12,7 +12,7 @@ from detlab.course import exercises
 from detlab.course import your_parts as parts
 from detlab.course.progress import remember
 from detlab.course.your_parts import PLACES, collect
-from detlab.detector import losses, postprocess
+from detlab.detector import box_losses, losses, postprocess
 from detlab.detector.model import DetectorConfig, build_detector
 from detlab.metrics.coco import evaluate
 from detlab.reef.scene import CLASS_NAMES, Reef, ReefConfig
@@ -220,7 +220,7 @@ def test_the_packages_parts_put_together_lose_what_the_package_loses(activation)
     config = replace(STEPS, positive_iou=0.45, negative_iou=0.2, box_weight=3.0)
     expected = configured_loss(config)(predictions, list(targets))
     assert_close(collect().loss(config)(predictions, list(targets)), expected, rtol=0, atol=0)
-    smooth = partial(configured_loss(config), box_loss=losses.smooth_l1_box_loss)
+    smooth = partial(configured_loss(config), box_loss=box_losses.smooth_l1_box_loss)
     found = collect().loss(config, box="smooth_l1")(predictions, list(targets))
     assert_close(found, smooth(predictions, list(targets)), rtol=0, atol=0)
 

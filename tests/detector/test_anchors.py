@@ -1,4 +1,4 @@
-"""Anchors against torchvision's generator, deltas against its BoxCoder, shapes against k-means."""
+"""Anchors against torchvision's generator, deltas against its BoxCoder."""
 
 import math
 
@@ -10,7 +10,6 @@ from torch.testing import assert_close
 from torchvision.models.detection._utils import BoxCoder
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.image_list import ImageList
-from torchvision.ops import box_iou
 
 from detlab.boxes import box_area, xywh_to_xyxy, xyxy_to_cxcywh
 from detlab.detector.anchors import (
@@ -19,11 +18,8 @@ from detlab.detector.anchors import (
     anchor_shapes,
     decode_deltas,
     encode_boxes,
-    fit_shapes,
     grid_centres,
     pyramid_anchors,
-    refit_shapes,
-    shape_iou,
     window_boxes,
 )
 
@@ -197,65 +193,6 @@ def test_no_boxes_have_no_deltas():
     none = torch.zeros(0, 4)
     assert encode_boxes(none, none).shape == (0, 4)
     assert decode_deltas(none, none).shape == (0, 4)
-
-
-@given(pairs)
-def test_shape_iou_is_the_iou_of_boxes_on_one_centre(pair):
-    shapes_a, shapes_b = (xyxy_to_cxcywh(boxes)[:, 2:] for boxes in pair)
-    centred = [torch.cat([-shapes / 2, shapes / 2], dim=1) for shapes in (shapes_a, shapes_b)]
-    assert_close(shape_iou(shapes_a, shapes_b), box_iou(*centred))
-
-
-def test_shape_iou_of_none_keeps_its_shape():
-    assert shape_iou(torch.zeros(0, 2), torch.ones(3, 2)).shape == (0, 3)
-
-
-def test_fitted_shapes_find_the_two_kinds_of_box():
-    tall = torch.tensor([[4.0, 16.0], [5.0, 17.0], [4.5, 16.5]])
-    wide = torch.tensor([[60.0, 20.0], [61.0, 21.0], [62.0, 22.0]])
-    boxes = torch.cat([wide, tall])
-    for seed in range(5):  # from any start
-        fitted = fit_shapes(boxes, 2, torch.Generator().manual_seed(seed))
-        assert_close(fitted, torch.tensor([[4.5, 16.5], [61.0, 21.0]]))
-
-
-def test_fitted_shapes_suit_the_boxes_better_than_the_ones_it_started_from():
-    gains = []
-    for seed in range(20):
-        generator = torch.Generator().manual_seed(seed)
-        boxes = torch.randn(60, 2, generator=generator).exp() * 20  # many small, a few huge
-        quality = []
-        for rounds in (0, 50):
-            shapes = fit_shapes(boxes, 3, torch.Generator().manual_seed(seed), rounds)
-            assert (shapes.prod(dim=1).diff() >= 0).all()
-            quality.append(shape_iou(boxes, shapes).amax(dim=1).mean())
-        gains.append(quality[1] - quality[0])
-    assert torch.stack(gains).mean() > 0.01
-
-
-def test_a_round_moves_each_shape_to_the_mean_of_its_boxes():
-    boxes = torch.tensor([[4.0, 8.0], [6.0, 10.0], [30.0, 20.0], [30.0, 22.0]])
-    shapes = torch.tensor([[40.0, 30.0], [1000.0, 1.0], [5.0, 5.0]])
-    moved = refit_shapes(boxes, shapes)
-    assert_close(moved, torch.tensor([[30.0, 21.0], [1000.0, 1.0], [5.0, 9.0]]))
-
-
-def test_boxes_near_in_shape_are_near_however_far_apart_in_pixels():
-    boxes = torch.tensor([[100.0, 100.0], [10.0, 10.0]])
-    shapes = torch.tensor([[190.0, 190.0], [40.0, 40.0]])  # 100 is nearer to 40 in pixels
-    assert_close(refit_shapes(boxes, shapes), boxes)
-
-
-def test_a_shape_that_no_box_prefers_stays():
-    same = torch.tensor([[8.0, 8.0]]).expand(4, 2)
-    fitted = fit_shapes(same, 3, torch.Generator().manual_seed(0))
-    assert_close(fitted, torch.full((3, 2), 8.0))
-
-
-@pytest.mark.parametrize("num_shapes", [0, 4])
-def test_more_shapes_than_boxes_cannot_be_fitted(num_shapes):
-    with pytest.raises(ValueError, match=f"cannot fit {num_shapes} shapes to 3 boxes"):
-        fit_shapes(torch.ones(3, 2), num_shapes, torch.Generator())
 
 
 @pytest.mark.parametrize("convert", [encode_boxes, decode_deltas])

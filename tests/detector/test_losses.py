@@ -12,21 +12,23 @@ from torch.testing import assert_close
 
 from detlab.boxes import paired_iou, xywh_to_xyxy
 from detlab.detector.anchors import encode_boxes
-from detlab.detector.losses import (
-    detection_loss,
-    focal_loss,
+from detlab.detector.box_losses import (
     giou_box_loss,
     giou_loss,
-    hard_negative_cross_entropy,
     iou_loss,
     l1_box_loss,
     l1_loss,
-    match_batch,
-    matched_loss,
-    positives_to_divide_by,
     smooth_l1_box_loss,
     smooth_l1_loss,
     squared_loss,
+)
+from detlab.detector.losses import (
+    detection_loss,
+    focal_loss,
+    hard_negative_cross_entropy,
+    match_batch,
+    matched_loss,
+    positives_to_divide_by,
 )
 from detlab.detector.matching import IGNORED, NEGATIVE, match_anchors
 from detlab.types import Predictions

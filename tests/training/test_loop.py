@@ -16,8 +16,9 @@ from torch import nn
 from torch.testing import assert_close
 from torch.utils.data import Dataset
 
+from detlab.detector.box_losses import l1_box_loss
 from detlab.detector.checkpoint import CheckpointError, CheckpointInfo, save_checkpoint
-from detlab.detector.losses import detection_loss, l1_box_loss
+from detlab.detector.losses import detection_loss
 from detlab.detector.model import DetectorConfig, build_detector
 from detlab.detector.postprocess import detect
 from detlab.hardware import (

@@ -10,7 +10,7 @@ from detlab.boxes import box_area, box_iou, paired_iou, union_area
 from detlab.course.exercises.compare import show
 from detlab.course.exercises.examples import draw_pair, seeded_boxes, table
 from detlab.course.exercises.exercise import Case, Exercise
-from detlab.detector import losses
+from detlab.detector import box_losses
 
 # ---------------------------------------------------------------- smooth_l1_loss
 
@@ -43,22 +43,22 @@ def smooth_l1_with_the_pieces_swapped(
 
 def smooth_l1_of_beta_one(predicted: Tensor, wanted: Tensor, beta: float = 1.0) -> Tensor:
     """Beta is taken and never used."""
-    return losses.smooth_l1_loss(predicted, wanted)
+    return box_losses.smooth_l1_loss(predicted, wanted)
 
 
 def huber(predicted: Tensor, wanted: Tensor, beta: float = 1.0) -> Tensor:
     """Huber's loss: the same, times beta."""
-    return beta * losses.smooth_l1_loss(predicted, wanted, beta)
+    return beta * box_losses.smooth_l1_loss(predicted, wanted, beta)
 
 
 def smooth_l1_summed(predicted: Tensor, wanted: Tensor, beta: float = 1.0) -> Tensor:
     """One number for all."""
-    return losses.smooth_l1_loss(predicted, wanted, beta).sum()
+    return box_losses.smooth_l1_loss(predicted, wanted, beta).sum()
 
 
 def smooth_l1_averaged(predicted: Tensor, wanted: Tensor, beta: float = 1.0) -> Tensor:
     """The mean of all."""
-    return losses.smooth_l1_loss(predicted, wanted, beta).mean()
+    return box_losses.smooth_l1_loss(predicted, wanted, beta).mean()
 
 
 def draw_values(axes: Axes, case: Case, got: object, wanted: Tensor) -> None:
@@ -66,7 +66,7 @@ def draw_values(axes: Axes, case: Case, got: object, wanted: Tensor) -> None:
     predicted, goal, *beta = case
     error = (predicted - goal).flatten()
     across = torch.linspace(-1, 1, 101) * (error.abs().max().item() + 1 if len(error) else 1)
-    axes.plot(across, losses.smooth_l1_loss(across, torch.zeros(101), *beta), label="right")
+    axes.plot(across, box_losses.smooth_l1_loss(across, torch.zeros(101), *beta), label="right")
     if isinstance(got, Tensor) and got.shape == wanted.shape:
         axes.plot(error, got.detach().flatten(), "x", color="#d55e00", label="yours")
     axes.set(xlabel=f"error\nyours {show(got, 60)}\nright {show(wanted, 60)}", ylabel="loss")
@@ -74,7 +74,7 @@ def draw_values(axes: Axes, case: Case, got: object, wanted: Tensor) -> None:
 
 
 smooth_l1_loss = Exercise(
-    reference=losses.smooth_l1_loss,
+    reference=box_losses.smooth_l1_loss,
     cases={
         "a small and a large error, beta 1": (torch.tensor([1.5, 4.0]), torch.tensor([1.0, 1.0])),
         "guesses that are too low": (

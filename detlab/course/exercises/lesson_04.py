@@ -12,7 +12,7 @@ from detlab.course import single_object as single
 from detlab.course.exercises.compare import show
 from detlab.course.exercises.exercise import Case, Exercise, Function
 from detlab.course.single_object import PairLoss
-from detlab.detector.losses import giou_loss, l1_loss
+from detlab.detector.box_losses import giou_loss, l1_loss
 from detlab.draw.figures import draw_boxes
 
 # ---------------------------------------------------------------- raw_to_boxes

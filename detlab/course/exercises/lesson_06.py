@@ -11,8 +11,10 @@ from detlab.course.exercises.compare import show
 from detlab.course.exercises.examples import draw_answers, seeded_boxes, seeded_sides, table
 from detlab.course.exercises.exercise import Case, Exercise
 from detlab.detector import anchors as package
-from detlab.detector.anchors import MAX_STRETCH, grid_centres, shape_iou
+from detlab.detector.anchors import MAX_STRETCH, grid_centres
 from detlab.draw.figures import draw_boxes
+from detlab.training import anchor_fit
+from detlab.training.anchor_fit import shape_iou
 
 ONES = (1.0, 1.0, 1.0, 1.0)
 USUAL = (10.0, 10.0, 5.0, 5.0)
@@ -497,7 +499,7 @@ def sides(*rows: Sequence[int | float]) -> Tensor:
 
 
 refit_shapes = Exercise(
-    reference=package.refit_shapes,
+    reference=anchor_fit.refit_shapes,
     cases={
         "three boxes, two shapes": (sides((4, 8), (6, 10), (30, 20)), sides((8, 8), (40, 40))),
         "near in pixels is not near in shape": (

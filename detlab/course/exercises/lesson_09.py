@@ -10,9 +10,10 @@ from detlab.boxes import clip_boxes
 from detlab.course.exercises.compare import show
 from detlab.course.exercises.examples import seeded_boxes
 from detlab.course.exercises.exercise import Case, Exercise
-from detlab.detector import losses, postprocess
+from detlab.detector import box_losses, losses, postprocess
 from detlab.detector.anchors import decode_deltas
-from detlab.detector.losses import BoxLoss, ClassLoss
+from detlab.detector.box_losses import BoxLoss
+from detlab.detector.losses import ClassLoss
 from detlab.detector.postprocess import to_scores
 from detlab.draw.figures import draw_boxes
 from detlab.types import Activation, Predictions
@@ -275,7 +276,7 @@ matched_loss = Exercise(
             [[1, 0, 0, 2, 0, 0]],
             [],
             losses.focal_loss,
-            losses.l1_box_loss,
+            box_losses.l1_box_loss,
             1.0,
         ),
         "lambda 5, and an ignored anchor in each picture": batch(
@@ -283,7 +284,7 @@ matched_loss = Exercise(
             [[0, 2, 0, 0, 0, 1], [0, 0, 1, 0, 0, 0]],
             [(0, 2), (1, 4)],
             losses.focal_loss,
-            losses.smooth_l1_box_loss,
+            box_losses.smooth_l1_box_loss,
             5.0,
         ),
         "no object in any picture": batch(
@@ -291,7 +292,7 @@ matched_loss = Exercise(
             [[0] * 6, [0] * 6],
             [],
             losses.hard_negative_cross_entropy,
-            losses.l1_box_loss,
+            box_losses.l1_box_loss,
             2.0,
         ),
         "hard negatives, chosen picture by picture": batch(
@@ -299,7 +300,7 @@ matched_loss = Exercise(
             [[2, *[0] * 20, 1, *[0] * 8], [0] * 30],
             [(0, 5), (1, 7)],
             losses.hard_negative_cross_entropy,
-            losses.smooth_l1_box_loss,
+            box_losses.smooth_l1_box_loss,
             0.5,
         ),
         "a network that answers in bfloat16": batch(
@@ -307,7 +308,7 @@ matched_loss = Exercise(
             [[1, 0, 0, 0, 0, 0], [0, 2, 1, 0, 0, 0]],
             [(1, 5)],
             losses.hard_negative_cross_entropy,
-            losses.giou_box_loss,
+            box_losses.giou_box_loss,
             5.0,
         ),
     },

@@ -11,8 +11,8 @@ from detlab.course.exercises.compare import show
 from detlab.course.exercises.examples import seeded_boxes, seeded_sides
 from detlab.course.exercises.exercise import Case, Exercise
 from detlab.detector import tiling
-from detlab.detector.anchors import shape_iou
 from detlab.training import anchor_fit as fitting
+from detlab.training.anchor_fit import shape_iou
 
 # ---------------------------------------------------------------- robust_scores
 

@@ -6,7 +6,8 @@ import torch
 
 from detlab.boxes import xyxy_to_cxcywh
 from detlab.course import exercises
-from detlab.detector.anchors import MAX_STRETCH, shape_iou
+from detlab.detector.anchors import MAX_STRETCH
+from detlab.training.anchor_fit import shape_iou
 
 
 def my_window_boxes(image_size, window, stride):
