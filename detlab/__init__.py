@@ -4,6 +4,7 @@ A file uses files above its own line only, so it can be read from here downwards
 
     errors.py              what a user can cause: one base class
     types.py               names for what travels: Target, Detection, Predictions
+    checks.py              what functions refuse, and in which words
     boxes.py               geometry: formats, area, IoU, GIoU, clip
     images.py              images of any size to one batch
     classify.py            from logits to one label: softmax, cross-entropy, accuracy

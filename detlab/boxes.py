@@ -1,4 +1,4 @@
-"""Geometry of boxes: formats, area, overlap; and what to refuse.
+"""Geometry of boxes: formats, area, overlap.
 
 Boxes are x1 y1 x2 y2 in pixels, continuous: the box of pixel 0 is 0 to 1, so width is x2 − x1.
 
@@ -8,6 +8,8 @@ GIoU is from Rezatofighi et al., "Generalized Intersection over Union", CVPR 201
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from detlab.checks import check_rows
 
 
 def xyxy_to_cxcywh(boxes: Float[Tensor, "N 4"]) -> Float[Tensor, "N 4"]:
@@ -185,87 +187,3 @@ def clip_boxes(boxes: Float[Tensor, "N 4"], image_size: tuple[int, int]) -> Floa
     return torch.stack(
         [x1.clamp(0, width), y1.clamp(0, height), x2.clamp(0, width), y2.clamp(0, height)], dim=1
     )
-
-
-def check_rows(**columns: Tensor) -> None:
-    """Refuse tensors that do not have equally many rows: torch would cut or repeat some of them.
-
-    Raises:
-        ValueError: says which shapes were seen.
-
-    >>> check_rows(deltas=torch.zeros(3, 4), anchors=torch.zeros(1, 4))
-    Traceback (most recent call last):
-    ValueError: want equally many rows, got deltas [3, 4], anchors [1, 4]
-    """
-    shapes = {name: list(column.shape) for name, column in columns.items()}
-    if len({tuple(shape[:1]) for shape in shapes.values()}) > 1:
-        seen = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
-        raise ValueError(f"want equally many rows, got {seen}")
-
-
-def check_each(boxes: Tensor, **values: Tensor) -> None:
-    """Refuse boxes [N, 4] that are not finite or turned around, and values [N] that do not fit.
-
-    Boxes without area are fine: clipping leaves some.
-
-    Raises:
-        ValueError: says which shapes or which row was seen.
-
-    >>> check_each(torch.zeros(3, 4), scores=torch.ones(2))
-    Traceback (most recent call last):
-    ValueError: want a value for each of boxes [N, 4], got boxes [3, 4], scores [2]
-    """
-    seen = {"boxes": boxes, **values}
-    fit = boxes.ndim == 2 and boxes.shape[1] == 4
-    if not fit or any(value.shape != boxes.shape[:1] for value in values.values()):
-        shapes = ", ".join(f"{name} {list(value.shape)}" for name, value in seen.items())
-        raise ValueError(f"want a value for each of boxes [N, 4], got {shapes}")
-    good = boxes.isfinite().all(dim=1) & (boxes[:, 2:] >= boxes[:, :2]).all(dim=1)
-    for value in values.values():
-        good = good & value.isfinite()
-    if not good.all():
-        row = int((~good).nonzero()[0])
-        there = ", ".join(f"{name} {value[row].tolist()}" for name, value in seen.items())
-        raise ValueError(f"want finite numbers, x2 >= x1 and y2 >= y1; row {row} is {there}")
-
-
-def check_fraction(name: str, value: int | float) -> None:
-    """Refuse what is not from 0 to 1.
-
-    Raises:
-        ValueError: says what was seen.
-
-    >>> check_fraction("iou_threshold", 50)
-    Traceback (most recent call last):
-    ValueError: iou_threshold lies between 0 and 1, got 50
-    """
-    if not 0 <= value <= 1:
-        raise ValueError(f"{name} lies between 0 and 1, got {value}")
-
-
-def check_positive(name: str, value: int | float) -> None:
-    """Refuse what is not above 0.
-
-    Raises:
-        ValueError: says what was seen.
-
-    >>> check_positive("sigma", 0.0)
-    Traceback (most recent call last):
-    ValueError: want sigma > 0, got 0.0
-    """
-    if not value > 0:
-        raise ValueError(f"want {name} > 0, got {value}")
-
-
-def check_count(name: str, value: int | float) -> None:
-    """Refuse what is below 0, or no number.
-
-    Raises:
-        ValueError: says what was seen.
-
-    >>> check_count("max_detections", -1)
-    Traceback (most recent call last):
-    ValueError: want max_detections >= 0, got -1
-    """
-    if not value >= 0:
-        raise ValueError(f"want {name} >= 0, got {value}")

@@ -5,7 +5,6 @@ The lists of dicts are torchvision's: one dict per image, labels from 1, 0 is ba
 
 from typing import Literal, NamedTuple, TypedDict
 
-import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
@@ -44,40 +43,3 @@ class Predictions(NamedTuple):
     """How logits become scores: one yes or no per class, or one choice among all."""
     delta_weights: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
     """What the deltas of x, y, width and height were multiplied by."""
-
-
-def check_boxes(boxes: Tensor, where: str = "boxes") -> None:
-    """Refuse what is no list of boxes: [N, 4] floats, finite, x2 > x1 and y2 > y1.
-
-    Raises:
-        ValueError: says which row is wrong and what stands there.
-    """
-    if boxes.ndim != 2 or boxes.shape[1] != 4 or not boxes.is_floating_point():
-        raise ValueError(f"{where}: want a float [N, 4], got {boxes.dtype} {list(boxes.shape)}")
-    good = boxes.isfinite().all(dim=1) & (boxes[:, 2:] > boxes[:, :2]).all(dim=1)
-    if not good.all():
-        row = int((~good).nonzero()[0])
-        raise ValueError(
-            f"{where}: want finite x1 y1 x2 y2 with x2 > x1 and y2 > y1; "
-            f"row {row} is {boxes[row].tolist()}"
-        )
-
-
-def check_target(target: Target, where: str = "target") -> None:
-    """Refuse a target that would train nonsense; an image without objects is fine.
-
-    Raises:
-        ValueError: names the key, the value seen and the value wanted.
-    """
-    for key in ("boxes", "labels"):
-        if key not in target:
-            raise ValueError(f"{where}: no {key!r} among its keys {sorted(target)}")
-    boxes, labels = target["boxes"], target["labels"]
-    check_boxes(boxes, f"{where}: boxes")
-    if labels.dtype != torch.int64 or labels.shape != boxes.shape[:1]:
-        raise ValueError(
-            f"{where}: want int64 labels, one per box ({len(boxes)}); "
-            f"got {labels.dtype} {list(labels.shape)}"
-        )
-    if (labels < 1).any():
-        raise ValueError(f"{where}: labels start at 1 (0 is background); got {labels.tolist()}")

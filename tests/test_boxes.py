@@ -10,7 +10,6 @@ from torch.testing import assert_close
 from detlab.boxes import (
     box_area,
     box_iou,
-    check_each,
     clip_boxes,
     cxcywh_to_xyxy,
     intersection_area,
@@ -229,15 +228,3 @@ def test_boxes_scale_with_the_sides_of_their_picture():
 def test_pairs_are_not_made_by_repeating_a_box(paired, no_shape_checks):
     with pytest.raises(ValueError, match=r"boxes_a \[3, 4\], boxes_b \[1, 4\]"):
         paired(torch.rand(3, 4), torch.rand(1, 4))
-
-
-def test_values_of_boxes_are_checked_in_every_row():
-    boxes = torch.tensor([[0.0, 0.0, 9.0, 4.0], [3.0, 3.0, 3.0, 3.0]])
-    check_each(boxes, scores=torch.tensor([0.0, -1.0]), labels=torch.tensor([1, 2]))
-    check_each(torch.zeros(0, 4), scores=torch.zeros(0))
-    with pytest.raises(ValueError, match=r"row 1 is boxes .*scores inf"):
-        check_each(boxes, scores=torch.tensor([0.0, float("inf")]))
-    with pytest.raises(ValueError, match="row 0 is boxes"):
-        check_each(boxes[:, [2, 1, 0, 3]])
-    with pytest.raises(ValueError, match=r"got boxes \[4\]"):
-        check_each(boxes[0])

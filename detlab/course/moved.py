@@ -42,6 +42,7 @@ ELSEWHERE = {
         for name in ("shape_iou", "refit_shapes", "fit_shapes")
     },
     **{("losses", name): f"detector.box_losses.{name}" for name in BOX_LOSSES},
+    **{("types", name): f"checks.{name}" for name in ("check_boxes", "check_target")},
 }
 """Single names that are now in another file than the rest of theirs, or are called otherwise."""
 

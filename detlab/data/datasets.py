@@ -19,6 +19,7 @@ from torch.utils.data import Dataset
 from torchvision.datasets import CocoDetection, VOCDetection
 
 from detlab.boxes import scale_boxes
+from detlab.checks import check_target
 from detlab.data import download
 from detlab.data.check import sound_part
 from detlab.data.corrections import CORRECTED, corrected_splits
@@ -28,7 +29,6 @@ from detlab.data.pictures import read_picture
 from detlab.data.records import Annotations, DataError
 from detlab.images import batch_images, image_size
 from detlab.reef.scene import TRAIN_SEED, Reef, ReefConfig
-from detlab.types import check_target
 
 Item = tuple[UInt8[Tensor, "3 H W"], dict[str, Any]]
 """A picture and its target: "boxes", "labels", "image_id"."""

@@ -12,7 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from detlab.boxes import check_rows, cxcywh_to_xyxy, xyxy_to_cxcywh
+from detlab.boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
+from detlab.checks import check_rows
 
 Grid = Callable[[tuple[int, int], int, Tensor], Tensor]
 """(height, width) of a map, its stride, shapes [S 2] to anchors [H·W·S 4]."""

@@ -12,7 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from detlab.boxes import check_positive, check_rows, paired_giou, paired_iou
+from detlab.boxes import paired_giou, paired_iou
+from detlab.checks import check_positive, check_rows
 from detlab.detector.anchors import Decode, Encode, decode_deltas, encode_boxes
 
 BoxLoss = Callable[[Tensor, Tensor, Tensor, Sequence[float]], Tensor]

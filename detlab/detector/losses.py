@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from detlab.boxes import check_count, check_fraction, check_rows
+from detlab.checks import check_count, check_fraction, check_rows
 from detlab.classify import cross_entropy
 from detlab.detector.box_losses import BoxLoss, giou_box_loss
 from detlab.detector.matching import IGNORED, match_anchors

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from detlab.boxes import box_iou
-from detlab.types import check_boxes
+from detlab.checks import check_boxes
 
 NEGATIVE = -1
 """Background: the class loss counts it, the box loss does not."""

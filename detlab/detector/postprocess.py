@@ -13,14 +13,8 @@ import torchvision
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from detlab.boxes import (
-    check_count,
-    check_fraction,
-    check_rows,
-    clip_boxes,
-    scale_boxes,
-    xyxy_to_cxcywh,
-)
+from detlab.boxes import clip_boxes, scale_boxes, xyxy_to_cxcywh
+from detlab.checks import check_count, check_fraction, check_rows
 from detlab.classify import softmax
 from detlab.detector.anchors import Decode, decode_deltas
 from detlab.detector.suppression import Nms, suppress

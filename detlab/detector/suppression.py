@@ -11,7 +11,8 @@ import torchvision
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from detlab.boxes import box_iou, check_count, check_each, check_fraction, check_positive
+from detlab.boxes import box_iou
+from detlab.checks import check_count, check_each, check_fraction, check_positive
 from detlab.types import Detection
 
 Nms = Callable[[Tensor, Tensor, float], Tensor]

@@ -15,7 +15,8 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
-from detlab.boxes import box_iou, check_each, check_fraction, check_rows
+from detlab.boxes import box_iou
+from detlab.checks import check_each, check_fraction, check_rows
 from detlab.types import Detection, Target
 
 UNMATCHED = -1

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from detlab.checks import check_target
 from detlab.data.datasets import collate
 from detlab.data.transforms import resize_batch
 from detlab.hardware import num_processes, process_rank
-from detlab.types import Target, check_target
+from detlab.types import Target
 
 FOREVER = 2**62  # steps; the trainer decides when to stop
 

@@ -18,7 +18,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-from detlab.types import check_boxes
+from detlab.checks import check_boxes
 from detlab.widgets.roles import ROLES, STATE, role, role_table
 
 HERE = Path(__file__).parent

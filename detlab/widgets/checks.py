@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from detlab.types import Detection, Target, check_target
+from detlab.checks import check_target
+from detlab.types import Detection, Target
 
 
 def check_truth(target: Any, image_size: tuple[int, int]) -> Target:

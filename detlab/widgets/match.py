@@ -8,8 +8,8 @@ import traitlets
 from torch import Tensor
 
 from detlab.boxes import box_iou, xyxy_to_cxcywh
+from detlab.checks import check_boxes
 from detlab.detector.matching import IGNORED, NEGATIVE, match_anchors
-from detlab.types import check_boxes
 from detlab.widgets.canvas import BoxCanvas, check_image
 from detlab.widgets.checks import check_truth, names_of
 from detlab.widgets.lab import Goal, Lab, UnitFloat, one_thread, slider, switch

@@ -378,7 +378,7 @@ notebook.Show(
 # in. detlab does the second for you: whatever it loads goes through `check_boxes`.
 
 # %%
-from detlab.types import check_boxes
+from detlab.checks import check_boxes
 
 try:
     check_boxes(misread, "boxes of a file")

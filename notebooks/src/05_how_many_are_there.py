@@ -479,7 +479,7 @@ assert len(set(rows)) == 1
 # the padding: detlab sends every target that it loads through this one.
 
 # %%
-from detlab.types import check_target
+from detlab.checks import check_target
 
 try:
     check_target(joined["padded"][0], "picture 0")

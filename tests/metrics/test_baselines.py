@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from detlab.checks import check_boxes
 from detlab.data.datasets import load_dataset
 from detlab.detector.model import named_config
 from detlab.metrics.baselines import find_nothing, mean_box, random_anchors
 from detlab.metrics.coco import coco_metrics
-from detlab.types import check_boxes
 
 WIDE, TALL = torch.zeros(3, 40, 80, dtype=torch.uint8), torch.zeros(3, 90, 30, dtype=torch.uint8)
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from torchvision.ops import box_iou, masks_to_boxes
 
+from detlab.checks import check_target
 from detlab.reef import scene as reef
 from detlab.reef.creatures import PALETTES, Part, assemble
 from detlab.reef.scene import (
@@ -24,7 +25,6 @@ from detlab.reef.scene import (
     tight_boxes,
 )
 from detlab.reef.seascape import Cutout, Sea
-from detlab.types import check_target
 
 
 def scenes(count: int, seed: int = 11, **dials) -> list[Scene]:

@@ -7,7 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
+from torchvision.ops import box_iou
 
+from detlab.boxes import xywh_to_xyxy, xyxy_to_cxcywh
 from detlab.data.records import Record
 from detlab.detector.anchors import anchor_shapes
 from detlab.detector.model import DetectorConfig, build_detector, named_config
@@ -22,6 +24,10 @@ from detlab.training.anchor_fit import (
 )
 
 LABELS = torch.tensor([1, 1])
+numbers = st.integers(1, 300)
+pairs = st.lists(st.tuples(*[numbers] * 8), min_size=1, max_size=6).map(
+    lambda rows: xywh_to_xyxy(torch.tensor(rows, dtype=torch.float64).reshape(-1, 4)).chunk(2)
+)
 
 
 def record(image_size, boxes):
