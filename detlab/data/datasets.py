@@ -6,8 +6,6 @@ sets, the drawn world. transforms.py changes the pictures during training.
 
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import redirect_stdout
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 from torch.utils.data import Dataset
-from torchvision.datasets import CocoDetection, VOCDetection
+from torchvision.datasets import VOCDetection
 
 from detlab.boxes import scale_boxes
 from detlab.checks import check_target
@@ -24,7 +22,7 @@ from detlab.data import download
 from detlab.data.check import sound_part
 from detlab.data.corrections import CORRECTED, corrected_splits
 from detlab.data.folders import list_splits, read_share, read_split
-from detlab.data.formats import coco_annotations, voc_annotations
+from detlab.data.formats import read_coco, voc_annotations
 from detlab.data.pictures import read_picture
 from detlab.data.records import Annotations, DataError
 from detlab.images import batch_images, image_size
@@ -174,7 +172,7 @@ def read_named(name_or_path: str, split: str) -> Annotations:
     if name_or_path == "voc2007":
         return from_torchvision_voc(VOCDetection(folder.parents[1], "2007", split))
     if name_or_path == "coco":
-        return from_torchvision_coco(folder, split)
+        return read_coco_2017(folder, split)
     return read_share(folder, split)
 
 
@@ -214,16 +212,9 @@ def from_torchvision_voc(reader: VOCDetection) -> Annotations:
     return voc_annotations([(Path(xml), Path(image)) for xml, image in pairs], VOC_CLASSES, 1)
 
 
-def from_torchvision_coco(folder: Path, split: str) -> Annotations:
-    """The records of torchvision's reader of COCO, which stands on pycocotools."""
+def read_coco_2017(folder: Path, split: str) -> Annotations:
+    """The records of COCO as its archives unpack: annotations/, train2017/, val2017/."""
     source = folder / "annotations" / f"instances_{split}2017.json"
     if not source.is_file():
         raise DataError(f"{source}: no such file; COCO has annotations for train and val")
-    try:
-        with redirect_stdout(StringIO()):  # pycocotools reports each step
-            reader = CocoDetection(folder / f"{split}2017", str(source))
-    except ImportError as error:
-        raise DataError(
-            "COCO is read through pycocotools; run `pip install pycocotools`"
-        ) from error
-    return coco_annotations(reader.coco.dataset, Path(reader.root), source)
+    return read_coco(source, folder / f"{split}2017")

@@ -1,6 +1,7 @@
 import json
 import math
 import os
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -297,7 +298,9 @@ def test_voc_2007_is_read_through_torchvision(tmp_path, monkeypatch):
     assert load_dataset("voc2007", "val").names == ("2.jpg",)
 
 
-def test_coco_is_read_through_torchvision(tmp_path, monkeypatch, capsys):
+def test_coco_is_read_by_our_own_reader(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "pycocotools", None)  # as where it is not installed
+    monkeypatch.setitem(sys.modules, "pycocotools.coco", None)
     folder = coco_folder(tmp_path / "coco", "val2017")
     (folder / "annotations").mkdir()
     (folder / "instances_val2017.json").rename(folder / "annotations" / "instances_val2017.json")
