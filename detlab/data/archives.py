@@ -5,7 +5,7 @@ download.py says what to fetch and what must come out.
 
 import gzip
 import os
-import shutil
+import platform
 import tarfile
 import zlib
 from collections.abc import Iterator
@@ -84,37 +84,41 @@ def fetch_rest(address: str, part: Path) -> int | None:
 def unpack(archive: Path, folder: Path, inside: str = "") -> None:
     """Take a part of an archive's only top folder out of it, plain files alone.
 
+    What a file may be called and where it may land is for Python's own "data" filter to say
+    (PEP 706); that an archive may not fill the disk, it does not say.
+
     Raises:
-        DataError: damaged; a path that leaves the folder; a link; more than MAX_UNPACKED bytes.
+        DataError: damaged; a path that leaves the folder; a link; more than MAX_UNPACKED bytes;
+            a Python that has no such filter yet.
     """
+    if not hasattr(tarfile, "data_filter"):  # Debian 12 has a 3.11.2
+        raise DataError(
+            f"{archive}: cannot be unpacked safely by Python {platform.python_version()}; "
+            "want 3.11.4 or newer, or unpack it yourself"
+        )
     part, left = PurePosixPath(inside).parts, MAX_UNPACKED
+
+    def wanted(member: tarfile.TarInfo, target: str) -> tarfile.TarInfo | None:
+        nonlocal left
+        path = PurePosixPath(tarfile.data_filter(member, target).name).parts
+        if path[1 : 1 + len(part)] != part or member.isdir():
+            return None
+        if not member.isreg():  # unpacked, a link may be a second copy, which no size tells
+            raise DataError(f"{archive}: {member.name}: want plain files, this is a link")
+        left -= member.size
+        if left < 0:
+            raise DataError(f"{archive}: unpacks to more than {MAX_UNPACKED} bytes")
+        return tarfile.data_filter(member.replace(name="/".join(path[1 + len(part) :])), target)
+
     try:
         with gzip.open(archive) as stream, tarfile.open(fileobj=stream) as tar:
-            for member in tar:
-                path = PurePosixPath(member.name)
-                if path.is_absolute() or ".." in path.parts or set(member.name) & {"\\", ":"}:
-                    raise DataError(f"{archive}: {member.name}: the path leaves the folder")
-                if path.parts[1 : 1 + len(part)] != part or member.isdir():
-                    continue
-                if not member.isreg():
-                    raise DataError(f"{archive}: {member.name}: want plain files, this is a link")
-                left -= member.size
-                if left < 0:
-                    raise DataError(f"{archive}: unpacks to more than {MAX_UNPACKED} bytes")
-                write_member(tar, member, folder.joinpath(*path.parts[1 + len(part) :]))
+            tar.extractall(str(folder), filter=wanted)
             while stream.read(CHUNK):  # gzip's own checksum stands at the very end
                 pass
+    except tarfile.FilterError as error:
+        raise DataError(f"{archive}: refused: {error}") from error
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{archive}: damaged archive ({error}); run it again") from error
-
-
-def write_member(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
-    """Write one plain file of an archive: its bytes, and nothing else that it says of itself."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    content = tar.extractfile(member)
-    assert content is not None  # as of every plain file
-    with content, path.open("wb") as file:
-        shutil.copyfileobj(content, file)
 
 
 @contextmanager
