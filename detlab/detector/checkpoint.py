@@ -4,7 +4,9 @@ Uses model.py. The file is written whole or not at all, and holds numbers and JS
 is ever loaded.
 """
 
+import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -21,6 +23,12 @@ from detlab.files import write_atomically
 
 FORMAT = "detlab 2"
 """Written into every file; another number would mean another layout."""
+READABLE = ("detlab 1", FORMAT)
+"""The first one called the longest side image_size."""
+LARGEST = 2**16
+"""Pixels of a side, channels, classes: a detector with more would fill any memory."""
+UNREADABLE = (KeyError, TypeError, ValueError, RuntimeError, OverflowError)
+"""What JSON that was changed or nested thousands deep (RecursionError) leads to."""
 
 
 class CheckpointError(DetlabError, ValueError):
@@ -47,34 +55,105 @@ class CheckpointInfo:
 
 
 def save_checkpoint(path: Path, detector: Detector, info: CheckpointInfo) -> None:
-    """Write a detector for use."""
+    """Write a detector for use.
+
+    Raises:
+        CheckpointError: a weight is infinite or no number; nothing is written.
+    """
     write_tensors(path, detector.state_dict(), asdict(info))
 
 
 def load_checkpoint(
     path: Path, device: torch.device | None = None
 ) -> tuple[Detector, CheckpointInfo]:
-    """Read a detector back, in evaluation mode.
+    """Read a detector back, in evaluation mode; weights stored in half precision become float32.
 
     Raises:
         CheckpointError: missing, damaged, or not a checkpoint of this package.
     """
     tensors, said = read_tensors(path)
     try:
-        config = DetectorConfig(**_tuples(said["config"]))
-        info = CheckpointInfo(config, tuple(said["class_names"]), said["notes"])
-        detector = build_detector(replace(config, pretrained=False))
+        info = read_info(said)
+        if info.config.head_depth > len(tensors):
+            raise ValueError(f"head_depth {info.config.head_depth}, but {len(tensors)} tensors")
+        config = replace(info.config, pretrained=False)
+        with torch.device("meta"):  # shapes alone: nothing large is made before it is known to fit
+            check_fit(tensors, build_detector(config).state_dict())
+        detector = build_detector(config)
         detector.load_state_dict(tensors)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
+    except UNREADABLE as error:
+        reason = str(error).splitlines()[0][:300]
         raise CheckpointError(f"{path}: its settings do not fit its weights: {reason}") from error
     return detector.to(device).eval(), info
 
 
+def read_info(said: Mapping[str, Any]) -> CheckpointInfo:
+    """What a header says beside the weights.
+
+    Raises:
+        ValueError, KeyError, TypeError: it is not as `save_checkpoint` writes it.
+    """
+    settings, names, notes = said["config"], said["class_names"], said["notes"]
+    if not isinstance(settings, dict) or not isinstance(notes, dict):
+        raise ValueError(f"config and notes are dicts, got {settings!r} and {notes!r}")
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"class_names is a list of texts, got {names!r}")
+    config = DetectorConfig(**_tuples(with_longest_side(settings)))
+    check_numbers(config)
+    return CheckpointInfo(config, tuple(names), notes)
+
+
+def with_longest_side(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A detector's settings under the names of today.
+
+    >>> with_longest_side({"num_classes": 2, "image_size": 128})
+    {'num_classes': 2, 'longest_side': 128}
+    """
+    return {"longest_side" if key == "image_size" else key: config[key] for key in config}
+
+
+def check_numbers(config: DetectorConfig) -> None:
+    """Refuse settings that are no numbers, or numbers that no detector has.
+
+    Raises:
+        ValueError: says which, and what it may be.
+    """
+    for name in ("num_classes", "channels", "head_depth", "longest_side"):
+        value = getattr(config, name)
+        if type(value) is not int or not 0 <= value <= LARGEST:
+            raise ValueError(f"{name} is a whole number up to {LARGEST}, got {value!r}")
+    for number in (*config.aspect_ratios, *sum(config.anchor_sizes, ())):
+        if type(number) not in (int, float) or not math.isfinite(number):
+            raise ValueError(f"anchors have finite sizes and aspect ratios, got {number!r}")
+
+
+def check_fit(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
+    """Refuse weights that are not those of a detector; floating point may be of any precision.
+
+    Raises:
+        ValueError: names a tensor that is missing, too many, or of another shape or kind.
+    """
+    if strange := min(tensors.keys() ^ wanted.keys(), default=""):
+        raise ValueError(f"{strange} is {'missing' if strange in wanted else 'unknown'}")
+    for name, want in wanted.items():
+        seen = tensors[name]
+        floating = seen.is_floating_point() and want.is_floating_point()
+        if seen.shape != want.shape or not (floating or seen.dtype == want.dtype):
+            raise ValueError(
+                f"{name} is {seen.dtype} {list(seen.shape)}, want {want.dtype} {list(want.shape)}"
+            )
+
+
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], said: Mapping[str, Any]) -> None:
-    """Numbers and JSON to one file, atomically: an interrupted write leaves the old file."""
-    metadata = {"format": FORMAT, "said": json.dumps(said)}
+    """Numbers and JSON to one file, atomically: an interrupted write leaves the old file.
+
+    Raises:
+        CheckpointError: a number is infinite or none; the old file stays, too.
+    """
+    words = json.dumps(said)
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    check_finite(path, plain)
+    metadata = {"format": FORMAT, "said": words, "sha256": checksum(plain, words)}
     write_atomically(path, save(plain, metadata))
 
 
@@ -93,15 +172,49 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path}: not a whole safetensors file ({error})") from error
-    if metadata.get("format") != FORMAT:
+    said = read_words(path, metadata)
+    if metadata.get("sha256", (now := checksum(tensors, metadata["said"]))) != now:
+        raise CheckpointError(f"{path}: damaged: its numbers are not those that were written")
+    check_finite(path, tensors)
+    return tensors, said
+
+
+def read_words(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
+    """The JSON in the header of one of our files.
+
+    Raises:
+        CheckpointError: there is none, or the file is not ours.
+    """
+    if metadata.get("format") not in READABLE:
         raise CheckpointError(
             f"{path}: wants format {FORMAT!r}, has {metadata.get('format')!r}; "
             "not a detlab checkpoint, or one of another version"
         )
     try:
-        return tensors, dict(json.loads(metadata["said"]))
-    except (KeyError, TypeError, ValueError) as error:
+        return dict(json.loads(metadata["said"]))
+    except UNREADABLE as error:
         raise CheckpointError(f"{path}: its settings cannot be read ({error!r})") from error
+
+
+def checksum(tensors: Mapping[str, Tensor], words: str) -> str:
+    """SHA-256 of all that a file holds, tensor by tensor in the order of their names."""
+    total = hashlib.sha256(words.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        total.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+        total.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return total.hexdigest()
+
+
+def check_finite(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Refuse weights that would find nothing for ever.
+
+    Raises:
+        CheckpointError: names a tensor with a number that is infinite or none.
+    """
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise CheckpointError(f"{path}: {name} holds a number that is infinite or none")
 
 
 def _tuples(value: Any) -> Any:

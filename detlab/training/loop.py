@@ -21,7 +21,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import Dataset
 
-from detlab.detector.checkpoint import CheckpointError, read_tensors, write_tensors
+from detlab.detector.checkpoint import UNREADABLE, CheckpointError, read_tensors, write_tensors
 from detlab.detector.losses import detection_loss
 from detlab.detector.matching import match_anchors
 from detlab.detector.model import Detector
@@ -119,8 +119,12 @@ class TrainConfig:
             raise ValueError(f"multiscale is 1, or a factor above it, got {self.multiscale}")
 
 
+LOWEST_SCALE = 1.0
+"""Of float16's loss: a gradient that overflows without being enlarged is not the scale's fault."""
+
+
 class NonFiniteLoss(DetlabError, RuntimeError):
-    """The loss became infinite or no number; says at which step and over which pictures."""
+    """The loss or its gradient became infinite or no number; says at which step, which pictures."""
 
 
 @dataclass
@@ -222,9 +226,11 @@ def fit(
             started = time.perf_counter()
             images, targets = next(loader)
             set_learning_rate(run.optimizer, config, progress)
-            losses = train_step(run, network, images, targets, config, loss)
-            if not math.isfinite(losses["total"]):
-                raise NonFiniteLoss(f"step {run.step}: {losses}; over {batches.names(run.step)}")
+            try:
+                losses = train_step(run, network, images, targets, config, loss)
+            except NonFiniteLoss as error:
+                names = batches.names(run.step)
+                raise NonFiniteLoss(f"step {run.step}: {error}; over {names}") from error
             seconds = time.perf_counter() - started
             run.step, run.seconds = run.step + 1, run.seconds + seconds
             yield {
@@ -247,21 +253,51 @@ def train_step(
     config: TrainConfig,
     loss: Loss,
 ) -> dict[str, float]:
-    """Predict, compare, and move every weight a little; a loss that is no number moves nothing."""
+    """Predict, compare, and move every weight a little.
+
+    In float16 a gradient may be infinite for being scaled too high: then only the scale moves.
+
+    Raises:
+        NonFiniteLoss: the loss or its gradient is infinite or no number; nothing has moved.
+    """
+    buffers = [buffer.clone() for buffer in run.detector.buffers()]  # batch norms move in forward
+    moved = False
+    try:
+        losses = loss(predict(network, images, config), targets)
+        numbers = dict(zip(losses, torch.stack(list(losses.values())).tolist(), strict=True))
+        if not math.isfinite(numbers["total"]):
+            raise NonFiniteLoss(str(numbers))
+        moved = move_weights(run, losses["total"], config.clip_norm)
+    finally:
+        if not moved:
+            for buffer, before in zip(run.detector.buffers(), buffers, strict=True):
+                buffer.copy_(before)
+    if moved:
+        run.average.update_parameters(run.detector)
+    elif not run.scaler.is_enabled() or run.scaler.get_scale() < LOWEST_SCALE:
+        raise NonFiniteLoss(f"the gradient of {numbers} is infinite or no number")
+    return numbers
+
+
+def predict(network: nn.Module, images: Tensor, config: TrainConfig) -> Predictions:
+    """What the network says of the images, computed as precisely as the settings ask for."""
     dtype = choose_dtype(config.precision, images.device)
     with torch.autocast(images.device.type, dtype, enabled=dtype != torch.float32):
-        predictions = network(images)
-    losses = loss(predictions, targets)
-    numbers = dict(zip(losses, torch.stack(list(losses.values())).tolist(), strict=True))
-    if math.isfinite(numbers["total"]):
-        run.optimizer.zero_grad()
-        run.scaler.scale(losses["total"]).backward()
-        run.scaler.unscale_(run.optimizer)
-        nn.utils.clip_grad_norm_(run.detector.parameters(), config.clip_norm)
+        predictions: Predictions = network(images)
+    return predictions
+
+
+def move_weights(run: Run, total: Tensor, clip_norm: float) -> bool:
+    """Follow the gradient of the loss; where that is not finite, move nothing and give False."""
+    run.optimizer.zero_grad()
+    run.scaler.scale(total).backward()
+    run.scaler.unscale_(run.optimizer)
+    norm = nn.utils.clip_grad_norm_(run.detector.parameters(), clip_norm)
+    moved = bool(norm.isfinite())
+    if moved:
         run.scaler.step(run.optimizer)
-        run.scaler.update()
-        run.average.update_parameters(run.detector)
-    return numbers
+    run.scaler.update()  # of float16: lower where the scaled gradient was infinite
+    return moved
 
 
 def configured_loss(config: TrainConfig) -> Loss:
@@ -305,7 +341,11 @@ def distribute(detector: Detector, config: TrainConfig) -> nn.Module:
 
 
 def save_run(path: Path, run: Run) -> None:
-    """Write all that a resumed run needs, atomically."""
+    """Write all that a resumed run needs, atomically.
+
+    Raises:
+        CheckpointError: a number in it is infinite or none; what was saved before stays.
+    """
     tensors = {f"average.{name}": part for name, part in run.average.state_dict().items()}
     tensors |= {f"detector.{name}": part for name, part in run.detector.state_dict().items()}
     for row, state in run.optimizer.state_dict()["state"].items():
@@ -335,7 +375,7 @@ def load_run(path: Path, detector: Detector, config: TrainConfig) -> Run:
         run.optimizer.load_state_dict(state)
         if progress["scaler"]:  # empty where the run has not been in float16
             run.scaler.load_state_dict(progress["scaler"])
-        run.step, run.seconds = progress["step"], progress["seconds"]
-    except (KeyError, RuntimeError, ValueError) as error:
+        run.step, run.seconds = int(progress["step"]), float(progress["seconds"])
+    except UNREADABLE as error:
         raise CheckpointError(f"{path}: does not fit this detector: {error}") from error
     return run

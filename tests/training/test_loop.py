@@ -6,6 +6,7 @@ import os
 import socket
 import time
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -17,7 +18,13 @@ from torch.testing import assert_close
 from torch.utils.data import Dataset
 
 from detlab.detector.box_losses import l1_box_loss
-from detlab.detector.checkpoint import CheckpointError, CheckpointInfo, save_checkpoint
+from detlab.detector.checkpoint import (
+    CheckpointError,
+    CheckpointInfo,
+    read_tensors,
+    save_checkpoint,
+    write_tensors,
+)
 from detlab.detector.losses import detection_loss
 from detlab.detector.model import DetectorConfig, build_detector
 from detlab.detector.postprocess import detect
@@ -229,6 +236,28 @@ def test_a_run_of_another_detector_is_refused(tmp_path):
             load_run(path, other, SHORT)
 
 
+@pytest.mark.parametrize("kind", ["last.bias", "running_var"])
+def test_a_run_with_a_number_that_is_none_is_not_saved_over_one_that_is_whole(tmp_path, kind):
+    run, path = start_run(small_detector(), SHORT), tmp_path / "run"
+    name = next(name for name in run.detector.state_dict() if name.endswith(kind))
+    save_run(path, run)
+    before = path.read_bytes()
+    run.detector.state_dict()[name].view(-1)[0] = math.nan
+    with pytest.raises(CheckpointError, match=rf"run: detector\.{name} holds a number"):
+        save_run(path, run)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("step", [None, "three", [3]])
+def test_a_run_that_says_no_step_is_refused(tmp_path, step):
+    run, path = start_run(small_detector(), SHORT), tmp_path / "run"
+    save_run(path, run)
+    tensors, said = read_tensors(path)
+    write_tensors(path, tensors, {**said, "step": step})
+    with pytest.raises(CheckpointError, match="run: does not fit"):
+        load_run(path, small_detector(), SHORT)
+
+
 def test_what_is_no_run_is_refused(tmp_path):
     detector, path = small_detector(), tmp_path / "finished"
     save_checkpoint(path, detector, CheckpointInfo(SMALL, ("background", "red", "blue")))
@@ -241,19 +270,24 @@ def test_what_is_no_run_is_refused(tmp_path):
         load_run(tmp_path / "none", detector, SHORT)
 
 
-def test_at_the_end_the_detector_holds_its_averaged_weights():
+def floats(detector):
+    """All weights, and what the batch norms have counted."""
+    return [part for part in detector.state_dict().values() if part.is_floating_point()]
+
+
+def test_at_the_end_the_detector_holds_its_averaged_weights_and_batch_norms():
     detector, expected = small_detector(), None
     config = replace(SHORT, epochs=2.0, average_decay=0.27)
     for count, _ in enumerate(fit(detector, Rectangles(), config)):
-        weights = [parameter.detach().clone() for parameter in detector.parameters()]
+        weights = [part.clone() for part in floats(detector)]
         past = min(0.27, (1 + count) / (10 + count)) if expected else 0.0
         expected = [
             past * old + (1 - past) * new
             for old, new in zip(expected or weights, weights, strict=True)
         ]
     assert count == 3  # so that the share of the past grew, and stopped growing
-    for found, wanted in zip(detector.parameters(), expected, strict=True):
-        assert_close(found.detach(), wanted, atol=1e-6, rtol=1e-4)
+    for found, wanted in zip(floats(detector), expected, strict=True):
+        assert_close(found, wanted, atol=1e-6, rtol=1e-4)
 
 
 def test_your_own_loss_really_trains():
@@ -298,9 +332,114 @@ def test_a_loss_that_is_no_number_names_its_pictures_and_moves_nothing():
     assert_close([parameter.detach() for parameter in detector.parameters()], before)
 
 
-def test_long_gradients_are_shortened():
+class InfiniteGradient(torch.autograd.Function):
+    """Passes a loss on unchanged, and sends an infinite gradient back."""
+
+    @staticmethod
+    def forward(context, value):
+        return value.clone()
+
+    @staticmethod
+    def backward(context, gradient):
+        return gradient * math.inf
+
+
+def broken_loss(predictions, targets, broken):
+    losses = detection_loss(predictions, targets)
+    total = losses["total"]
+    return losses | {"total": InfiniteGradient.apply(total) if broken else total}
+
+
+def everything(run):
+    """All that a step may move, copied."""
+    parts = [run.detector.state_dict(), run.average.state_dict(), run.optimizer.state_dict()]
+    return copy.deepcopy([*parts, run.scaler.state_dict()])
+
+
+@pytest.mark.parametrize("steps_before", [0, 2])
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_step_whose_loss_is_no_number_moves_nothing(value, steps_before):
     detector, (images, targets) = small_detector().train(), batch()
-    config = replace(SHORT, clip_norm=0.01)
+    run = start_run(detector, SHORT)
+    for _ in range(steps_before):
+        train_step(run, detector, images, targets, SHORT, detection_loss)
+    before = everything(run)
+    with pytest.raises(NonFiniteLoss, match=str(value)):
+        train_step(run, detector, images, targets, SHORT, lambda *_: {"total": torch.tensor(value)})
+    assert_close(everything(run), before, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("steps_before", [0, 2])
+def test_a_step_whose_gradient_is_infinite_moves_nothing(steps_before):
+    detector, (images, targets) = small_detector().train(), batch()
+    run = start_run(detector, SHORT)
+    for _ in range(steps_before):
+        train_step(run, detector, images, targets, SHORT, detection_loss)
+    before = everything(run)
+    with pytest.raises(NonFiniteLoss, match=r"the gradient of .*'total': .* is infinite"):
+        train_step(run, detector, images, targets, SHORT, partial(broken_loss, broken=True))
+    assert_close(everything(run), before, rtol=0, atol=0)
+    train_step(run, detector, images, targets, SHORT, detection_loss)
+    assert all(part.isfinite().all() for part in run.average.state_dict().values())
+
+
+def test_an_infinite_gradient_names_its_step_and_pictures_and_leaves_what_was_learned():
+    class Named(Rectangles):
+        names = tuple(f"{row}.png" for row in range(8))
+
+    detector, calls = small_detector(), []
+
+    def loss(predictions, targets):
+        calls.append(len(targets))
+        return broken_loss(predictions, targets, broken=len(calls) == 3)
+
+    with pytest.raises(NonFiniteLoss, match=r"step 2: the gradient .*\.png.*\.png"):
+        list(fit(detector, Named(), SHORT, loss=loss))
+    assert all(part.isfinite().all() for part in detector.state_dict().values())
+
+
+HALF = replace(SHORT, precision="float16", warmup=0.0)
+
+
+def test_in_float16_an_infinite_gradient_lowers_the_scale_and_training_goes_on():
+    detector, (images, targets) = small_detector().train(), batch()
+    run = start_run(detector, HALF)
+    assert run.scaler.is_enabled()
+    before, scale = everything(run)[:3], run.scaler.get_scale()
+    train_step(run, detector, images, targets, HALF, partial(broken_loss, broken=True))
+    assert run.scaler.get_scale() == scale / 2
+    assert_close(everything(run)[:3], before, rtol=0, atol=0)
+    train_step(run, detector, images, targets, HALF, detection_loss)
+    assert run.scaler.get_scale() == scale / 2
+    assert run.average.n_averaged == 1
+    assert not torch.equal(
+        everything(run)[0]["head.boxes.last.bias"], before[0]["head.boxes.last.bias"]
+    )
+
+
+def test_in_float16_a_gradient_that_stays_infinite_is_told_at_last():
+    detector, (images, targets) = small_detector().train(), batch()
+    run = start_run(detector, HALF)
+    args = run, detector, images, targets, HALF, partial(broken_loss, broken=True)
+    for _ in range(16):  # the scale falls from 2**16 to 1
+        train_step(*args)
+    with pytest.raises(NonFiniteLoss, match="the gradient of"):
+        train_step(*args)
+
+
+def test_a_dozen_steps_in_float16_cut_the_loss_by_half():
+    detector, (images, targets) = small_detector().train(), batch()
+    config = replace(HALF, learning_rate=4e-3)
+    run = start_run(detector, config)
+    args = run, detector, images, targets, config, configured_loss(config)
+    totals = [train_step(*args)["total"] for _ in range(13)]
+    assert totals[-1] < totals[0] / 2
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_long_gradients_are_shortened(precision):
+    detector, (images, targets) = small_detector().train(), batch()
+    config = replace(SHORT, clip_norm=0.01, precision=precision)
     train_step(start_run(detector, config), detector, images, targets, config, detection_loss)
     gradients = [parameter.grad for parameter in detector.parameters()]
     assert_close(nn.utils.get_total_norm(gradients), torch.tensor(0.01), rtol=1e-3, atol=0)
@@ -472,7 +611,14 @@ def two_processes(tmp_path_factory):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    torch.multiprocessing.spawn(one_of_two, (port, str(folder)), nprocs=2)
+    both = torch.multiprocessing.spawn(one_of_two, (port, str(folder)), nprocs=2, join=False)
+    deadline = time.monotonic() + 120
+    try:
+        while not both.join(timeout=1):  # raises if one of them failed, and ends the other
+            assert time.monotonic() < deadline
+    finally:
+        for process in both.processes:
+            process.kill()
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
 
 
