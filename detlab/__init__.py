@@ -9,6 +9,8 @@ A file uses files above its own line only, so it can be read from here downwards
     images.py              images of any size to one batch
     classify.py            from logits to one label: softmax, cross-entropy, accuracy
     files.py               written whole, or not at all
+    locks.py               files that one program at a time may hold
+    signals.py             being asked to stop
     hardware.py            devices, precision, and processes that train together
 
     detector/              what the lessons build: image to loss, image to boxes

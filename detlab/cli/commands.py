@@ -2,8 +2,9 @@
 
 The words on the command line; the work is done elsewhere, and imported where it is needed.
 
-A user's mistake, any DetlabError, gets one or two lines and exit status 2; Ctrl-C gets 130. Any
-other ValueError is a fault of the program, and keeps its traceback.
+A user's mistake, any DetlabError, gets one or two lines and exit status 2; Ctrl-C, SIGTERM and
+SIGHUP get a line and 128 plus the signal's number. Any other ValueError is a fault of the program,
+and keeps its traceback.
 """
 
 import errno
@@ -11,9 +12,11 @@ import functools
 import json
 import os
 import shlex
+import signal
 import sys
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any, Literal, ParamSpec, TypeVar, cast
@@ -27,9 +30,10 @@ from detlab.detector.checkpoint import load_checkpoint
 from detlab.detector.model import ConfigName, named_config
 from detlab.errors import DetlabError
 from detlab.hardware import choose_device, process_group
+from detlab.signals import Stopped, heard
 from detlab.training.loop import TrainConfig
-from detlab.training.run import load_split, train_run
-from detlab.training.run_folder import CHECKPOINT, CURVES, PREDICTIONS, SETTINGS
+from detlab.training.run import Interrupted, load_split, train_run
+from detlab.training.run_folder import CHECKPOINT, CURVES, METRICS, PREDICTIONS, saved_step
 
 START = Path(__file__).parents[2] / "notebooks" / "00_start_here.ipynb"
 PROMPT = "--ServerApp.kernel_websocket_connection_class=detlab.course.server.PromptConnection"
@@ -118,10 +122,8 @@ def train(
             metrics = train_run(
                 data, config, settings, place, folder, resume, skip_bad, longest_side
             )
-    except KeyboardInterrupt as stop:
-        if not (folder / SETTINGS).exists():
-            raise
-        raise KeyboardInterrupt(f"{stop or 'stopped'}\nto go on: {command_to_resume()}") from stop
+    except Stopped as stop:
+        raise Stopped(stop.number, f"{stop}{after_stop(folder, stop)}") from stop
     if metrics is not None:
         print_metrics(metrics)
         print(f"\nLook at {folder / CURVES} and {folder / PREDICTIONS}. Then try")
@@ -320,6 +322,16 @@ def check_batch(longest_side: int, settings: TrainConfig) -> None:
         raise UsageError(f"pictures below {2 * SMALLEST} pixels want --batch-size 2 or more")
 
 
+def after_stop(folder: Path, stop: Stopped) -> str:
+    """What is saved of a training that was stopped, and the command that goes on with it."""
+    step = saved_step(folder)
+    if step is not None:
+        saved = "" if isinstance(stop, Interrupted) else f", saved up to step {step} in {folder}"
+        return f"{saved}\nto go on: {command_to_resume()}"
+    again = (folder / METRICS).exists()
+    return ", nothing is saved" + (f"\nto begin again: {command_to_resume()}" if again else "")
+
+
 def command_to_resume() -> str:
     """What was typed, with --resume; what torchrun was told is not known here."""
     start = "torchrun … -m detlab" if "TORCHELASTIC_RUN_ID" in os.environ else "detlab"
@@ -362,9 +374,12 @@ def main() -> None:
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names that no alphabet here can print
     try:
-        read_words()()
-    except KeyboardInterrupt as stop:
-        fail(str(stop) or "stopped", 130)
+        with heard():
+            read_words()()
+    except Stopped as stop:
+        fail(str(stop), 128 + stop.number)
+    except KeyboardInterrupt:  # raised by a library, or in a thread that hears no signals
+        fail("stopped", 128 + signal.SIGINT)
     except BrokenPipeError:  # the reader, as in `detlab data check … | head`, has seen enough
         sys.stdout = None  # nothing more can be written to it
         raise SystemExit(1) from None
@@ -378,5 +393,6 @@ def main() -> None:
 
 def fail(message: str, status: int = 2) -> None:
     """Say why, and leave."""
-    print(f"detlab: {message}", file=sys.stderr)
+    with suppress(OSError):  # the terminal may be closed
+        print(f"detlab: {message}", file=sys.stderr)
     raise SystemExit(status) from None

@@ -1,7 +1,7 @@
 """What a learner has answered, solved and finished: one small JSON file in their own data folder.
 
-`DETLAB_PROGRESS` names another file. A file that is damaged or cannot be
-written never stops a lesson: what cannot be remembered is said once, in a warning.
+Uses files.py and locks.py. `DETLAB_PROGRESS` names another file. A file that is damaged or cannot
+be written never stops a lesson: what cannot be remembered is said once, in a warning.
 """
 
 import json
@@ -14,12 +14,15 @@ from typing import Any, Literal, get_args
 import platformdirs
 
 from detlab.files import to_json, write_atomically
+from detlab.locks import locked
 
 Kind = Literal["commits", "exercises", "lessons"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 """commits: key to option; exercises: name to date and source; lessons: number to date."""
 UNSAVED: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
 """What could not be written: it counts while the kernel lives."""
+PATIENCE = 10.0
+"""Seconds to wait for another kernel that is writing; it takes milliseconds."""
 
 
 def progress_file() -> Path:
@@ -33,16 +36,37 @@ def read_progress() -> dict[str, dict[str, Any]]:
     path = progress_file()
     try:
         found = read_file(path)
+        if found is None:
+            with locked(lock_file(path), PATIENCE):
+                found = read_or_set_aside(path)
     except OSError as error:
         warnings.warn(f"{path} cannot be read ({error.strerror}): starting anew", stacklevel=2)
         found = {kind: {} for kind in KINDS}
     return {kind: {**found[kind], **UNSAVED[kind]} for kind in KINDS}
 
 
-def read_file(path: Path) -> dict[str, dict[str, Any]]:
-    """All that stands in the file, whatever a later version has added to it.
+def lock_file(path: Path) -> Path:
+    """What a kernel holds while it changes the progress file."""
+    return path.with_name(path.name + ".lock")
 
-    A damaged file is kept beside its place under another name, and said to be damaged.
+
+def read_or_set_aside(path: Path) -> dict[str, dict[str, Any]]:
+    """All that stands in the file; a damaged one is kept under another name, and that is said.
+
+    For whoever holds the lock: else it could set aside what another kernel has just written.
+
+    Raises:
+        OSError: it is there, and cannot be read.
+    """
+    found = read_file(path)
+    if found is None:
+        warnings.warn(f"{path} is damaged: {set_aside(path)}", stacklevel=3)
+        return {kind: {} for kind in KINDS}
+    return found
+
+
+def read_file(path: Path) -> dict[str, dict[str, Any]] | None:
+    """All that stands in the file, whatever a later version has added to it; None if damaged.
 
     Raises:
         OSError: it is there, and cannot be read.
@@ -51,10 +75,9 @@ def read_file(path: Path) -> dict[str, dict[str, Any]]:
         found = json.loads(path.read_text(encoding="utf-8"))
         return {**found, **{kind: {**found.get(kind, {})} for kind in KINDS}}
     except FileNotFoundError:
-        pass
-    except (ValueError, TypeError, AttributeError):
-        warnings.warn(f"{path} is damaged: {set_aside(path)}", stacklevel=3)
-    return {kind: {} for kind in KINDS}
+        return {kind: {} for kind in KINDS}
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return None
 
 
 def set_aside(path: Path) -> str:
@@ -68,13 +91,17 @@ def set_aside(path: Path) -> str:
 
 
 def remember(kind: Kind, key: str, value: Any) -> None:
-    """Write one thing down, and what has waited for that; the file is whole before and after."""
+    """Write one thing down, and what has waited for that; the file is whole before and after.
+
+    Kernels that write at the same time wait for one another, so each finds what the others wrote.
+    """
     UNSAVED[kind][key] = value
     path = progress_file()
     try:
-        found = read_file(path)
-        found |= {kind: {**found[kind], **UNSAVED[kind]} for kind in KINDS}
-        write_atomically(path, to_json(found, indent=1).encode())
+        with locked(lock_file(path), PATIENCE):
+            found = read_or_set_aside(path)
+            found |= {kind: {**found[kind], **UNSAVED[kind]} for kind in KINDS}
+            write_atomically(path, to_json(found, indent=1).encode())
     except OSError as error:
         warnings.warn(
             f"{path} cannot be written ({error.strerror}): {key} counts while the kernel lives",

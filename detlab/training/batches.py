@@ -22,6 +22,7 @@ from detlab.hardware import num_processes, process_rank
 from detlab.types import Target
 
 FOREVER = 2**62  # steps; the trainer decides when to stop
+GRACE = 10  # seconds for a worker to go on after SIGTERM, while the trainer saves
 
 
 class Batches(Dataset[tuple[Tensor, list[Target]]]):
@@ -207,8 +208,15 @@ def load_batches(
 
 
 def leave_interrupts(_: int) -> None:
-    """Ctrl-C reaches workers, too; they go on until the trainer, which saves first, ends them."""
+    """Workers go on when all are asked to stop: the trainer, which saves first, ends them.
+
+    So Ctrl-C and SIGHUP do nothing here. SIGTERM ends a worker a little later, for with that Python
+    ends those that are still there at its exit.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform != "win32":
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, lambda *_: signal.alarm(GRACE))
 
 
 class Sent(NamedTuple):

@@ -4,10 +4,8 @@ Uses loop.py and figures.py. run_folder.py says what the folder holds.
 """
 
 import os
-import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -26,10 +24,17 @@ from detlab.detector.model import ConfigName, Detector, build_detector, named_co
 from detlab.detector.postprocess import detect
 from detlab.draw.figures import Picture, draw_curves, draw_grid, save_figure
 from detlab.files import append_line, finite, to_json
-from detlab.hardware import any_process, num_processes, one_after_the_other, process_rank
+from detlab.hardware import (
+    any_process,
+    num_processes,
+    one_after_the_other,
+    process_rank,
+    under_torchrun,
+)
 from detlab.inference import judge
 from detlab.metrics.coco import Metrics
 from detlab.reef.scene import Reef
+from detlab.signals import STOPPING, Asked, Stopped, heard
 from detlab.training.anchor_fit import box_shapes, fit_anchors
 from detlab.training.loop import Run, TrainConfig, fit
 from detlab.training.run_folder import (
@@ -39,7 +44,10 @@ from detlab.training.run_folder import (
     PREDICTIONS,
     RunError,
     RunSettings,
+    check_folder_is_free,
     check_folder_is_ready,
+    damaged_lines,
+    hold_folder,
     machine,
     open_run,
     record_evaluation,
@@ -60,8 +68,8 @@ EXAMPLES = 12
 BAR = "{percentage:3.0f}% |{bar:20}| {elapsed}, {remaining} to go{postfix}"
 
 
-class Interrupted(KeyboardInterrupt):
-    """Ctrl-C was pressed; the run is saved, and the message says where it stands."""
+class Interrupted(Stopped):
+    """A signal stopped the training; the run is saved, and the message says where it stands."""
 
 
 def train_run(
@@ -83,22 +91,18 @@ def train_run(
         The metrics on the val split (None on a process that does not write).
 
     Raises:
-        RunError: the folder holds another run, or none that `resume` could go on with.
+        RunError: the folder holds another run, or none that `resume` could go on with, or another
+            training writes into it.
         DataError: a fault in the data.
         WeightsError: no ImageNet weights to start from.
-        Interrupted: Ctrl-C; the run is saved.
+        Interrupted: a signal asked to stop; the run is saved.
     """
+    check_folder_is_free(folder)
     check_folder_is_ready(folder, resume)
     transforms = augmentation(data, training)
     longest_side = longest_side or named_config(config_name, num_classes=2).longest_side
     with one_after_the_other():
-        train_set = load_split(data, "train", skip_bad, longest_side=longest_side, cache=True)
-        val_set = load_split(data, "val", skip_bad)
-        class_names = shared_classes(data, {"train": train_set, "val": val_set})
-        if len(class_names) < 2:
-            raise DataError(f"{data}: its annotations name no class; want one or more")
-        if data != "reef" and data not in SETS:
-            look_at_all(train_set, val_set)
+        train_set, val_set, class_names = load_splits(data, longest_side, skip_bad)
         config = named_config(config_name, len(class_names), longest_side)
         if isinstance(train_set, FolderDataset):
             config = fit_anchors(config, box_shapes(train_set.records, longest_side))
@@ -110,13 +114,41 @@ def train_run(
     if isinstance(train_set, Reef):
         announce(f"drawing {len(train_set)} pictures of the reef …")
         train_set.draw(workers=max(1, (os.cpu_count() or 1) // num_processes()))
-    run = open_run(folder, detector, settings, resume)
-    announce(
-        f"{config_name} on {device.type}: {len(train_set)} pictures of {data} to learn from, "
-        f"{len(val_set)} others to judge by"
-    )
-    learn(run, Augmented(train_set, transforms), val_set, settings, folder)
-    return finish(run, val_set, settings, folder) if process_rank() == 0 else None
+    with hold_folder(folder):
+        check_folder_is_ready(folder, resume)  # another training may have been there meanwhile
+        tell_damage(folder)
+        run = open_run(folder, detector, settings, resume)
+        announce(
+            f"{config_name} on {device.type}: {len(train_set)} pictures of {data} to learn from, "
+            f"{len(val_set)} others to judge by"
+        )
+        learn(run, Augmented(train_set, transforms), val_set, settings, folder)
+        return finish(run, val_set, settings, folder) if process_rank() == 0 else None
+
+
+def load_splits(
+    data: str, longest_side: int, skip_bad: bool
+) -> tuple[FolderDataset | Reef, FolderDataset | Reef, tuple[str, ...]]:
+    """What to learn from, what to judge by, and the names of the classes in both.
+
+    Raises:
+        DataError: a fault in the data.
+    """
+    train_set = load_split(data, "train", skip_bad, longest_side=longest_side, cache=True)
+    val_set = load_split(data, "val", skip_bad)
+    class_names = shared_classes(data, {"train": train_set, "val": val_set})
+    if len(class_names) < 2:
+        raise DataError(f"{data}: its annotations name no class; want one or more")
+    if data != "reef" and data not in SETS:
+        look_at_all(train_set, val_set)
+    return train_set, val_set, class_names
+
+
+def tell_damage(folder: Path) -> None:
+    """Say which lines of a run's numbers cannot be read: going on drops them."""
+    if lines := damaged_lines(folder):
+        shown = ", ".join(map(str, lines[:10])) + (" …" if len(lines) > 10 else "")
+        announce(f"{folder / METRICS}: dropped {len(lines)} damaged lines: {shown}")
 
 
 def load_split(data: str, split: str, skip_bad: bool, **options: Any) -> FolderDataset | Reef:
@@ -161,10 +193,16 @@ def augmentation(data: str, training: TrainConfig) -> Transforms:
 def learn(
     run: Run, train_set: Augmented, val_set: Any, settings: RunSettings, folder: Path
 ) -> None:
-    """Train to the end with a progress bar, writing down every step and saving now and then."""
-    writing, saved = process_rank() == 0, run.seconds
-    judged = evaluations_due(max(row.get("progress", 0.0) for row in [{}, *recorded(folder)]))
-    with caught_interrupt() as interrupted, progress_bar(writing) as bar:
+    """Train to the end with a progress bar, writing down every step and saving now and then.
+
+    Raises:
+        Interrupted: a signal asked to stop; the run is saved.
+    """
+    writing, saved, rows = process_rank() == 0, run.seconds, recorded(folder)
+    judged = evaluations_due(max(row.get("progress", 0.0) for row in [{}, *rows]))
+    with heard(False, not under_torchrun()) as asked, progress_bar(writing) as bar:
+        if writing and stopped_in_evaluation(rows):
+            evaluate_midway(run, val_set, settings, folder, asked)
         for numbers in fit(run.detector, train_set, settings.training, run):
             if writing:
                 append_line(folder / METRICS, to_json(numbers))
@@ -172,14 +210,46 @@ def learn(
                 due = evaluations_due(numbers["progress"])
                 if due > judged:
                     judged = due
-                    record_evaluation(folder, run, evaluate_average(run, val_set, settings))
-            stopping = any_process(interrupted(), next(run.detector.parameters()).device)
-            if stopping or run.seconds - saved > SAVE_EVERY:
+                    evaluate_midway(run, val_set, settings, folder, asked)
+            number = agreed(asked.number, next(run.detector.parameters()).device)
+            if number or run.seconds - saved > SAVE_EVERY:
                 saved = save(run, folder)
-            if stopping:
-                raise Interrupted(f"stopped at step {run.step}, all saved in {folder}")
+            if number:
+                raise Interrupted(number, f"stopped at step {run.step}, all saved in {folder}")
         bar.update(100 - bar.n)
         save(run, folder)
+
+
+def agreed(number: int, device: torch.device) -> int:
+    """The signal that asked one of the processes to stop, or 0; all of them learn it.
+
+    >>> agreed(15, torch.device("cpu"))
+    15
+    """
+    if not any_process(number > 0, device):
+        return 0
+    return next(int(known) for known in STOPPING if any_process(number == known, device))
+
+
+def evaluate_midway(
+    run: Run, val_set: Any, settings: RunSettings, folder: Path, asked: Asked
+) -> None:
+    """Save the run and judge it; a signal ends the evaluation, which a resumed run makes up for."""
+    save(run, folder)
+    with suppress(Stopped), asked.nothing_to_lose():
+        record_evaluation(folder, run, evaluate_average(run, val_set, settings))
+
+
+def stopped_in_evaluation(rows: list[dict[str, Any]]) -> bool:
+    """Whether a run ended in an evaluation: the last line is of a step that called for one.
+
+    >>> stopped_in_evaluation([{"progress": 0.2}, {"progress": 0.3}])
+    True
+    >>> stopped_in_evaluation([{"progress": 0.2}, {"progress": 0.3}, {"AP": 0.1}])
+    False
+    """
+    *_, before, last = (0.0, 0.0, *(row["progress"] for row in rows if "progress" in row))
+    return bool(rows) and "AP" not in rows[-1] and evaluations_due(last) > evaluations_due(before)
 
 
 def evaluations_due(progress: float) -> int:
@@ -239,22 +309,6 @@ def show(bar: Any, numbers: dict[str, Any]) -> None:
         refresh=False,
     )
     bar.update(percent - bar.n)
-
-
-@contextmanager
-def caught_interrupt() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C becomes a question that the loop asks between two steps; a second one ends at once."""
-    seen = []
-
-    def note(*_: Any) -> None:
-        seen.append(True)
-        signal.signal(signal.SIGINT, before)
-
-    before = signal.signal(signal.SIGINT, note)
-    try:
-        yield lambda: bool(seen)
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def draw_examples(detector: Detector, dataset: Any, settings: RunSettings) -> Any:

@@ -4,6 +4,7 @@ Uses loop.py. run.py fills the folder, which holds
 
     settings.json             the exact settings, versions and machine
     metrics.jsonl             a line of numbers per step and per evaluation
+    run.lock                  says which training writes here, while one does
     resume.safetensors        where an interrupted run goes on
     checkpoint.safetensors    the trained detector
     curves.png                losses and AP over time
@@ -11,7 +12,10 @@ Uses loop.py. run.py fills the folder, which holds
 """
 
 import json
+import math
 import platform
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,14 +23,19 @@ from typing import Any
 import torch
 import torchvision
 
+from detlab.detector.checkpoint import UNREADABLE, CheckpointError, read_tensors, with_longest_side
 from detlab.detector.model import Detector, DetectorConfig
 from detlab.errors import DetlabError
 from detlab.files import append_line, remove_unfinished, to_json, write_atomically
 from detlab.hardware import process_rank
+from detlab.locks import AlreadyLocked, locked
 from detlab.metrics.coco import Metrics
 from detlab.training.loop import Run, TrainConfig, load_run, save_run, start_run
 
 SETTINGS, METRICS, RESUME = "settings.json", "metrics.jsonl", "resume.safetensors"
+LOCK = "run.lock"
+STEP = ("progress", "loss_class", "loss_box", "loss_total")
+"""What the line of a step holds at least, beside its number and seconds."""
 CHECKPOINT, CURVES, PREDICTIONS = "checkpoint.safetensors", "curves.png", "predictions.png"
 
 
@@ -59,6 +68,36 @@ def check_folder_is_ready(folder: Path, resume: bool) -> None:
         raise RunError(
             f"{folder} holds a run already\n--resume goes on with it, --out DIR starts another"
         )
+
+
+def check_folder_is_free(folder: Path) -> None:
+    """Look whether a training writes into a folder, which need not be there.
+
+    Raises:
+        RunError: one does; says which.
+    """
+    if (folder / LOCK).exists():
+        with hold_folder(folder):
+            pass
+
+
+@contextmanager
+def hold_folder(folder: Path) -> Iterator[None]:
+    """Keep other trainings out of a folder while the block runs; the first process does it for all.
+
+    Raises:
+        RunError: one writes there already; says which.
+    """
+    with ExitStack() as stack:
+        if process_rank() == 0:
+            try:
+                stack.enter_context(locked(folder / LOCK))
+            except AlreadyLocked as holder:
+                raise RunError(
+                    f"{folder}: another training writes there;\n"
+                    f"{LOCK} is {holder.strerror}. Let it end, or choose another --out DIR"
+                ) from None
+        yield
 
 
 def open_run(folder: Path, detector: Detector, settings: RunSettings, resume: bool) -> Run:
@@ -101,9 +140,10 @@ def read_settings(folder: Path) -> dict[str, Any]:
         RunError: the file is damaged.
     """
     try:
-        return dict(json.loads((folder / SETTINGS).read_bytes()))
-    except (ValueError, TypeError) as error:
-        raise RunError(f"{folder / SETTINGS}: damaged ({error}); start a new run") from error
+        settings = dict(json.loads((folder / SETTINGS).read_bytes()))
+        return {**settings, "detector": with_longest_side(settings["detector"])}
+    except UNREADABLE as error:
+        raise RunError(f"{folder / SETTINGS}: damaged ({error!r}); start a new run") from error
 
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> str:
@@ -137,17 +177,52 @@ def record_evaluation(folder: Path, run: Run, metrics: Metrics) -> None:
 
 
 def recorded(folder: Path) -> list[dict[str, Any]]:
-    """All whole lines of numbers of a run, in order; a power cut may have torn the last."""
+    """All whole lines of numbers of a run, in order."""
+    return [row for row in read_lines(folder) if row is not None]
+
+
+def damaged_lines(folder: Path) -> list[int]:
+    """Which lines of a run's numbers cannot be read, counted from 1."""
+    return [number for number, row in enumerate(read_lines(folder), start=1) if row is None]
+
+
+def read_lines(folder: Path) -> list[dict[str, Any] | None]:
+    """Each line of numbers of a run, None for a damaged one; a power cut may have torn the last."""
     path = folder / METRICS
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    return [json.loads(line) for line in text.split("\n")[:-1]]
+    content = path.read_bytes() if path.exists() else b""
+    return [read_line(line) for line in content.split(b"\n")[:-1]]
+
+
+def read_line(line: bytes) -> dict[str, Any] | None:
+    """The numbers in a line of a step or of an evaluation; None if they are not all there.
+
+    >>> read_line(b'{"step": 3, "seconds": 1.5, "AP": null}')
+    {'step': 3, 'seconds': 1.5, 'AP': None}
+    >>> read_line(b'{"step": 3, "sec')
+    """
+    try:
+        row = json.loads(line)
+        needed = ["seconds"] if "AP" in row else ["seconds", *STEP]
+        whole = type(row["step"]) is int and all(math.isfinite(row[name]) for name in needed)
+        numbers = all(value is None or type(value) in (int, float) for value in row.values())
+        return row if whole and numbers else None
+    except UNREADABLE:
+        return None
 
 
 def forget_after(folder: Path, step: int) -> None:
-    """Drop the lines of numbers written after the save that a run goes on from."""
+    """Drop damaged lines of numbers, and those written after the save that a run goes on from."""
     if process_rank() == 0:
         lines = [to_json(row) + "\n" for row in recorded(folder) if row["step"] <= step]
         write_atomically(folder / METRICS, "".join(lines).encode())
+
+
+def saved_step(folder: Path) -> int | None:
+    """The step that an interrupted run would go on from; None if nothing was saved."""
+    try:
+        return int(read_tensors(folder / RESUME)[1]["step"])
+    except (CheckpointError, *UNREADABLE):
+        return None
 
 
 def machine(device: torch.device) -> dict[str, Any]:

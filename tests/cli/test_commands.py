@@ -1,5 +1,6 @@
 """Every command works, and every mistake of a user's gets two lines, status 2 and no half file."""
 
+import contextlib
 import errno
 import io
 import json
@@ -14,6 +15,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 from PIL import Image
@@ -615,7 +617,7 @@ def test_a_disk_that_takes_nothing_is_told(
     monkeypatch.setattr(place, fail)
     result = detlab("train", "--data", folder, *TINY)
     assert_refused(result, f"runs/pets-course/settings.json: {said}")
-    assert os.listdir("runs/pets-course") == []
+    assert os.listdir("runs/pets-course") == [run_folder.LOCK]
     result = detlab("detect", checkpoint, folder / "images" / "a.png")
     assert_refused(result, f"detections/a.png: {said}")
     assert os.listdir("detections") == []
@@ -680,13 +682,131 @@ def test_the_command_that_goes_on_says_resume_once_and_knows_torchrun(monkeypatc
     assert cli.command_to_resume() == "torchrun … -m detlab train --out 'my run' --resume"
 
 
-def test_ctrl_c_before_anything_was_saved_is_short(detlab, monkeypatch, checkpoint):
+NAMED = [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")]
+if hasattr(signal, "SIGHUP"):  # not on Windows
+    NAMED.append((signal.SIGHUP, "SIGHUP"))
+
+
+@pytest.mark.parametrize(("number", "name"), NAMED)
+def test_a_signal_before_anything_was_saved_says_so(detlab, monkeypatch, checkpoint, number, name):
+    monkeypatch.setattr(
+        "detlab.training.run.load_dataset", lambda *_, **__: signal.raise_signal(number)
+    )
+    status = 128 + number
+    assert detlab("train") == (status, "", f"detlab: stopped by {name}, nothing is saved\n")
+    assert detlab("evaluate", checkpoint, "reef") == (status, "", f"detlab: stopped by {name}\n")
+
+
+def test_an_interrupt_that_a_library_raises_has_words_too(detlab, monkeypatch, checkpoint):
     def press(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("detlab.training.run.load_dataset", press)
-    assert detlab("train") == (130, "", "detlab: stopped\n")
     assert detlab("evaluate", checkpoint, "reef") == (130, "", "detlab: stopped\n")
+
+
+@pytest.mark.parametrize(("number", "name"), NAMED)
+def test_a_signal_in_the_last_evaluation_says_what_is_saved(
+    detlab, tmp_path, monkeypatch, number, name
+):
+    folder = coco_folder(tmp_path / "pets")
+    with monkeypatch.context() as patch:
+        patch.setattr("detlab.training.run.save_checkpoint", lambda *_: signal.raise_signal(number))
+        status, _, err = detlab("train", "--data", folder, *TINY)
+    assert status == 128 + number
+    said = f"detlab: stopped by {name}, saved up to step 2 in runs/pets-course"
+    goes_on = f"to go on: detlab train --data {folder} {' '.join(TINY)} --resume"
+    assert err.splitlines()[-2:] == [said, goes_on]
+    assert detlab("train", "--data", folder, *TINY, "--resume")[0] == 0
+
+
+@pytest.mark.parametrize("saves", [True, False])
+def test_ctrl_c_twice_says_what_is_saved(detlab, tmp_path, monkeypatch, saves):
+    def press_twice(*_):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    folder = coco_folder(tmp_path / "pets")
+    words = ("train", "--data", folder, *TINY)
+    with monkeypatch.context() as patch:
+        patch.setattr("detlab.training.run.SAVE_EVERY", 0.0 if saves else 999.0)
+        patch.setattr("detlab.training.run.EVALUATIONS", 1)
+        patch.setattr(
+            "detlab.training.run.agreed" if saves else "detlab.training.run.show",
+            press_on(2, press_twice),
+        )
+        status, _, err = detlab(*words, "--epochs", "5")
+    assert status == 130
+    said, resume = err.splitlines()[-2:]
+    if saves:
+        assert said.endswith("stopped by Ctrl-C, saved up to step 1 in runs/pets-course")
+        assert resume.startswith("to go on: detlab train ")
+    else:
+        assert said.endswith("stopped by Ctrl-C, nothing is saved")
+        assert resume.startswith("to begin again: detlab train ")
+    assert detlab(*words, "--epochs", "5", "--resume")[0] == 0
+
+
+def press_on(call, press):
+    """A function that presses when it is called so often, and gives 0."""
+    calls = []
+
+    def act(*_):
+        calls.append(1)
+        if len(calls) == call:
+            press()
+        return 0
+
+    return act
+
+
+def test_a_number_that_is_none_in_a_checkpoint_is_told(detlab, tmp_path, checkpoint):
+    from safetensors.torch import load_file, save_file
+
+    content = checkpoint.read_bytes()
+    said = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
+    tensors = load_file(checkpoint)
+    tensors["head.boxes.last.bias"][0] = float("nan")
+    save_file(
+        tensors, tmp_path / "bad.safetensors", {"format": said["format"], "said": said["said"]}
+    )
+    for command in ("evaluate", "detect"):
+        result = detlab(command, tmp_path / "bad.safetensors", coco_folder(tmp_path / "pets"))
+        assert_refused(result, "bad.safetensors: head.boxes.last.bias holds a number that is")
+
+
+def test_a_gradient_that_is_no_number_is_told_and_nothing_is_written_over(
+    detlab, tmp_path, monkeypatch
+):
+    folder = coco_folder(tmp_path / "pets")
+    words = ("train", "--data", folder, *TINY, "--epochs", "6")
+    monkeypatch.setattr("detlab.training.run.SAVE_EVERY", 0.0)
+    monkeypatch.setattr("detlab.training.loop.detection_loss", infinite_gradient_at(step=3))
+    status, _, err = detlab(*words)
+    assert status == 2
+    assert re.search(r"detlab: step 3: the gradient of .* is infinite or no number; over ", err)
+    assert run_folder.saved_step(Path("runs/pets-course")) == 3
+    assert not Path("runs/pets-course/checkpoint.safetensors").exists()
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path / "here")
+    assert detlab(*words, "--resume")[0] == 0
+
+
+def infinite_gradient_at(step):
+    """The detection loss, but at one step its value has an infinite slope."""
+    from detlab.detector.losses import detection_loss
+
+    calls = []
+
+    def loss(predictions, targets, **settings):
+        calls.append(1)
+        losses = detection_loss(predictions, targets, **settings)
+        if len(calls) == step + 1:
+            zero = losses["total"] - losses["total"].detach()
+            losses["total"] = losses["total"].detach() + zero.abs().sqrt()
+        return losses
+
+    return loss
 
 
 def test_an_error_of_the_program_keeps_its_traceback(detlab, tmp_path, monkeypatch):
@@ -758,6 +878,218 @@ def test_a_real_ctrl_c_leaves_a_run_that_goes_on(detlab, tmp_path):
     assert (metrics.parent / "resume.safetensors").exists()
     lines = metrics.read_text().splitlines()
     assert f"stopped at step {json.loads(lines[-1])['step']}," in err
+
+
+LONG = ("--batch-size", "2", "--epochs", "5000", "--device", "cpu")
+
+
+def start_training(folder, *words, **options):
+    """A real training that has taken some steps, in a session of its own."""
+    out = Path("runs/pets-course")
+    program = start(
+        *words, "-m", "detlab", "train", "--data", folder, *LONG, start_new_session=True, **options
+    )
+    try:
+        wait_until(lambda: len(run_folder.recorded(out)) > 2, program)
+    except BaseException:
+        kill_all(program)
+        raise
+    return program
+
+
+def kill_all(program):
+    """End a program and whatever it started in its session."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(program.pid, signal.SIGKILL)
+    program.communicate(timeout=30)
+
+
+unix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+
+
+@unix
+@pytest.mark.parametrize(("number", "name"), NAMED)
+def test_a_real_signal_saves_whoever_in_the_group_gets_it(tmp_path, number, name):
+    program = start_training(coco_folder(tmp_path / "pets"))
+    try:
+        os.killpg(program.pid, number)
+        out, err = program.communicate(timeout=60)
+    finally:
+        kill_all(program)
+    assert (program.returncode, out) == (128 + number, "")
+    step = run_folder.saved_step(Path("runs/pets-course"))
+    assert f"detlab: stopped at step {step}, all saved in runs/pets-course\nto go on: " in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.slow
+@unix
+@pytest.mark.parametrize(("number", "name"), NAMED)
+def test_the_workers_of_a_training_leave_signals_to_it(tmp_path, monkeypatch, number, name):
+    monkeypatch.setattr(sys.modules[__name__], "LONG", (*LONG, "--workers", "2"))
+    program = start_training(coco_folder(tmp_path / "pets"))
+    try:
+        workers = psutil.Process(program.pid).children()
+        assert len(workers) >= 2
+        for worker in workers:
+            worker.send_signal(number)
+        time.sleep(0.5)
+        program.send_signal(number)
+        out, err = program.communicate(timeout=60)
+    finally:
+        kill_all(program)
+    assert (program.returncode, out) == (128 + number, ""), err
+    assert "all saved in runs/pets-course" in err
+    assert "Traceback" not in err
+    assert psutil.wait_procs(workers, timeout=30)[1] == []
+
+
+@pytest.mark.slow
+@unix
+def test_a_training_below_nohup_outlives_its_terminal(tmp_path):
+    ignore = {"preexec_fn": lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)}
+    program = start_training(coco_folder(tmp_path / "pets"), **ignore)
+    try:
+        program.send_signal(signal.SIGHUP)
+        taken = len(run_folder.recorded(Path("runs/pets-course")))
+        wait_until(lambda: len(run_folder.recorded(Path("runs/pets-course"))) > taken + 2, program)
+    finally:
+        kill_all(program)
+
+
+@unix
+def test_a_terminal_that_is_closed_leaves_a_run_that_goes_on(detlab, tmp_path):
+    folder = coco_folder(tmp_path / "pets")
+    ours, theirs = os.openpty()
+    program = subprocess.Popen(
+        [sys.executable, "-c", IN_TERMINAL, os.ttyname(theirs), "train", "--data", folder, *LONG],
+        start_new_session=True,
+    )
+    try:
+        out = Path("runs/pets-course")
+        wait_until(lambda: os.read(ours, 10_000) and len(run_folder.recorded(out)) > 2, program)
+        os.close(theirs)
+        os.close(ours)
+        assert program.wait(timeout=60) == 128 + signal.SIGHUP
+    finally:
+        kill_all(program)
+    assert run_folder.saved_step(out) == run_folder.recorded(out)[-1]["step"]
+
+
+IN_TERMINAL = """
+import os, sys
+terminal = os.open(sys.argv.pop(1), os.O_RDWR)  # becomes the terminal of this session
+for number in range(3):
+    os.dup2(terminal, number)
+os.close(terminal)
+from detlab.__main__ import main
+main()
+"""
+
+
+@pytest.mark.slow
+@unix
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_training_beside_a_living_one_is_refused_and_after_a_kill_it_goes_on(
+    detlab, tmp_path, monkeypatch, resume
+):
+    monkeypatch.setattr(sys.modules[__name__], "LONG", (*LONG, "--workers", "2"))
+    folder = coco_folder(tmp_path / "pets")
+    program = start_training(folder)
+    words = ("train", "--data", folder, *LONG, *(["--resume"] if resume else []))
+    try:
+        assert_refused(
+            detlab(*words), "another training writes there", f"is held by process {program.pid} on "
+        )
+        program.kill()  # its workers live on for a while
+        program.wait(timeout=30)
+        if resume:
+            monkeypatch.setattr(
+                "detlab.training.run.show", lambda *_: signal.raise_signal(signal.SIGINT)
+            )
+            assert detlab(*words)[0] == 130
+        else:
+            assert_refused(detlab(*words), "holds a run already")
+    finally:
+        kill_all(program)
+
+
+@pytest.mark.slow
+def test_of_two_trainings_that_start_at_once_one_is_refused(tmp_path):
+    folder = coco_folder(tmp_path / "pets")
+    words = ("-m", "detlab", "train", "--data", folder, *TINY, "--epochs", "12")
+    programs = [start(*words) for _ in range(2)]
+    try:
+        said = [program.communicate(timeout=120)[1] for program in programs]
+    finally:
+        for program in programs:
+            program.kill()
+    statuses = [program.returncode for program in programs]
+    assert sorted(statuses) == [0, 2], said
+    refusal = said[statuses.index(2)]
+    assert "another training writes there" in refusal or "holds a run already" in refusal
+    rows = run_folder.recorded(Path("runs/pets-course"))
+    assert [row["step"] for row in rows if "loss_box" in row] == list(range(1, 13))
+
+
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+
+
+@pytest.mark.slow
+@unix
+@pytest.mark.parametrize(("number", "name"), NAMED)
+def test_a_signal_to_torchrun_saves_once_for_all(tmp_path, number, name):
+    program = start_training(coco_folder(tmp_path / "pets"), *TORCHRUN)
+    try:
+        program.send_signal(number)
+        err = program.communicate(timeout=90)[1]
+    finally:
+        kill_all(program)
+    assert program.returncode != 0
+    step = run_folder.saved_step(Path("runs/pets-course"))
+    assert err.count(f"detlab: stopped at step {step}, all saved in runs/pets-course") == 2, err
+    assert "to go on: torchrun … -m detlab train" in err
+
+
+@pytest.mark.slow
+@unix
+@pytest.mark.parametrize("rank", [0, 1])
+def test_when_one_of_two_processes_is_killed_the_other_ends_and_the_folder_is_free(tmp_path, rank):
+    program = start_training(coco_folder(tmp_path / "pets"), *TORCHRUN)
+    try:
+        ranks = sorted(psutil.Process(program.pid).children(), key=lambda child: child.pid)
+        ranks[rank].kill()
+        program.communicate(timeout=90)
+    finally:
+        kill_all(program)
+        for child in ranks:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
+    assert program.returncode != 0
+    run_folder.check_folder_is_free(Path("runs/pets-course"))
+
+
+SLOW = """
+import time
+from detlab.cli import commands as cli
+cli.load_checkpoint = lambda *_: (print("there", flush=True), time.sleep(60))
+cli.main()
+"""
+
+
+@pytest.mark.slow
+@unix
+@pytest.mark.parametrize("command", ["evaluate", "detect"])
+@pytest.mark.parametrize(("number", "name"), NAMED)
+def test_a_real_signal_ends_other_commands_with_a_line(number, name, command):
+    program = start("-c", SLOW, command, "checkpoint", "pictures")
+    try:
+        assert program.stdout.readline() == "there\n"
+        program.send_signal(number)
+        assert program.communicate(timeout=60) == ("", f"detlab: stopped by {name}\n")
+    finally:
+        program.kill()
+    assert program.returncode == 128 + number
 
 
 def test_two_processes_train_one_detector_and_one_of_them_writes(tmp_path):

@@ -2,11 +2,16 @@
 
 import json
 import os
+import subprocess
+import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from detlab.course import progress
 from detlab.course.progress import progress_file, read_progress, remember, today
+from detlab.locks import locked
 
 NOTHING = {"commits": {}, "exercises": {}, "lessons": {}}
 
@@ -36,7 +41,56 @@ def test_without_the_variable_the_users_data_folder_holds_it(monkeypatch):
     assert Path(__file__).parents[2] not in path.parents
 
 
-@pytest.mark.parametrize("text", ["{", "", "[1, 2]", '{"commits": [1]}', '"words"', "\x00\xff"])
+KERNEL = """
+import sys
+from detlab.course.progress import remember
+for number in range(100):
+    remember("commits", f"{sys.argv[1]}-{number}", "yes")
+"""
+
+
+def test_two_kernels_that_write_at_once_lose_nothing(progress_path):
+    kernels = [subprocess.Popen([sys.executable, "-c", KERNEL, name]) for name in ("a", "b")]
+    try:
+        assert [kernel.wait(timeout=120) for kernel in kernels] == [0, 0]
+    finally:
+        for kernel in kernels:
+            kernel.kill()
+    wanted = {f"{name}-{number}" for name in ("a", "b") for number in range(100)}
+    assert set(read_progress()["commits"]) == wanted
+    assert sorted(os.listdir(progress_path.parent)) == ["progress.json", "progress.json.lock"]
+
+
+def test_what_another_kernel_holds_counts_while_this_one_lives(progress_path, monkeypatch):
+    monkeypatch.setattr(progress, "PATIENCE", 0.0)
+    with locked(progress.lock_file(progress_path)):
+        with pytest.warns(UserWarning, match="cannot be written .held by process .*: a counts"):
+            remember("commits", "a", "b")
+        assert read_progress()["commits"] == {"a": "b"}
+    remember("commits", "c", "d")
+    assert json.loads(progress_path.read_text())["commits"] == {"a": "b", "c": "d"}
+
+
+def test_a_damaged_file_that_another_kernel_has_replaced_is_not_set_aside(
+    progress_path, monkeypatch
+):
+    progress_path.parent.mkdir()
+    progress_path.write_text("{")
+    whole = {**NOTHING, "commits": {"a": "b"}}
+
+    @contextmanager
+    def wait(path, patience):
+        progress_path.write_text(json.dumps(whole))  # by the one who was waited for
+        yield
+
+    monkeypatch.setattr(progress, "locked", wait)
+    assert read_progress() == whole
+    assert list(progress_path.parent.glob("*.damaged-*.json")) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "", "[1, 2]", "[" * 100_000, '{"commits": [1]}', '"words"', "\x00\xff"]
+)
 def test_a_damaged_file_is_kept_aside_and_said(progress_path, text):
     progress_path.parent.mkdir()
     progress_path.write_text(text)
@@ -82,8 +136,6 @@ def test_a_file_that_cannot_be_read_is_not_written_over(progress_path, monkeypat
 
 
 def test_the_last_word_counts_after_one_that_could_not_be_written(progress_path, monkeypatch):
-    from detlab.course import progress
-
     def full(*_):
         raise OSError(28, "No space left on device")
 

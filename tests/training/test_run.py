@@ -16,6 +16,7 @@ from torchvision.transforms import v2
 from detlab.data.records import DataError
 from detlab.detector.checkpoint import load_checkpoint, read_tensors
 from detlab.reef.scene import TRAIN_SEED, Reef
+from detlab.signals import STOPPING
 from detlab.training import run, run_folder
 from detlab.training.loop import TrainConfig
 from detlab.training.run import (
@@ -156,15 +157,20 @@ def test_photographs_get_anchors_of_their_own_and_the_reef_keeps_the_ladder(tmp_
 # ---------------------------------------------------------------- interruptions
 
 
-@pytest.mark.parametrize("step", [1, 5, STEPS])
-def test_a_run_stopped_by_ctrl_c_goes_on_to_the_same_bits(
-    whole, folder, tmp_path, monkeypatch, step
+@pytest.mark.parametrize(
+    ("step", "number"), [(1, signal.SIGINT), (5, signal.SIGTERM), (STEPS, STOPPING[-1])]
+)
+def test_a_run_stopped_by_a_signal_goes_on_to_the_same_bits(
+    whole, folder, tmp_path, monkeypatch, step, number
 ):
     out = tmp_path / "run"
     with monkeypatch.context() as patch:
-        at_step(patch, step, press_ctrl_c)
-        with pytest.raises(Interrupted, match=f"stopped at step {step}, all saved in .*run"):
+        at_step(patch, step, lambda: signal.raise_signal(number))
+        says = f"stopped at step {step}, all saved in .*run"
+        with pytest.raises(Interrupted, match=says) as seen:
             go(folder, out)
+    assert seen.value.number == number
+    assert run_folder.saved_step(out) == step
     assert not (out / run_folder.CHECKPOINT).exists()
     go(folder, out, resume=True)
     assert_same_run(out, whole[0])
@@ -179,7 +185,7 @@ from detlab.training.loop import TrainConfig
 append_line = run.append_line
 def append_and_die(path, line):
     append_line(path, line)
-    if '"step": 7,' in line:
+    if f'"step": {sys.argv[4]},' in line:
         os.kill(os.getpid(), 9)
 run.append_line = append_and_die
 run.SAVE_EVERY = float(sys.argv[3])
@@ -190,14 +196,14 @@ run.train_run(sys.argv[1], "course", training, torch.device("cpu"), Path(sys.arg
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
-@pytest.mark.parametrize("save_every", [0, 999])
-def test_a_killed_run_goes_on_to_the_same_bits(whole, folder, tmp_path, save_every):
+@pytest.mark.parametrize(("save_every", "step", "saved"), [(0, 7, 6), (999, 7, 6), (999, 3, None)])
+def test_a_killed_run_goes_on_to_the_same_bits(whole, folder, tmp_path, save_every, step, saved):
     out = tmp_path / "run"
-    words = [sys.executable, "-c", KILLED, str(folder), str(out), str(save_every)]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    words = [sys.executable, "-c", KILLED, str(folder), str(out), str(save_every), str(step)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == -signal.SIGKILL, done.stderr
-    assert (out / run_folder.RESUME).exists() == (save_every == 0)
-    assert recorded(out)[-1]["step"] == 7
+    assert run_folder.saved_step(out) == saved  # 4 and 6 are saved before they are evaluated
+    assert recorded(out)[-1]["step"] == step
     with (out / run_folder.METRICS).open("a") as file:
         file.write('{"step": 8, "sec')  # a power cut may tear the last line
     go(folder, out, resume=True)
@@ -210,6 +216,77 @@ def interruptible():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("step", [4, 9])
+def test_a_signal_in_an_evaluation_ends_it_and_a_resumed_run_makes_up_for_it(
+    whole, folder, tmp_path, monkeypatch, step
+):
+    out, judge = tmp_path / "run", run.judge
+
+    def stop(*arguments):
+        if recorded(out)[-1]["step"] == step:
+            signal.raise_signal(signal.SIGTERM)
+        return judge(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "judge", stop)
+        with pytest.raises(Interrupted, match=f"stopped at step {step}, all saved") as seen:
+            go(folder, out)
+    assert seen.value.number == signal.SIGTERM
+    assert "AP" not in recorded(out)[-1]
+    go(folder, out, resume=True)
+    assert_same_run(out, whole[0])
+
+
+def test_a_run_that_goes_on_drops_damaged_lines_and_says_which(
+    whole, folder, tmp_path, monkeypatch, capsys
+):
+    out = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        at_step(patch, 5, press_ctrl_c)
+        with pytest.raises(Interrupted):
+            go(folder, out)
+    path = out / run_folder.METRICS
+    lines = path.read_bytes().split(b"\n")
+    lines[1:3] = [lines[1][:30], b"\0" * 80]
+    path.write_bytes(b"\n".join(lines))
+    capsys.readouterr()
+    go(folder, out, resume=True)
+    assert f"{path}: dropped 2 damaged lines: 2, 3\n" in capsys.readouterr().err
+    assert [row["step"] for row in recorded(out) if "AP" in row] == [4, 6, 9, 10]
+    steps = [row["step"] for row in recorded(out) if "loss_total" in row]
+    assert steps == [1, *range(4, STEPS + 1)]
+    ours, theirs = (read_tensors(place / run_folder.CHECKPOINT)[0] for place in (out, whole[0]))
+    assert_close(ours, theirs, rtol=0, atol=0)
+
+
+def test_a_training_keeps_others_out_of_its_folder(folder, tmp_path, monkeypatch):
+    refused = []
+
+    def try_again():
+        for resume in (False, True):
+            with pytest.raises(RunError, match="run: another training writes there") as seen:
+                go(folder, tmp_path / "run", resume=resume)
+            refused.append(f"process {os.getpid()} on " in str(seen.value))
+
+    at_step(monkeypatch, 3, try_again)
+    go(folder, tmp_path / "run")
+    assert refused == [True, True]
+    assert len([row for row in recorded(tmp_path / "run") if "loss_total" in row]) == STEPS
+
+
+def test_a_training_that_another_one_overtook_writes_nothing(folder, tmp_path, monkeypatch):
+    out = tmp_path / "run"
+
+    def overtake(*_):
+        monkeypatch.undo()
+        go(folder, out)
+
+    monkeypatch.setattr(run, "look_at_all", overtake)
+    with pytest.raises(RunError, match="holds a run already"):
+        go(folder, out)
+    assert len([row for row in recorded(out) if "loss_total" in row]) == STEPS
 
 
 @pytest.mark.usefixtures("interruptible")
