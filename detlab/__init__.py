@@ -77,6 +77,9 @@ A file uses files above its own line only, so it can be read from here downwards
         restore.py             a lesson as it was shipped
         stored_answers.py      a learner's function outside its lesson
         your_parts.py          what a learner built, put into the real detector
+        own_cells.py           a learner's own cells beside those of a newer lesson
+        update.py              the lessons of this version, and what a learner wrote in earlier ones
+        clone.py               a clone brought to the newest version by git
         server.py              JupyterLab's server, which sends at once
         advice.py              what to run when a cell fails because of others
         notebook.py            what notebooks need beside the package

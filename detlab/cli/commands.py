@@ -1,4 +1,4 @@
-"""`detlab lab | train | evaluate | detect | data | doctor | progress | reset`.
+"""`detlab lab | train | evaluate | detect | data | doctor | progress | reset | update`.
 
 The words on the command line; the work is done elsewhere, and imported where it is needed.
 
@@ -299,6 +299,26 @@ def reset(lesson: Positional[str]) -> None:
     print(f"{chosen.notebook.name} is as it was shipped")
     if kept:
         print(f"yours is kept as {kept.name}")
+
+
+@command
+def update(folder: Positional[Path | None] = None) -> None:
+    """Bring the lessons to the newest version, with the cells that you wrote beside theirs.
+
+    Your old notebooks are kept whole, and progress stays. Close them in JupyterLab first.
+
+    Args:
+        folder: with your notebooks of an earlier version; without it, git brings the newest
+            version of this clone, whose notebooks are yours.
+    """
+    from detlab.course.clone import update_clone
+    from detlab.course.update import UpdateError, update_from
+
+    try:
+        for line in update_clone() if folder is None else update_from(folder):
+            print(line, flush=True)  # the next one may be another process's
+    except UpdateError as error:
+        raise UsageError(str(error)) from error
 
 
 def check_pixels(option: str, value: int | None) -> None:

@@ -6,6 +6,7 @@ outputs that were shipped with it are in the clone's own git history, and come b
 
 import subprocess
 from datetime import datetime
+from itertools import chain, count
 from pathlib import Path
 
 import jupytext
@@ -35,14 +36,18 @@ def read_source(path: Path) -> NotebookNode:
     return notebook
 
 
-def shipped(lesson: Lesson, notebooks: Path) -> str:
+def shipped(stem: str, notebooks: Path) -> str:
     """The text of a lesson's notebook, with its outputs where git has them.
+
+    Args:
+        stem: its name, without an ending.
+        notebooks: the folder that it lies in, its source in src/ below.
 
     Raises:
         FileNotFoundError: the lesson has no source here.
     """
-    fresh = read_source(notebooks / "src" / f"{lesson.stem}.py")
-    stored = committed(notebooks / lesson.notebook.name)
+    fresh = read_source(notebooks / "src" / f"{stem}.py")
+    stored = committed(notebooks / f"{stem}.ipynb")
     if stored and texts(nbformat.reads(stored, as_version=4)) == texts(fresh):
         return stored
     return f"{nbformat.writes(fresh)}\n"
@@ -52,14 +57,23 @@ def committed(path: Path) -> str:
     """A file's text as the last commit has it; "" without git, or without a commit of it."""
     command = ["git", "-C", str(path.parent), "show", f"HEAD:./{path.name}"]
     try:
-        return subprocess.run(command, capture_output=True, check=True).stdout.decode()
-    except (OSError, subprocess.CalledProcessError):
+        done = subprocess.run(command, capture_output=True, check=True, timeout=60)
+        return done.stdout.decode()
+    except (OSError, subprocess.SubprocessError):
         return ""
 
 
 def texts(notebook: NotebookNode) -> list[str]:
     """What stands in each cell."""
     return [cell.source for cell in notebook.cells]
+
+
+def dated(path: Path) -> Path:
+    """A name that nothing has yet: with the time in it, and a number where that is not enough."""
+    stem = f"{path.stem}-{datetime.now():%Y%m%d-%H%M%S}"
+    names = chain([stem], (f"{stem}-{number}" for number in count(2)))
+    places = (path.with_name(f"{name}{path.suffix}") for name in names)
+    return next(place for place in places if not place.exists())
 
 
 def restore_lesson(lesson: Lesson, notebooks: Path = NOTEBOOKS) -> Path | None:
@@ -71,9 +85,9 @@ def restore_lesson(lesson: Lesson, notebooks: Path = NOTEBOOKS) -> Path | None:
     Raises:
         FileNotFoundError: the lesson has no source here; the old notebook stays as it was.
     """
-    fresh = shipped(lesson, notebooks)
+    fresh = shipped(lesson.stem, notebooks)
     place = notebooks / lesson.notebook.name
-    kept = place.with_name(f"{place.stem}.kept-{datetime.now():%Y%m%d-%H%M%S}.ipynb")
+    kept = dated(place.with_name(f"{place.stem}.kept.ipynb"))
     existed = place.exists()
     if existed:
         place.rename(kept)
