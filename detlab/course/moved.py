@@ -47,7 +47,11 @@ ELSEWHERE = {
 """Single names that are now in another file than the rest of theirs, or are called otherwise."""
 
 
-IMPORT = re.compile(r"from detlab(?:\.(\w+))? import (\([^)]*\)|[^\n;#]+)")
+LISTED = r"\((?:#[^\n]*|[^)#])*\)|(?:\\\n|[^\n;#])+(?<! )"
+"""The names of an import: within parentheses, with comments among them, or up to the line's end."""
+IMPORT = re.compile(rf"from detlab(?:\.(\w+))? import ({LISTED})")
+NO_NAMES = re.compile(r"#.*|[()\\]")
+"""What stands between them: comments, parentheses, the sign that a line goes on."""
 DOTTED = re.compile(r"\bdetlab\.(\w+)(?:\.(\w+))?")
 BARE = re.compile("|".join(rf"(?<![\w.])({module})\.({name})\b" for module, name in ELSEWHERE))
 
@@ -71,7 +75,7 @@ def translate(source: str) -> str:
 
 def import_now(found: re.Match[str]) -> str:
     """One `from detlab… import …`, as one such statement or several on one line."""
-    module, listed = found[1], found[2].strip("() \n").rstrip(",")
+    module, listed = found[1], NO_NAMES.sub("", found[2]).strip().rstrip(",")
     statements: dict[str, list[str]] = {}
     for item in listed.split(","):
         name, _, alias = (part.strip() for part in item.strip().partition(" as "))

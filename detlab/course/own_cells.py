@@ -1,7 +1,7 @@
 """A learner's own cells, put beside the cells of a newer lesson.
 
 A cell is a learner's own if its text was never shipped. shipped_cells.json holds a digest of every
-text that ever was, lesson by lesson; `record_shipped` adds those of a release. Uses moved.py.
+text that ever was, lesson by lesson; a release adds its own. Uses moved.py.
 """
 
 import ast
@@ -29,6 +29,8 @@ YOURS = "yours"
 """The tag of a carried cell, and the beginning of its id, which ends with the text's digest."""
 MARKS = re.compile(r"^def (\w+)|\bexercises\.(\w+)\.check\b", re.MULTILINE)
 """What says where a cell belongs: the function that it defines, the check that it runs."""
+NEEDED = "# Your cells use these; the lesson no longer does."
+"""The first line of a cell with imports that a lesson has lost."""
 EMPTY = ast.Module([], [])
 
 
@@ -61,12 +63,12 @@ def ever_shipped(number: str) -> set[str]:
     return set(json.loads(SHIPPED.read_text(encoding="utf-8")).get(number, "").split())
 
 
-def record_shipped(lessons: dict[str, NotebookNode], path: Path = SHIPPED) -> None:
-    """Add the cells of lessons, by number, to what was ever shipped: once for every release."""
-    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+def record_shipped(lessons: dict[str, NotebookNode]) -> None:
+    """Add the cells of lessons, by number, to what was ever shipped."""
+    known = json.loads(SHIPPED.read_text(encoding="utf-8")) if SHIPPED.exists() else {}
     for number, notebook in lessons.items():
         known[number] = " ".join(sorted({*known.get(number, "").split(), *digests(notebook)}))
-    write_atomically(path, f"{json.dumps(known, indent=1, sort_keys=True)}\n".encode())
+    write_atomically(SHIPPED, f"{json.dumps(known, indent=1, sort_keys=True)}\n".encode())
 
 
 def own_cells(
@@ -194,13 +196,14 @@ def lost_imports(
     bound = {name for tree in (*mine, *map(tree_of, fresh.cells)) for name in binds(tree)}
     wanted = {name for tree in mine for name in reads(tree)} - bound
     lines, homes, home = list[str](), list[int](), -1
-    for cell in map(as_carried, notebook.cells):
-        home = counterpart(cell, "", fresh, home)
-        found = [line for name, line in imports_in(tree_of(cell)) if name in wanted]
+    for cell in notebook.cells:
+        carried = as_carried(cell)
+        home = counterpart(carried, cell.get("id", ""), fresh, home)
+        found = [line for name, line in imports_in(tree_of(carried)) if name in wanted]
         lines, homes = lines + found, homes + [home] * len(found)
     if not lines:
         return []
-    text = "\n".join(["# Your cells use these; the lesson no longer does.", *dict.fromkeys(lines)])
+    text = "\n".join([NEEDED, *dict.fromkeys(lines)])
     cell = new_cell("code", text, [YOURS])
     cell.id = f"{YOURS}-{digest(text)}"
     return [OwnCell(homes[0], cell)]

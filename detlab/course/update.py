@@ -14,6 +14,7 @@ from nbformat import NotebookNode
 from detlab.course import exercises
 from detlab.course.lessons import NOTEBOOKS
 from detlab.course.own_cells import (
+    NEEDED,
     YOURS,
     OwnCell,
     digests,
@@ -21,10 +22,11 @@ from detlab.course.own_cells import (
     lost_imports,
     not_there_yet,
     own_cells,
+    record_shipped,
     with_own_cells,
 )
 from detlab.course.progress import progress_file, read_progress
-from detlab.course.restore import committed, dated, shipped, texts
+from detlab.course.restore import committed, dated, read_source, shipped, texts
 from detlab.course.stored_answers import rebuild
 from detlab.errors import DetlabError
 from detlab.files import write_atomically
@@ -152,7 +154,8 @@ def carry_lesson(stem: str, old: Path | None, notebooks: Path, kept: Path) -> Ca
         replaced = keep(place, kept)
         content = f"{nbformat.writes(new)}\n" if own else text
         write_atomically(place, content.encode("utf-8", "backslashreplace"))
-    return Carried(place.name, len(own), replaced, trouble or trouble_there)
+    written = sum(not cell.source.startswith(NEEDED) for _, cell in own)
+    return Carried(place.name, written, replaced, trouble or trouble_there)
 
 
 def read_own(path: Path, fresh: NotebookNode) -> tuple[list[OwnCell], str]:
@@ -191,6 +194,12 @@ def keep(place: Path, kept: Path) -> Path | None:
     copy = kept / place.name
     write_atomically(copy, place.read_bytes())
     return copy
+
+
+def record_release(notebooks: Path = NOTEBOOKS) -> None:
+    """Add the cells of all lessons, as they are now, to those that were ever shipped."""
+    sources = (notebooks / "src").glob("*.py")
+    record_shipped({number_of(source.stem): read_source(source) for source in sources})
 
 
 def progress_lines() -> Iterator[str]:

@@ -45,6 +45,14 @@ def test_the_answers_do_use_the_old_layout():
             "from detlab.detector.anchors import anchor_grid; "
             "from detlab.training.anchor_fit import fit_shapes\n",
         ),
+        (
+            "from detlab.train import (  # to learn (again)\n    fit,  # a loop\n)  # end",
+            "from detlab.training.loop import fit  # end",
+        ),
+        (
+            "from detlab import losses, \\\n    reef  # two",
+            "from detlab.detector import losses; from detlab import reef  # two",
+        ),
         ("anchors.shape_iou(a, b)", "anchor_fit.shape_iou(a, b)"),
         ("my_anchors.shape_iou(a, b)", "my_anchors.shape_iou(a, b)"),
         ("import detlab.coco as c", "import detlab.metrics.coco as c"),

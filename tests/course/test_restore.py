@@ -40,6 +40,15 @@ def test_the_learners_notebook_is_kept_beside_the_fresh_one(notebooks):
     assert [cell.source for cell in nbformat.read(place, 4).cells] == ["# Start", "print(1)"]
 
 
+def test_two_within_a_second_are_both_kept(notebooks):
+    place = notebooks / "00_start_here.ipynb"
+    for words in ("my work", "and more", "and all"):
+        place.write_text(words)
+        restore_lesson(find_lesson(0), notebooks)
+    kept = {path.read_text() for path in notebooks.glob("00_start_here.kept-*.ipynb")}
+    assert kept == {"my work", "and more", "and all"}
+
+
 def test_where_there_was_no_notebook_there_is_one(notebooks):
     assert restore_lesson(find_lesson(0), notebooks) is None
     nbformat.validate(nbformat.read(notebooks / "00_start_here.ipynb", 4))
