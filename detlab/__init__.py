@@ -19,8 +19,10 @@ A file uses files above its own line only, so it can be read from here downwards
         box_losses.py          how far boxes are off: L1, Smooth L1, IoU, GIoU
         losses.py              class loss + lambda * box loss
         backbone.py            image to feature maps
+        config.py              what a detector is made of
         model.py               backbone + head + anchors = Detector
         suppression.py         one box per object: NMS, per class, Soft-NMS
+        padding.py             padding is not picture: what seems to stand in it is left out
         postprocess.py         predictions to detections: decode, threshold, suppress
         tiling.py              small objects in large images: tile after tile
         checkpoint.py          weights, settings and class names in one file
@@ -100,9 +102,9 @@ if TYPE_CHECKING:
     from detlab.data.datasets import load_dataset as load_dataset
     from detlab.detector.checkpoint import load_checkpoint as load_checkpoint
     from detlab.detector.checkpoint import save_checkpoint as save_checkpoint
+    from detlab.detector.config import DetectorConfig as DetectorConfig
     from detlab.detector.losses import detection_loss as detection_loss
     from detlab.detector.model import Detector as Detector
-    from detlab.detector.model import DetectorConfig as DetectorConfig
     from detlab.detector.model import build_detector as build_detector
     from detlab.detector.postprocess import detect as detect
     from detlab.errors import DetlabError as DetlabError
@@ -114,7 +116,7 @@ if TYPE_CHECKING:
 
 FRONT_DOOR = {
     "Detector": "detector.model",
-    "DetectorConfig": "detector.model",
+    "DetectorConfig": "detector.config",
     "build_detector": "detector.model",
     "load_checkpoint": "detector.checkpoint",
     "save_checkpoint": "detector.checkpoint",

@@ -18,7 +18,8 @@ from torch.testing import assert_close
 
 from detlab.boxes import clip_boxes
 from detlab.detector.checkpoint import load_checkpoint, save_checkpoint
-from detlab.detector.model import build_detector, named_config
+from detlab.detector.config import named_config
+from detlab.detector.model import build_detector
 from detlab.metrics.coco import COCO_NAMES
 from detlab.reef.scene import CLASS_NAMES, draw_scene
 from tests.sample_folders import SCENES, coco_folder

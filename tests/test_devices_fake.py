@@ -20,9 +20,10 @@ from torch.utils._pytree import tree_map
 import detlab
 from detlab.detector.anchors import decode_deltas
 from detlab.detector.box_losses import giou_box_loss, smooth_l1_box_loss
+from detlab.detector.config import DetectorConfig
 from detlab.detector.losses import detection_loss, focal_loss
 from detlab.detector.matching import IGNORED, NEGATIVE, match_anchors
-from detlab.detector.model import DetectorConfig, build_detector, from_torchvision
+from detlab.detector.model import build_detector, from_torchvision
 from detlab.detector.postprocess import detect, select_detections, to_scores
 from detlab.detector.suppression import nms, nms_per_class, soft_nms, suppressed_by
 from detlab.hardware import any_process, first_process_says, mean_over_processes

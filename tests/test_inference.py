@@ -18,7 +18,8 @@ from detlab.data.datasets import load_dataset
 from detlab.data.pictures import read_picture
 from detlab.data.records import DataError
 from detlab.detector.checkpoint import CheckpointInfo, save_checkpoint
-from detlab.detector.model import Detector, build_detector, named_config
+from detlab.detector.config import named_config
+from detlab.detector.model import Detector, build_detector
 from detlab.draw.figures import draw_alone
 from detlab.inference import check_inputs, detect_files, find_pictures, judge, output_names
 from detlab.types import Predictions

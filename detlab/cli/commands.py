@@ -27,7 +27,7 @@ from tyro.extras import SubcommandApp
 
 from detlab.cli.printout import metrics_row, print_check, print_metrics, print_table
 from detlab.detector.checkpoint import load_checkpoint
-from detlab.detector.model import ConfigName, named_config
+from detlab.detector.config import ConfigName, named_config
 from detlab.errors import DetlabError
 from detlab.hardware import choose_device, process_group
 from detlab.signals import Stopped, heard

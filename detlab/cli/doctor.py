@@ -155,7 +155,8 @@ def measure_speeds() -> Speeds:
     """How fast this machine does each part of the default training, on one batch."""
     import torch
 
-    from detlab.detector.model import build_detector, named_config
+    from detlab.detector.config import named_config
+    from detlab.detector.model import build_detector
     from detlab.detector.postprocess import detect
     from detlab.hardware import choose_device
     from detlab.reef.scene import CLASS_NAMES, TRAIN_SEED, Reef

@@ -42,6 +42,14 @@ ELSEWHERE = {
         for name in ("shape_iou", "refit_shapes", "fit_shapes")
     },
     **{("losses", name): f"detector.box_losses.{name}" for name in BOX_LOSSES},
+    **{
+        ("model", name): f"detector.config.{name}"
+        for name in ("DetectorConfig", "ConfigName", "named_config", "scaled")
+    },
+    **{
+        ("model", name): f"detector.backbone.{name}"
+        for name in ("Normalise", "IMAGENET_MEAN", "IMAGENET_STD")
+    },
     **{("types", name): f"checks.{name}" for name in ("check_boxes", "check_target")},
 }
 """Single names that are now in another file than the rest of theirs, or are called otherwise."""

@@ -17,9 +17,8 @@ from torch import Tensor, nn
 
 from detlab.boxes import cxcywh_to_xyxy, normalise_boxes, paired_iou
 from detlab.classify import accuracy, cross_entropy
-from detlab.detector.backbone import TinyBody
+from detlab.detector.backbone import IMAGENET_MEAN, IMAGENET_STD, Normalise, TinyBody
 from detlab.detector.box_losses import giou_loss
-from detlab.detector.model import IMAGENET_MEAN, IMAGENET_STD, Normalise
 from detlab.reef.scene import Scene, draw_scene
 from detlab.training.loop import NonFiniteLoss, TrainConfig, set_learning_rate
 

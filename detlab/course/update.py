@@ -226,5 +226,5 @@ def no_longer_right(kept: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield name, "no longer part of the course"
         elif isinstance(mine, str):
             yield name, mine
-        elif not exercises.ALL[name].judge(mine).passed:
+        elif not exercises.ALL[name].grade(mine).passed:
             yield name, f"`exercises.{name}.check(…)` in its lesson says what is wrong now"

@@ -28,7 +28,8 @@ from detlab.course.stored_answers import (
     rebuild,
 )
 from detlab.detector import anchors, box_losses, losses, matching, postprocess
-from detlab.detector.model import Detector, DetectorConfig, build_detector
+from detlab.detector.config import DetectorConfig
+from detlab.detector.model import Detector, build_detector
 from detlab.detector.postprocess import detect
 from detlab.training.loop import Loss, TrainConfig
 from detlab.types import Activation, Detection, Predictions, Target

@@ -42,8 +42,32 @@ EARLY_LAYERS: Mapping[str, tuple[str, ...]] = {
 """What sees edges and colours, in any picture alike: ImageNet's weights are kept there."""
 
 
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
 class WeightsError(DetlabError, RuntimeError):
     """ImageNet weights that cannot be fetched or read; says what to do."""
+
+
+class Normalise(nn.Module):
+    """Pixel values as the body expects them: less the mean, divided by the spread."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(3, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> Float[Tensor, "B 3 H W"]:
+        """[B, 3, H, W], uint8 or float from 0 to 1."""
+        if images.ndim != 4 or images.shape[1] != 3:
+            raise ValueError(f"want images [B, 3, H, W], got {list(images.shape)}")
+        if images.dtype == torch.uint8:
+            images = images / 255
+        return ((images - self.mean) / self.std).to(self.mean.dtype)  # as the weights have it
 
 
 class ResidualBlock(nn.Module):

@@ -17,7 +17,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from detlab.detector.model import Detector, DetectorConfig, build_detector
+from detlab.detector.config import DetectorConfig
+from detlab.detector.model import Detector, build_detector
 from detlab.errors import DetlabError
 from detlab.files import write_atomically
 

@@ -13,21 +13,14 @@ import torchvision
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from detlab.boxes import clip_boxes, scale_boxes, xyxy_to_cxcywh
+from detlab.boxes import clip_boxes, scale_boxes
 from detlab.checks import check_count, check_fraction, check_rows
 from detlab.classify import softmax
 from detlab.detector.anchors import Decode, decode_deltas
+from detlab.detector.padding import Candidates, select_in_picture
 from detlab.detector.suppression import Nms, suppress
 from detlab.images import batch_images, fit_image, image_size
 from detlab.types import Activation, Detection, Predictions
-
-Candidates = Callable[
-    [Predictions, int, tuple[int, int], float, int], tuple[Tensor, Tensor, Tensor]
-]
-"""predictions, row of an image, its size, score threshold, how many: boxes, labels, scores."""
-
-MIN_SIDE = 0.01
-"""Pixels of what the network sees: what clipping leaves thinner is no box. RoI heads do so, too."""
 
 
 def to_scores(
@@ -97,56 +90,6 @@ def select_candidates(
     deltas = predictions.deltas[row, anchor].float()
     boxes = decode(deltas, predictions.anchors[anchor], predictions.delta_weights)
     return clip_boxes(boxes, image_size), label, scores[:max_candidates]
-
-
-def select_in_picture(
-    predictions: Predictions,
-    row: int,
-    image_size: tuple[int, int],
-    score_threshold: float,
-    max_candidates: int,
-    candidates: Candidates = select_candidates,
-) -> tuple[Float[Tensor, "N 4"], Int64[Tensor, " N"], Float[Tensor, " N"]]:
-    """The raw boxes of one image that show a part of it: see `without_padding`, `MIN_SIDE`.
-
-    What is left out takes no place among the best `max_candidates`: as long as too few are left,
-    twice as many are asked for.
-
-    >>> logits = torch.tensor([[[0.0, 2.0], [0.0, 3.0]]])
-    >>> anchors = torch.tensor([[0.0, 0.0, 8.0, 8.0], [16.0, 0.0, 24.0, 8.0]])
-    >>> said = Predictions(logits, torch.zeros(1, 2, 4), anchors)  # of a picture 18 pixels wide
-    >>> select_in_picture(said, 0, (8, 18), score_threshold=0.6, max_candidates=1)
-    (tensor([[0., 0., 8., 8.]]), tensor([1]), tensor([0.8808]))
-    """
-    seen = without_padding(predictions, row, image_size)
-    asked = max_candidates
-    while True:
-        boxes, labels, scores = candidates(seen, 0, image_size, score_threshold, asked)
-        kept = torchvision.ops.remove_small_boxes(boxes, MIN_SIDE)
-        if len(boxes) < asked or len(kept) >= max_candidates:
-            kept = kept[:max_candidates]
-            return boxes[kept], labels[kept], scores[kept]
-        asked *= 2
-
-
-def without_padding(predictions: Predictions, row: int, image_size: tuple[int, int]) -> Predictions:
-    """What was said of one image, as a batch of one, by the anchors that stand in it.
-
-    `batch_images` fills pictures up with zeros; an anchor whose centre lies there looks at nothing.
-
-    >>> anchors = torch.tensor([[0.0, 0.0, 8.0, 8.0], [16.0, 0.0, 24.0, 8.0]])
-    >>> said = Predictions(torch.zeros(1, 2, 3), torch.zeros(1, 2, 4), anchors)
-    >>> without_padding(said, 0, image_size=(8, 18)).anchors
-    tensor([[0., 0., 8., 8.]])
-    """
-    height, width = image_size
-    centres = xyxy_to_cxcywh(predictions.anchors)[:, :2]
-    inside = ((centres >= 0) & (centres < centres.new_tensor([width, height]))).all(dim=1)
-    return predictions._replace(
-        logits=predictions.logits[row, None, inside],
-        deltas=predictions.deltas[row, None, inside],
-        anchors=predictions.anchors[inside],
-    )
 
 
 def select_detections(

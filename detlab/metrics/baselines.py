@@ -10,7 +10,7 @@ from torch import Tensor
 
 from detlab.boxes import clip_boxes, cxcywh_to_xyxy, scale_boxes
 from detlab.detector.anchors import anchor_shapes
-from detlab.detector.model import DetectorConfig
+from detlab.detector.config import DetectorConfig
 from detlab.images import fitted_size, image_size
 from detlab.types import Detection, Target
 

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from detlab.data.records import Record
-from detlab.detector.model import DetectorConfig
+from detlab.detector.config import DetectorConfig
 
 STARTS = 10
 """k-means goes to the nearest hollow; the best of some random starts is kept."""

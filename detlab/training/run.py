@@ -20,7 +20,8 @@ from detlab.data.download import SETS
 from detlab.data.records import DataError
 from detlab.data.transforms import Augmented, Transforms, training_transforms
 from detlab.detector.checkpoint import CheckpointInfo, save_checkpoint
-from detlab.detector.model import ConfigName, Detector, build_detector, named_config
+from detlab.detector.config import ConfigName, named_config
+from detlab.detector.model import Detector, build_detector
 from detlab.detector.postprocess import detect
 from detlab.draw.figures import Picture, draw_curves, draw_grid, save_figure
 from detlab.files import append_line, finite, to_json

@@ -24,7 +24,8 @@ import torch
 import torchvision
 
 from detlab.detector.checkpoint import UNREADABLE, CheckpointError, read_tensors, with_longest_side
-from detlab.detector.model import Detector, DetectorConfig
+from detlab.detector.config import DetectorConfig
+from detlab.detector.model import Detector
 from detlab.errors import DetlabError
 from detlab.files import append_line, remove_unfinished, to_json, write_atomically
 from detlab.hardware import process_rank

@@ -26,7 +26,7 @@ from detlab.course import exercises, notebook
 from detlab.course.your_parts import suspects
 from detlab.detector import losses
 from detlab.detector.anchors import decode_deltas
-from detlab.detector.model import named_config
+from detlab.detector.config import named_config
 from detlab.detector.postprocess import select_detections, to_scores
 from detlab.draw.figures import Layers, Picture, draw_grid, draw_layers
 from detlab.inference import judge

@@ -99,7 +99,7 @@ for fault in unusable:
 from detlab import build_detector, detection_loss
 from detlab.detector.anchors import encode_boxes
 from detlab.detector.box_losses import giou_box_loss, smooth_l1_box_loss
-from detlab.detector.model import named_config
+from detlab.detector.config import named_config
 
 flat = torch.tensor([[30.0, 20.0, 30.0, 44.0]])
 deltas = encode_boxes(flat, torch.tensor([[20.0, 20.0, 40.0, 40.0]]))[0]

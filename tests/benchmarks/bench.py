@@ -44,7 +44,8 @@ from detlab.boxes import xyxy_to_xywh
 from detlab.data.datasets import REEF_VAL, load_dataset
 from detlab.data.transforms import Augmented
 from detlab.detector.checkpoint import load_checkpoint
-from detlab.detector.model import Detector, build_detector, named_config
+from detlab.detector.config import named_config
+from detlab.detector.model import Detector, build_detector
 from detlab.detector.postprocess import detect
 from detlab.inference import judge
 from detlab.metrics.coco import COCO_NAMES, coco_metrics

@@ -23,7 +23,8 @@ from report import Row, describe_machine, publish, ratios, spread, take_turns
 from torch import Tensor, nn
 from torchvision.models.detection import RetinaNet, retinanet_resnet50_fpn
 
-from detlab.detector.model import Detector, build_detector, from_torchvision, named_config
+from detlab.detector.config import named_config
+from detlab.detector.model import Detector, build_detector, from_torchvision
 from detlab.detector.postprocess import detect, to_scores
 from detlab.hardware import choose_dtype
 from detlab.training.loop import (

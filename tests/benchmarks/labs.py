@@ -16,7 +16,8 @@ from torch import Tensor
 
 from detlab.data.transforms import Augmented
 from detlab.detector.anchors import pyramid_anchors
-from detlab.detector.model import build_detector, named_config
+from detlab.detector.config import named_config
+from detlab.detector.model import build_detector
 from detlab.detector.postprocess import detect
 from detlab.detector.suppression import nms, separate_classes
 from detlab.metrics.coco import coco_metrics

@@ -43,7 +43,8 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 from detlab.data.datasets import load_dataset
 from detlab.data.transforms import Augmented
 from detlab.detector.backbone import PyramidBackbone
-from detlab.detector.model import build_detector, named_config
+from detlab.detector.config import named_config
+from detlab.detector.model import build_detector
 from detlab.detector.postprocess import detect
 from detlab.draw.figures import save_figure
 from detlab.inference import judge

@@ -27,7 +27,8 @@ from detlab.data.check import check_splits
 from detlab.data.datasets import FolderDataset, load_dataset, read_splits
 from detlab.data.records import Annotations, DataError
 from detlab.detector.checkpoint import CheckpointInfo, load_checkpoint
-from detlab.detector.model import ConfigName, Detector, named_config
+from detlab.detector.config import ConfigName, named_config
+from detlab.detector.model import Detector
 from detlab.hardware import choose_device
 from detlab.inference import judge
 from detlab.metrics.baselines import find_nothing, mean_box, random_anchors

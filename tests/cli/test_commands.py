@@ -26,7 +26,8 @@ from detlab.course.progress import remember
 from detlab.data import download
 from detlab.detector import postprocess, tiling
 from detlab.detector.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
-from detlab.detector.model import build_detector, named_config
+from detlab.detector.config import named_config
+from detlab.detector.model import build_detector
 from detlab.training import run_folder
 from tests.local_server import serve
 from tests.sample_folders import (

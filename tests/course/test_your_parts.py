@@ -13,7 +13,8 @@ from detlab.course import your_parts as parts
 from detlab.course.progress import remember
 from detlab.course.your_parts import PLACES, collect
 from detlab.detector import box_losses, losses, postprocess
-from detlab.detector.model import DetectorConfig, build_detector
+from detlab.detector.config import DetectorConfig
+from detlab.detector.model import build_detector
 from detlab.metrics.coco import evaluate
 from detlab.reef.scene import CLASS_NAMES, Reef, ReefConfig
 from detlab.training.loop import TrainConfig, configured_loss, fit

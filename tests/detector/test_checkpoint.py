@@ -22,7 +22,8 @@ from detlab.detector.checkpoint import (
     save_checkpoint,
     write_tensors,
 )
-from detlab.detector.model import DetectorConfig, build_detector
+from detlab.detector.config import DetectorConfig
+from detlab.detector.model import build_detector
 
 CONFIG = DetectorConfig(num_classes=3, channels=8, activation="softmax", aspect_ratios=(1.0,))
 INFO = CheckpointInfo(CONFIG, ("background", "fish", "crab"), {"seconds": 12.5, "data": ["reef"]})

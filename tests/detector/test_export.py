@@ -16,8 +16,9 @@ from torch.export import Dim
 from torch.testing import assert_close
 from torchvision.models.detection import retinanet_resnet50_fpn, retinanet_resnet50_fpn_v2
 
+from detlab.detector.config import DetectorConfig
 from detlab.detector.losses import detection_loss
-from detlab.detector.model import DetectorConfig, Exportable, build_detector, from_torchvision
+from detlab.detector.model import Exportable, build_detector, from_torchvision
 from detlab.detector.postprocess import detect
 
 TINY = DetectorConfig(num_classes=3, channels=8)

@@ -9,20 +9,16 @@ from torch.testing import assert_close
 from torchvision.models.detection import retinanet_resnet50_fpn, retinanet_resnet50_fpn_v2
 from torchvision.models.detection.image_list import ImageList
 
-from detlab.detector.backbone import build_backbone
+from detlab.detector.backbone import IMAGENET_MEAN, IMAGENET_STD, Normalise, build_backbone
+from detlab.detector.config import DetectorConfig, named_config
 from detlab.detector.model import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
     PRIOR,
     Branch,
     Detector,
-    DetectorConfig,
     Head,
-    Normalise,
     anchors_on_maps,
     build_detector,
     from_torchvision,
-    named_config,
 )
 from detlab.detector.postprocess import detect, select_detections
 

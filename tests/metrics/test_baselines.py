@@ -8,7 +8,7 @@ from torch.testing import assert_close
 
 from detlab.checks import check_boxes
 from detlab.data.datasets import load_dataset
-from detlab.detector.model import named_config
+from detlab.detector.config import named_config
 from detlab.metrics.baselines import find_nothing, mean_box, random_anchors
 from detlab.metrics.coco import coco_metrics
 

@@ -12,7 +12,8 @@ from torchvision.ops import box_iou
 from detlab.boxes import xywh_to_xyxy, xyxy_to_cxcywh
 from detlab.data.records import Record
 from detlab.detector.anchors import anchor_shapes
-from detlab.detector.model import DetectorConfig, build_detector, named_config
+from detlab.detector.config import DetectorConfig, named_config
+from detlab.detector.model import build_detector
 from detlab.training.anchor_fit import (
     best_fit,
     box_shapes,

@@ -14,7 +14,8 @@ from torch.testing import assert_close
 from torch.utils.data import Dataset
 from torchvision.tv_tensors import BoundingBoxes
 
-from detlab.detector.model import build_detector, named_config
+from detlab.detector.config import named_config
+from detlab.detector.model import build_detector
 from detlab.training import batches as module
 from detlab.training.batches import (
     Batches,

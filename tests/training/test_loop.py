@@ -25,8 +25,9 @@ from detlab.detector.checkpoint import (
     save_checkpoint,
     write_tensors,
 )
+from detlab.detector.config import DetectorConfig
 from detlab.detector.losses import detection_loss
-from detlab.detector.model import DetectorConfig, build_detector
+from detlab.detector.model import build_detector
 from detlab.detector.postprocess import detect
 from detlab.hardware import (
     any_process,

@@ -5,7 +5,8 @@ import os
 
 import pytest
 
-from detlab.detector.model import build_detector, named_config
+from detlab.detector.config import named_config
+from detlab.detector.model import build_detector
 from detlab.training import run_folder
 from detlab.training.loop import TrainConfig, start_run
 from detlab.training.run_folder import (
