@@ -30,6 +30,7 @@ A file uses files above its own line only, so it can be read from here downwards
     metrics/               is it any good?
         average_precision.py   TP, FP, FN; precision, recall, average precision
         coco.py                COCO's twelve numbers, for all classes and thresholds at once
+        evaluation.py          a detector on a data set: mAP, and images per second
         error_kinds.py         kinds of error, and what each of them costs
         calibration.py         whether a score means what it says
         baselines.py           detectors that never look, to stand beside
@@ -60,7 +61,7 @@ A file uses files above its own line only, so it can be read from here downwards
         twins.py               pictures of the same scene
         findings.py            what an audit suspects
         sheet.py               what it found, drawn
-        known_faults.py        what is known to be wrong with a set, to judge an audit by
+        known_faults.py        what is known to be wrong with a set, to evaluate an audit
         planted_faults.py      a drawn set with the faults of real ones, planted and listed
 
     training/              how a detector learns
@@ -108,7 +109,7 @@ if TYPE_CHECKING:
     from detlab.detector.model import build_detector as build_detector
     from detlab.detector.postprocess import detect as detect
     from detlab.errors import DetlabError as DetlabError
-    from detlab.metrics.coco import evaluate as evaluate
+    from detlab.metrics.evaluation import evaluate as evaluate
     from detlab.training.loop import TrainConfig as TrainConfig
     from detlab.training.loop import fit as fit
 
@@ -125,7 +126,7 @@ FRONT_DOOR = {
     "TrainConfig": "training.loop",
     "fit": "training.loop",
     "load_dataset": "data.datasets",
-    "evaluate": "metrics.coco",
+    "evaluate": "metrics.evaluation",
     "DetlabError": "errors",
 }
 """What `import detlab` offers, and the file that it is loaded from when it is first used."""

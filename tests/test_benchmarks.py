@@ -168,7 +168,7 @@ def test_a_peers_background_is_no_detection():
 # ---------------------------------------------------------------- results and peers on photographs
 
 
-def test_results_are_trained_once_and_judged_again(tmp_path, capsys):
+def test_results_are_trained_once_and_evaluated_again(tmp_path, capsys):
     pets = str(coco_folder(tmp_path / "pets"))
     training = results.TrainConfig(seconds=0.1, batch_size=2)
     recipe = results.Recipe("course", training, goal=(0.0, None), split="val", longest_side=64)

@@ -100,7 +100,7 @@ def train(
     longest_side: int | None = None,
     settings: Settings = TrainConfig(),  # noqa: B008
 ) -> None:
-    """Train a detector, judge it, and write all about it into a folder.
+    """Train a detector, evaluate it, and write all about it into a folder.
 
     Args:
         data: a name from `detlab data list`, or a folder in COCO, VOC or YOLO layout.
@@ -149,7 +149,7 @@ def evaluate(
         skip_bad: leave out faulty boxes and pictures instead of stopping.
         as_json: print JSON, for programs.
     """
-    from detlab.inference import judge
+    from detlab.metrics import evaluation
 
     detector, info = load_checkpoint(checkpoint, device_named(device))
     dataset = load_split(data, split, skip_bad)
@@ -158,7 +158,7 @@ def evaluate(
             f"{checkpoint} knows the classes {', '.join(info.class_names[1:])};\n"
             f"{data} has {', '.join(dataset.class_names[1:])}: want the same in the same order"
         )
-    metrics = judge(detector, dataset, info.config.longest_side, info.class_names)
+    metrics = evaluation.evaluate(detector, dataset, info.config.longest_side, info.class_names)
     if as_json:
         print(json.dumps(metrics_row(metrics), indent=2))
     else:
@@ -188,7 +188,7 @@ def detect(
         tile: look at squares of so many pixels, too, one after the other: for tiny objects.
         device: where to compute.
     """
-    from detlab.inference import detect_files, find_pictures
+    from detlab.cli.detect_files import detect_files, find_pictures
 
     thresholds = {"score_threshold": score_threshold, "iou_threshold": iou_threshold}
     for name, value in thresholds.items():
@@ -381,7 +381,7 @@ def read_words() -> Callable[[], Any]:
     words = sys.argv[1:]
     if words[:1] == ["lab"] and not {"--", "-h", "--help"} & set(words):
         words.insert(1, "--")
-    about = "Train an object detector, judge it, use it, and learn how it works."
+    about = "Train an object detector, evaluate it, use it, and learn how it works."
     try:
         work = app.cli(prog="detlab", description=about, args=words, config=(FlagCreatePairsOff,))
     except ValueError as error:

@@ -41,6 +41,10 @@ ELSEWHERE = {
         ("anchors", name): f"training.anchor_fit.{name}"
         for name in ("shape_iou", "refit_shapes", "fit_shapes")
     },
+    ("inference", "judge"): "metrics.evaluation.evaluate",
+    ("coco", "evaluate"): "metrics.evaluation.evaluate_images",
+    ("errors", "mend"): "metrics.error_kinds.fix_errors",
+    ("single", "judge_single"): "course.single_object.evaluate_single",
     **{("losses", name): f"detector.box_losses.{name}" for name in BOX_LOSSES},
     **{
         ("model", name): f"detector.config.{name}"

@@ -55,24 +55,24 @@ class CheckpointInfo:
             )
 
 
-def save_checkpoint(path: Path, detector: Detector, info: CheckpointInfo) -> None:
+def save_checkpoint(path: str | Path, detector: Detector, info: CheckpointInfo) -> None:
     """Write a detector for use.
 
     Raises:
         CheckpointError: a weight is infinite or no number; nothing is written.
     """
-    write_tensors(path, detector.state_dict(), asdict(info))
+    write_tensors(Path(path), detector.state_dict(), asdict(info))
 
 
 def load_checkpoint(
-    path: Path, device: torch.device | None = None
+    path: str | Path, device: torch.device | None = None
 ) -> tuple[Detector, CheckpointInfo]:
     """Read a detector back, in evaluation mode; weights stored in half precision become float32.
 
     Raises:
         CheckpointError: missing, damaged, or not a checkpoint of this package.
     """
-    tensors, said = read_tensors(path)
+    tensors, said = read_tensors(Path(path))
     try:
         info = read_info(said)
         if info.config.head_depth > len(tensors):

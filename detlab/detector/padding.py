@@ -36,6 +36,7 @@ def select_in_picture(
 
     Args are those of `postprocess.select_candidates`, which is what `candidates` is as a rule.
 
+    >>> import torch
     >>> from detlab.detector.postprocess import select_candidates
     >>> logits = torch.tensor([[[0.0, 2.0], [0.0, 3.0]]])
     >>> anchors = torch.tensor([[0.0, 0.0, 8.0, 8.0], [16.0, 0.0, 24.0, 8.0]])
@@ -59,6 +60,7 @@ def without_padding(predictions: Predictions, row: int, image_size: tuple[int, i
 
     `batch_images` fills pictures up with zeros; an anchor whose centre lies there looks at nothing.
 
+    >>> import torch
     >>> anchors = torch.tensor([[0.0, 0.0, 8.0, 8.0], [16.0, 0.0, 24.0, 8.0]])
     >>> said = Predictions(torch.zeros(1, 2, 3), torch.zeros(1, 2, 4), anchors)
     >>> without_padding(said, 0, image_size=(8, 18)).anchors

@@ -8,11 +8,10 @@ The numbers are from Lin et al., "Microsoft COCO", ECCV 2014.
 
 import gc
 import math
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import Any, Protocol, runtime_checkable
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from faster_coco_eval import COCO, COCOeval_faster
@@ -47,7 +46,7 @@ class Metrics:
     class_ap: dict[str, float]
     """AP of each class by name, without background."""
     images_per_second: float = math.nan
-    """Speed of detection, where `evaluate` measured it."""
+    """Speed of detection, where `evaluation.evaluate` measured it."""
 
 
 def coco_metrics(
@@ -117,59 +116,6 @@ def coco_results(detections: Sequence[Detection], image_ids: Sequence[int]) -> l
         }
         for image, x1, y1, x2, y2, label, score in _one_row_per_box(detections).tolist()
     ]
-
-
-@runtime_checkable
-class ImageDataset(Protocol):
-    """Anything that hands out images [3, H, W] with their targets by number."""
-
-    def __len__(self) -> int: ...  # noqa: D105
-
-    def __getitem__(self, index: int, /) -> tuple[Tensor, Target]: ...  # noqa: D105
-
-
-def evaluate(
-    detect_images: Callable[[list[Tensor]], list[Detection]],
-    dataset: ImageDataset,
-    class_names: Sequence[str],
-    batch_size: int = 16,
-) -> Metrics:
-    """Detect in every image of a data set and compare with its targets.
-
-    Args:
-        detect_images: from images [3, H, W] to their detections, in pixels of the same images;
-            for a detector, `lambda images: detect(detector, images)`.
-        dataset: images with their targets; sizes may differ.
-        class_names: "background" first.
-        batch_size: how many images `detect_images` gets at once.
-
-    Returns:
-        The metrics, with images per second in `detect_images` alone, loading not counted.
-
-    Raises:
-        ValueError: as `coco_metrics` does.
-
-    >>> fish = {"boxes": torch.tensor([[2.0, 2.0, 6.0, 6.0]]), "labels": torch.tensor([1])}
-    >>> found = {**fish, "scores": torch.tensor([0.9])}
-    >>> image = torch.zeros(3, 8, 8, dtype=torch.uint8)
-    >>> evaluate(lambda images: [found], [(image, fish)], ("background", "fish")).coco["AP"]
-    1.0
-    """
-    detections: list[Detection] = []
-    targets: list[Target] = []
-    seconds = 0.0
-    for first in range(0, len(dataset), batch_size):
-        batch = [dataset[i] for i in range(first, min(first + batch_size, len(dataset)))]
-        start = time.perf_counter()
-        found = detect_images([image for image, _ in batch])
-        detections += [
-            {"boxes": d["boxes"].cpu(), "labels": d["labels"].cpu(), "scores": d["scores"].cpu()}
-            for d in found  # .cpu() waits until a GPU is done
-        ]
-        seconds += time.perf_counter() - start
-        targets += [target for _, target in batch]
-    metrics = coco_metrics(detections, targets, class_names)
-    return replace(metrics, images_per_second=len(targets) / seconds)
 
 
 # ---------------------------------------------------------------- what coco_metrics stands on

@@ -32,8 +32,8 @@ from detlab.hardware import (
     process_rank,
     under_torchrun,
 )
-from detlab.inference import judge
 from detlab.metrics.coco import Metrics
+from detlab.metrics.evaluation import evaluate
 from detlab.reef.scene import Reef
 from detlab.signals import STOPPING, Asked, Stopped, heard
 from detlab.training.anchor_fit import box_shapes, fit_anchors
@@ -61,7 +61,7 @@ REEF_PICTURES = 4000
 SAVE_EVERY = 30.0
 """Seconds of training between two saves: what a power cut can cost."""
 EVALUATIONS = 4
-"""How often a run is judged, the last time at its end."""
+"""How often a run is evaluated, the last time at its end."""
 DRAWN_SCORE = 0.4
 """Boxes in pictures for people score at least this."""
 EXAMPLES = 12
@@ -121,7 +121,7 @@ def train_run(
         run = open_run(folder, detector, settings, resume)
         announce(
             f"{config_name} on {device.type}: {len(train_set)} pictures of {data} to learn from, "
-            f"{len(val_set)} others to judge by"
+            f"{len(val_set)} others to evaluate on"
         )
         learn(run, Augmented(train_set, transforms), val_set, settings, folder)
         return finish(run, val_set, settings, folder) if process_rank() == 0 else None
@@ -130,7 +130,7 @@ def train_run(
 def load_splits(
     data: str, longest_side: int, skip_bad: bool
 ) -> tuple[FolderDataset | Reef, FolderDataset | Reef, tuple[str, ...]]:
-    """What to learn from, what to judge by, and the names of the classes in both.
+    """What to learn from, what to evaluate on, and the names of the classes in both.
 
     Raises:
         DataError: a fault in the data.
@@ -200,7 +200,7 @@ def learn(
         Interrupted: a signal asked to stop; the run is saved.
     """
     writing, saved, rows = process_rank() == 0, run.seconds, recorded(folder)
-    judged = evaluations_due(max(row.get("progress", 0.0) for row in [{}, *rows]))
+    evaluated = evaluations_due(max(row.get("progress", 0.0) for row in [{}, *rows]))
     with heard(False, not under_torchrun()) as asked, progress_bar(writing) as bar:
         if writing and stopped_in_evaluation(rows):
             evaluate_midway(run, val_set, settings, folder, asked)
@@ -209,8 +209,8 @@ def learn(
                 append_line(folder / METRICS, to_json(numbers))
                 show(bar, numbers)
                 due = evaluations_due(numbers["progress"])
-                if due > judged:
-                    judged = due
+                if due > evaluated:
+                    evaluated = due
                     evaluate_midway(run, val_set, settings, folder, asked)
             number = agreed(asked.number, next(run.detector.parameters()).device)
             if number or run.seconds - saved > SAVE_EVERY:
@@ -235,7 +235,7 @@ def agreed(number: int, device: torch.device) -> int:
 def evaluate_midway(
     run: Run, val_set: Any, settings: RunSettings, folder: Path, asked: Asked
 ) -> None:
-    """Save the run and judge it; a signal ends the evaluation, which a resumed run makes up for."""
+    """Save the run and evaluate it; a signal ends the evaluation, which a resumed run makes up for."""
     save(run, folder)
     with suppress(Stopped), asked.nothing_to_lose():
         record_evaluation(folder, run, evaluate_average(run, val_set, settings))
@@ -265,7 +265,7 @@ def evaluations_due(progress: float) -> int:
 def evaluate_average(run: Run, val_set: Any, settings: RunSettings) -> Metrics:
     """Judge the averaged weights, which are the ones that the detector ends with."""
     average = cast(Detector, run.average.module)
-    return judge(average, val_set, settings.detector.longest_side, settings.class_names)
+    return evaluate(average, val_set, settings.detector.longest_side, settings.class_names)
 
 
 def finish(run: Run, val_set: Any, settings: RunSettings, folder: Path) -> Metrics:

@@ -29,8 +29,7 @@ from detlab.detector.anchors import decode_deltas
 from detlab.detector.config import named_config
 from detlab.detector.postprocess import select_detections, to_scores
 from detlab.draw.figures import Layers, Picture, draw_grid, draw_layers
-from detlab.inference import judge
-from detlab.metrics.coco import evaluate
+from detlab.metrics.evaluation import evaluate, evaluate_images
 from detlab.training.loop import configured_loss, load_run, save_run, start_run
 from detlab.widgets import Commit, NMSLab, TrainingView
 
@@ -256,7 +255,7 @@ view = TrainingView(
     targets,
     partial(parts.detect, detector),
     reef.CLASS_NAMES,
-    lambda: evaluate(partial(find, detector), four, reef.CLASS_NAMES).coco["AP"],
+    lambda: evaluate_images(partial(find, detector), four, reef.CLASS_NAMES).coco["AP"],
 )
 view
 
@@ -273,7 +272,7 @@ view
 
 # %%
 # NBVAL_IGNORE_OUTPUT
-learned = evaluate(partial(find, detector), four, reef.CLASS_NAMES).coco["AP"]
+learned = evaluate_images(partial(find, detector), four, reef.CLASS_NAMES).coco["AP"]
 print(f"AP on the four pictures after {len(view.history)} steps: {learned:.2f}")
 assert view.stopped or learned > 0.3
 
@@ -424,7 +423,7 @@ forgiven = parts.detector(config)
 wrong = parts.exchange("matched_loss", mistake.function).loss(overfit)
 history = list(fit(forgiven, four, overfit, loss=wrong))
 assert history[0]["loss_total"] < first["A"] / 10
-assert evaluate(partial(find, forgiven), four, reef.CLASS_NAMES).coco["AP"] > 0.3
+assert evaluate_images(partial(find, forgiven), four, reef.CLASS_NAMES).coco["AP"] > 0.3
 print("its loss is ten times smaller at least, and it learns the four pictures all the same")
 
 # %% [markdown]
@@ -471,7 +470,7 @@ view = TrainingView(
     truths,
     partial(parts.detect, detector),
     reef.CLASS_NAMES,
-    lambda: evaluate(partial(find, detector), held_out, reef.CLASS_NAMES).coco["AP"],
+    lambda: evaluate_images(partial(find, detector), held_out, reef.CLASS_NAMES).coco["AP"],
 )
 view
 
@@ -484,7 +483,7 @@ view
 
 # %%
 # NBVAL_IGNORE_OUTPUT
-metrics = evaluate(partial(find, detector), held_out, reef.CLASS_NAMES).coco
+metrics = evaluate_images(partial(find, detector), held_out, reef.CLASS_NAMES).coco
 print(f"held out: AP {metrics['AP']:.2f}, AP50 {metrics['AP50']:.2f}")
 assert view.stopped or metrics["AP50"] > 0.3
 
@@ -499,7 +498,7 @@ notes = info.notes
 print(f"{notes['steps']} steps in {notes['seconds']:.0f} s")
 print(f"AP on 300 pictures, as written beside it: {notes['metrics']['AP']:.2f}")
 some = Subset(load_dataset("reef", "val"), range(60))
-measured = judge(trained, some, info.config.longest_side, info.class_names).coco["AP"]
+measured = evaluate(trained, some, info.config.longest_side, info.class_names).coco["AP"]
 print(f"AP on the first 60 of them, measured now: {measured:.2f}")
 assert measured > 0.6
 

@@ -224,7 +224,7 @@ print("no picture in both halves:", not set(twins[0].names) & set(twins[1].names
 # NBVAL_IGNORE_OUTPUT
 # The two trainings, on pictures that never change, so that they are learned by heart:
 from detlab import TrainConfig, fit
-from detlab.inference import judge
+from detlab.metrics.evaluation import evaluate
 
 heart = {"known": [], "unknown": []}
 settings = {"batch_size": 4, "learning_rate": 4e-3, "average_decay": 0.95, "seed": seed}
@@ -234,7 +234,7 @@ for half, few in enumerate(twins):
     for _ in fit(detector, few, TrainConfig(epochs=200 * 4 / len(few), **settings)):
         pass
     for which, pictures in (("known", tests[half]), ("unknown", tests[1 - half])):
-        ap50 = judge(detector, pictures, 128, names).coco["AP50"]
+        ap50 = evaluate(detector, pictures, 128, names).coco["AP50"]
         heart[which].append(ap50)
         print(f"learned {len(few)} pictures, evaluated on {which} scenes: AP50 {ap50:.2f}")
 assert sum(heart["known"]) > sum(heart["unknown"]) + 0.1
@@ -502,7 +502,7 @@ training = TrainConfig(epochs=50 * 16 / len(small), average_decay=0.98, seed=see
 ap50 = {}
 for start, detector in starts.items():
     curve = [step["loss_total"] for step in fit(detector, lesson_set, training)]
-    ap50[start] = judge(detector, val, 128, names).coco["AP50"]
+    ap50[start] = evaluate(detector, val, 128, names).coco["AP50"]
     print(f"{start:<10} {len(curve)} steps, loss {sum(curve[-10:]) / 10:.2f}", end=", ")
     print(f"AP50 on val {ap50[start]:.2f}")
 assert ap50["pretrained"] > ap50["fresh"] + 0.05

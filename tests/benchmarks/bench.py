@@ -47,8 +47,8 @@ from detlab.detector.checkpoint import load_checkpoint
 from detlab.detector.config import named_config
 from detlab.detector.model import Detector, build_detector
 from detlab.detector.postprocess import detect
-from detlab.inference import judge
 from detlab.metrics.coco import COCO_NAMES, coco_metrics
+from detlab.metrics.evaluation import evaluate
 from detlab.reef.scene import CLASS_NAMES, TRAIN_SEED, Reef, draw_scene
 from detlab.training.loop import DEFAULT_SECONDS, TrainConfig, configured_loss, fit, start_run
 from detlab.training.run import REEF_PICTURES, augmentation
@@ -189,7 +189,7 @@ def train_ours(dataset: Any, val: Any, config: TrainConfig) -> dict[str, float]:
     detector = build_detector(named_config("course", len(val.class_names)))
     for numbers in fit(detector, dataset, config):
         step = numbers
-    coco = judge(detector, val, named_config("course", 2).longest_side, val.class_names).coco
+    coco = evaluate(detector, val, named_config("course", 2).longest_side, val.class_names).coco
     return summary(coco, int(step["step"]), step["seconds"])
 
 

@@ -30,7 +30,7 @@ from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
 from detlab.hardware import choose_dtype
-from detlab.metrics.coco import evaluate
+from detlab.metrics.evaluation import evaluate_images
 from detlab.training.batches import Batches, load_batches
 from detlab.training.loop import (
     DEFAULT_SECONDS,
@@ -44,7 +44,7 @@ SSDLITE, RETINANET = "SSDlite", "RetinaNet-R18"
 LEARNING_RATES = {SSDLITE: 1e-3, RETINANET: 2e-3}
 """At their highest, after the warm-up."""
 LOWEST_SCORE = 0.01
-"""As in `detlab.inference`: AP reads nearly the whole ranked list."""
+"""As in `detlab.metrics.evaluation`: AP reads nearly the whole ranked list."""
 
 
 def build_ssdlite(num_classes: int, score_threshold: float = LOWEST_SCORE) -> nn.Module:
@@ -145,7 +145,7 @@ def detect_with_peer(model: nn.Module, images: Sequence[Tensor]) -> list[Detecti
 def evaluate_peer(model: nn.Module, dataset: Any, class_names: Sequence[str]) -> dict[str, float]:
     """The twelve COCO numbers, by the same function that evaluates detlab."""
     model.eval()
-    return evaluate(
+    return evaluate_images(
         lambda images: [without_background(found) for found in detect_with_peer(model, images)],
         dataset,
         class_names,

@@ -47,7 +47,7 @@ from detlab.detector.config import named_config
 from detlab.detector.model import build_detector
 from detlab.detector.postprocess import detect
 from detlab.draw.figures import save_figure
-from detlab.inference import judge
+from detlab.metrics.evaluation import evaluate
 from detlab.training.anchor_fit import box_shapes, fit_anchors
 from detlab.training.loop import TrainConfig, fit
 from detlab.training.run import augmentation
@@ -158,7 +158,7 @@ def ours(options: argparse.Namespace) -> dict[str, Any]:
     detector = build_detector(config)
     for numbers in fit(detector, train_set, training):
         last = numbers
-    coco = judge(detector, dataset, config.longest_side, dataset.class_names).coco
+    coco = evaluate(detector, dataset, config.longest_side, dataset.class_names).coco
     find = partial(detect, detector, longest_side=config.longest_side)
     return summary(coco, int(last["step"]), last["seconds"], speed(find, dataset))
 

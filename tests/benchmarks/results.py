@@ -30,9 +30,9 @@ from detlab.detector.checkpoint import CheckpointInfo, load_checkpoint
 from detlab.detector.config import ConfigName, named_config
 from detlab.detector.model import Detector
 from detlab.hardware import choose_device
-from detlab.inference import judge
 from detlab.metrics.baselines import find_nothing, mean_box, random_anchors
-from detlab.metrics.coco import Metrics, evaluate
+from detlab.metrics.coco import Metrics
+from detlab.metrics.evaluation import evaluate, evaluate_images
 from detlab.training.loop import TrainConfig
 from detlab.training.run import train_run
 from detlab.training.run_folder import CHECKPOINT, SETTINGS, differences
@@ -143,7 +143,7 @@ def evaluate_twice(
     """AP, AP50 and each class's AP; and the first two on scenes that no other split shows."""
 
     def evaluated(pictures: FolderDataset) -> Metrics:
-        return judge(detector, pictures, info.config.longest_side, info.class_names)
+        return evaluate(detector, pictures, info.config.longest_side, info.class_names)
 
     whole = evaluated(dataset)
     numbers = {"AP": whole.coco["AP"], "AP50": whole.coco["AP50"], **whole.class_ap}
@@ -209,7 +209,9 @@ def evaluate_the_blind(
         "the mean box": mean_box(items),
         "random anchors": random_anchors(info.config),
     }
-    metrics = {who: evaluate(find, dataset, info.class_names).coco for who, find in blind.items()}
+    metrics = {
+        who: evaluate_images(find, dataset, info.class_names).coco for who, find in blind.items()
+    }
     return {who: (coco["AP"], coco["AP50"]) for who, coco in metrics.items()}
 
 

@@ -119,12 +119,12 @@ def test_train_evaluate_and_detect_follow_one_another(detlab, make, tmp_path):
     assert sorted(os.listdir("found")) == ["a.png", "b.png", "c.png", "detections.json"]
 
 
-def test_the_reef_is_drawn_trained_on_and_judged(detlab, monkeypatch):
+def test_the_reef_is_drawn_trained_on_and_evaluated(detlab, monkeypatch):
     monkeypatch.setattr("detlab.training.run.REEF_PICTURES", 16)
     status, out, err = detlab("train", *TINY, "--batch-size", "8")
     assert status == 0, err
     assert "drawing 16 pictures of the reef" in err
-    assert "16 pictures of reef to learn from, 300 others to judge by" in err
+    assert "16 pictures of reef to learn from, 300 others to evaluate on" in err
     trained = Path("runs/reef-course/checkpoint.safetensors")
     train_ap = re.search(r"^AP +(\S+)$", out, re.MULTILINE)[1]
     status, out, err = detlab("evaluate", trained, "reef")
@@ -814,7 +814,7 @@ def test_an_error_of_the_program_keeps_its_traceback(detlab, tmp_path, monkeypat
     def broken(*_):
         raise ValueError("a bug")
 
-    monkeypatch.setattr("detlab.training.run.judge", broken)
+    monkeypatch.setattr("detlab.training.run.evaluate", broken)
     with pytest.raises(ValueError, match="a bug"):
         detlab("train", "--data", coco_folder(tmp_path / "pets"), *TINY)
 

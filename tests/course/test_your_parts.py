@@ -15,7 +15,7 @@ from detlab.course.your_parts import PLACES, collect
 from detlab.detector import box_losses, losses, postprocess
 from detlab.detector.config import DetectorConfig
 from detlab.detector.model import build_detector
-from detlab.metrics.coco import evaluate
+from detlab.metrics.evaluation import evaluate_images
 from detlab.reef.scene import CLASS_NAMES, Reef, ReefConfig
 from detlab.training.loop import TrainConfig, configured_loss, fit
 
@@ -77,7 +77,7 @@ def trained(found, loss=None, **settings):
 
 def average_precision(found, detector):
     find = partial(found.detect, detector, score_threshold=0.05)
-    return evaluate(find, two_pictures(), CLASS_NAMES).coco["AP"]
+    return evaluate_images(find, two_pictures(), CLASS_NAMES).coco["AP"]
 
 
 def test_before_anything_is_built_all_parts_are_the_packages():

@@ -32,7 +32,7 @@ SIZE = (HEIGHT, WIDTH)
         ([0, 0, math.inf, 9], "four finite numbers"),
     ],
 )
-def test_a_box_is_judged_by_its_numbers(box, fault):
+def test_a_box_is_checked_by_its_numbers(box, fault):
     said = box_fault([float(value) for value in box], SIZE)
     assert (said is None) if fault is None else (fault in said)
 

@@ -8,9 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detlab.metrics import coco
 from detlab.metrics.average_precision import class_average_precision
-from detlab.metrics.coco import COCO_NAMES, coco_metrics, coco_results, evaluate
+from detlab.metrics.coco import COCO_NAMES, coco_metrics, coco_results
 from tests.sample_detections import (
     CLASS_NAMES,
     detection,
@@ -126,53 +125,6 @@ def test_results_of_no_images_or_no_boxes_are_an_empty_list():
 def test_each_result_names_its_own_image():
     found = [detection(squares(0, 20), [1, 1], [0.9, 0.8]), detection(squares(0), [1], [0.7])]
     assert [row["image_id"] for row in coco_results(found, [7, 9])] == [7, 7, 9]
-
-
-# ---------------------------------------------------------------- evaluate
-
-
-def test_evaluate_asks_in_batches_and_keeps_the_order():
-    detections, targets = random_scenes(2, num_images=5)
-    images = [torch.full((3, 4, 6), i, dtype=torch.uint8) for i in range(5)]
-    batches = []
-
-    def detect_images(batch):
-        batches.append(len(batch))
-        return [detections[int(image[0, 0, 0])] for image in batch]
-
-    metrics = evaluate(detect_images, list(zip(images, targets, strict=True)), CLASS_NAMES, 2)
-    assert batches == [2, 2, 1]
-    assert metrics.coco == pytest.approx(coco_metrics(detections, targets, CLASS_NAMES).coco)
-
-
-class SlowlyLoaded(list):
-    """A data set whose every picture takes 100 s to come, on a clock that it moves."""
-
-    clock = 0.0
-
-    def __getitem__(self, index):
-        SlowlyLoaded.clock += 100.0
-        return super().__getitem__(index)
-
-
-def test_the_speed_counts_detecting_and_not_loading(monkeypatch):
-    detections, targets = random_scenes(2, num_images=5)
-    images = [torch.full((3, 4, 6), i, dtype=torch.uint8) for i in range(5)]
-    dataset = SlowlyLoaded(zip(images, targets, strict=True))
-    monkeypatch.setattr(coco.time, "perf_counter", lambda: SlowlyLoaded.clock)
-
-    def detect_images(batch):
-        SlowlyLoaded.clock += 0.5
-        return [detections[int(image[0, 0, 0])] for image in batch]
-
-    assert evaluate(detect_images, dataset, CLASS_NAMES, 2).images_per_second == 5 / 1.5
-
-
-def test_evaluate_refuses_a_detector_that_forgets_an_image():
-    image = torch.zeros(3, 4, 6, dtype=torch.uint8)
-    dataset = [(image, target(squares(0), [1]))] * 2
-    with pytest.raises(ValueError, match="1 detections and 2 targets"):
-        evaluate(lambda images: [detection(squares(0), [1], [0.9])], dataset, CLASS_NAMES)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -96,8 +96,13 @@ def test_each_step_has_a_line_and_so_has_each_evaluation(whole):
     rows = recorded(whole[0])
     steps = [row["step"] for row in rows if "loss_total" in row]
     assert steps == list(range(1, STEPS + 1))
-    judged = [row["step"] for row in rows if "AP" in row]
-    assert judged == [4, 6, 9, 10]  # the first steps that begin beyond 1/4, 1/2, 3/4; and the end
+    evaluated = [row["step"] for row in rows if "AP" in row]
+    assert evaluated == [
+        4,
+        6,
+        9,
+        10,
+    ]  # the first steps that begin beyond 1/4, 1/2, 3/4; and the end
 
 
 def test_numbers_are_json_without_nan(whole):
@@ -106,8 +111,8 @@ def test_numbers_are_json_without_nan(whole):
 
     lines = (whole[0] / run_folder.METRICS).read_text().splitlines()
     rows = [json.loads(line, parse_constant=refuse) for line in lines]
-    judged = [row for row in rows if "AP" in row]
-    assert all(row["AP_large"] is None for row in judged)  # there is no large object
+    evaluated = [row for row in rows if "AP" in row]
+    assert all(row["AP_large"] is None for row in evaluated)  # there is no large object
     json.loads((whole[0] / run_folder.SETTINGS).read_text(), parse_constant=refuse)
 
 
@@ -120,7 +125,7 @@ def test_the_settings_repeat_the_run(whole, folder, tmp_path):
     assert_same_run(tmp_path / "again", whole[0])
 
 
-def test_the_checkpoint_is_the_judged_detector_and_says_how_it_did(whole):
+def test_the_checkpoint_is_the_evaluated_detector_and_says_how_it_did(whole):
     out, metrics = whole
     detector, info = load_checkpoint(out / run_folder.CHECKPOINT)
     assert info.class_names == ("background", "cat", "dog")
@@ -129,14 +134,14 @@ def test_the_checkpoint_is_the_judged_detector_and_says_how_it_did(whole):
     assert not detector.training
 
 
-def test_a_run_is_judged_on_pictures_of_their_own_size(folder, tmp_path, monkeypatch):
+def test_a_run_is_evaluated_on_pictures_of_their_own_size(folder, tmp_path, monkeypatch):
     sizes = set()
 
-    def judge(detector, dataset, longest_side, class_names):
+    def evaluate(detector, dataset, longest_side, class_names):
         sizes.add((tuple(dataset[0][0].shape[1:]), longest_side))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run, "judge", judge)
+    monkeypatch.setattr(run, "evaluate", evaluate)
     with pytest.raises(KeyboardInterrupt):
         go(folder, tmp_path / "run")
     assert sizes == {((40, 60), 128)}
@@ -222,15 +227,15 @@ def interruptible():
 def test_a_signal_in_an_evaluation_ends_it_and_a_resumed_run_makes_up_for_it(
     whole, folder, tmp_path, monkeypatch, step
 ):
-    out, judge = tmp_path / "run", run.judge
+    out, evaluate = tmp_path / "run", run.evaluate
 
     def stop(*arguments):
         if recorded(out)[-1]["step"] == step:
             signal.raise_signal(signal.SIGTERM)
-        return judge(*arguments)
+        return evaluate(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(run, "judge", stop)
+        patch.setattr(run, "evaluate", stop)
         with pytest.raises(Interrupted, match=f"stopped at step {step}, all saved") as seen:
             go(folder, out)
     assert seen.value.number == signal.SIGTERM

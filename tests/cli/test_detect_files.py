@@ -1,7 +1,6 @@
-"""A detector judges a data set and finds objects in files; a bad file stops it in time."""
+"""A detector finds objects in files; a bad file stops it in time."""
 
 import json
-import math
 import os
 import subprocess
 import sys
@@ -13,17 +12,15 @@ import torch
 from PIL import Image
 from torch.testing import assert_close
 
-from detlab import inference
-from detlab.data.datasets import load_dataset
+from detlab.cli import detect_files as inference
+from detlab.cli.detect_files import check_inputs, detect_files, find_pictures, output_names
 from detlab.data.pictures import read_picture
 from detlab.data.records import DataError
 from detlab.detector.checkpoint import CheckpointInfo, save_checkpoint
 from detlab.detector.config import named_config
-from detlab.detector.model import Detector, build_detector
+from detlab.detector.model import build_detector
 from detlab.draw.figures import draw_alone
-from detlab.inference import check_inputs, detect_files, find_pictures, judge, output_names
-from detlab.types import Predictions
-from tests.sample_folders import coco_folder, colour_in, shown_as, write_picture
+from tests.sample_folders import colour_in, shown_as, write_picture
 
 NAMES = ("background", "cat", "dog")
 CONFIG = named_config("course", 3)
@@ -54,50 +51,6 @@ def finds_one(monkeypatch):
 @pytest.fixture(scope="module")
 def detector():
     return build_detector(CONFIG)
-
-
-def test_judging_keeps_all_but_the_lowest_scores(tmp_path, detector, finds_one):
-    dataset = load_dataset(coco_folder(tmp_path, "val"), "val")
-    metrics = judge(detector, dataset, 128, NAMES)
-    assert finds_one == [(128, inference.LOWEST_SCORE)]
-    # Three pictures, two cats and a dog elsewhere: nothing is found, which is 0 and not NaN.
-    assert (metrics.coco["AP"], metrics.class_ap) == (0.0, {"cat": 0.0, "dog": 0.0})
-
-
-def test_ap_counts_what_scores_as_little_as_two_percent(tmp_path):
-    """AP is the area under the whole curve: objects found last, with low scores, are found."""
-    dataset = load_dataset(coco_folder(tmp_path, "val"), "val")
-    assert judge(WholePicture(), dataset, 128, NAMES).class_ap["cat"] > 0
-
-
-class WholePicture(Detector):
-    """Says of every picture that all of it is a cat, with a score of 0.02."""
-
-    def __init__(self):
-        torch.nn.Module.__init__(self)
-
-    def forward(self, images):
-        logits = torch.tensor([-20.0, math.log(0.02 / 0.98), -20.0]).repeat(len(images), 1, 1)
-        anchor = torch.tensor([[0.0, 0.0, 128.0, 128.0 * 2 / 3]])
-        return Predictions(logits, torch.zeros(len(images), 1, 4), anchor, "sigmoid")
-
-
-def test_a_perfect_detector_is_judged_perfect(tmp_path, detector, monkeypatch):
-    dataset = load_dataset(coco_folder(tmp_path, "val"), "val")
-    targets = iter([dataset[row][1] for row in range(len(dataset))])
-
-    def know(_, images, *__, **___):
-        return [
-            {
-                "boxes": target["boxes"],
-                "labels": target["labels"],
-                "scores": torch.ones(len(target["labels"])),
-            }
-            for target in (next(targets) for _ in images)
-        ]
-
-    monkeypatch.setattr(inference, "detect", know)
-    assert judge(detector, dataset, 128, NAMES).coco["AP"] == pytest.approx(1.0)
 
 
 def test_results_are_pictures_and_coco_json(tmp_path, detector, finds_one):
@@ -265,7 +218,7 @@ def test_pictures_are_found_by_their_endings(tmp_path):
         (tmp_path / name).write_text("")
     (tmp_path / "folder.png").mkdir()
     assert [path.name for path in find_pictures(tmp_path)] == ["a.png", "b.JPG"]
-    assert find_pictures(tmp_path / "notes.txt") == [tmp_path / "notes.txt"]  # read_picture judges
+    assert find_pictures(tmp_path / "notes.txt") == [tmp_path / "notes.txt"]  # read_picture tells
 
 
 def test_a_place_without_pictures_is_named(tmp_path):

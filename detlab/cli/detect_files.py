@@ -1,13 +1,11 @@
-"""A trained detector at work: on a data set to judge it, on picture files to use it.
+"""Picture files to detections: each picture drawn with its boxes, and all boxes as JSON.
 
-Follows postprocess.py, coco.py and draw.py; serves run.py and the command line.
+Uses postprocess.py, tiling.py, coco.py and figures.py.
 """
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
-
-from torch import Tensor
 
 from detlab.boxes import scale_boxes
 from detlab.data.pictures import SUFFIXES, list_pictures, read_header, read_picture
@@ -19,28 +17,15 @@ from detlab.detector.tiling import detect_in_tiles
 from detlab.draw.figures import Picture, draw_alone, save_figure
 from detlab.files import to_json, write_atomically
 from detlab.images import fit_image, image_size
-from detlab.metrics.coco import Metrics, coco_results, evaluate
+from detlab.metrics.coco import coco_results
 from detlab.types import Detection
 
 DETECTIONS = "detections.json"
-LOWEST_SCORE = 0.01
-"""AP reads the whole ranked list, so nearly all of it is kept."""
 ORDINARY = 4096 * 3072
 """Pixels, as many as a phone's photograph has. To draw a picture of more would cost gigabytes."""
 SHRUNK = 2048
 """Pixels on the longer side, to which a larger picture is brought before it is looked at (but for
 tiles, which want every pixel) and drawn; both shrink it further anyway."""
-
-
-def judge(
-    detector: Detector, dataset: Any, longest_side: int, class_names: Sequence[str]
-) -> Metrics:
-    """The twelve COCO numbers on a data set, at the size (pixels) that the network sees."""
-
-    def find(images: list[Tensor]) -> list[Detection]:
-        return detect(detector, images, longest_side, score_threshold=LOWEST_SCORE)
-
-    return evaluate(find, dataset, class_names)
 
 
 def find_pictures(place: Path) -> list[Path]:
