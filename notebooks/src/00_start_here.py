@@ -196,7 +196,7 @@ notebook.course_map()
 # - **NMS**: of many boxes on one object, keep the best (08)
 # - **precision**: the fraction of the detections that are right (10)
 # - **recall**: the fraction of the objects that are found (10)
-# - **AP**, average precision: both in one number; **mAP**: its mean over the classes (10)
+# - **AP**, average precision: both in one number; **mAP**: the mean over classes (10)
 
 # %% [markdown]
 # ## Words of lesson 11
