@@ -44,7 +44,9 @@ A file uses files above its own line only, so it can be read from here downwards
     data/                  a folder or a name becomes pictures with targets
         records.py             what a folder says of its pictures, and the faults met on the way
         pictures.py            picture files to tensors
-        formats.py             COCO, VOC and YOLO files to records
+        coco_format.py         COCO's JSON to records
+        voc_format.py          Pascal VOC's XML to records
+        yolo_format.py         YOLO's text to records
         folders.py             which format a folder has, and its splits
         check.py               what is wrong with a folder, fault by fault
         archives.py            downloads that go on where they stopped; safe unpacking
@@ -78,6 +80,7 @@ A file uses files above its own line only, so it can be read from here downwards
         exercises/             what a learner writes, and the mistakes that are known
         status.py              how far a learner is, lesson by lesson
         restore.py             a lesson as it was shipped
+        moved.py               where the files of earlier versions are now
         stored_answers.py      a learner's function outside its lesson
         your_parts.py          what a learner built, put into the real detector
         own_cells.py           a learner's own cells beside those of a newer lesson

@@ -16,7 +16,7 @@ MOVED = {
     **{"errors": "metrics.error_kinds", "calibration": "metrics.calibration"},
     **{"baselines": "metrics.baselines", "inference": "cli.detect_files"},
     **{"creatures": "reef.creatures", "seascape": "reef.seascape", "reef": "reef.scene"},
-    **{name: f"data.{name}" for name in ("records", "pictures", "formats", "folders")},
+    **{name: f"data.{name}" for name in ("records", "pictures", "folders")},
     **{name: f"data.{name}" for name in ("archives", "corrections", "download", "transforms")},
     **{"data": "data.datasets", "defects": "data.check"},
     **{"draw": "draw.figures", "roles": "draw.roles"},
@@ -41,6 +41,9 @@ ELSEWHERE = {
         ("anchors", name): f"training.anchor_fit.{name}"
         for name in ("shape_iou", "refit_shapes", "fit_shapes")
     },
+    **{("formats", name): f"data.coco_format.{name}" for name in ("read_coco", "coco_annotations")},
+    **{("formats", name): f"data.voc_format.{name}" for name in ("read_voc", "voc_annotations")},
+    ("formats", "read_yolo"): "data.yolo_format.read_yolo",
     ("inference", "judge"): "metrics.evaluation.evaluate",
     ("coco", "evaluate"): "metrics.evaluation.evaluate_images",
     ("errors", "mend"): "metrics.error_kinds.fix_errors",

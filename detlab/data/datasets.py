@@ -20,11 +20,12 @@ from detlab.boxes import scale_boxes
 from detlab.checks import check_target
 from detlab.data import download
 from detlab.data.check import sound_part
+from detlab.data.coco_format import read_coco
 from detlab.data.corrections import CORRECTED, corrected_splits
 from detlab.data.folders import list_splits, read_share, read_split
-from detlab.data.formats import read_coco, voc_annotations
 from detlab.data.pictures import read_picture
 from detlab.data.records import Annotations, DataError
+from detlab.data.voc_format import voc_annotations
 from detlab.images import batch_images, image_size
 from detlab.reef.scene import TRAIN_SEED, Reef, ReefConfig
 

@@ -1,6 +1,6 @@
 """Which format a folder has, and which splits.
 
-Uses formats.py.
+Uses coco_format.py, voc_format.py and yolo_format.py.
 """
 
 from collections.abc import Iterable
@@ -8,8 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from detlab.data.formats import read_coco, read_voc, read_yolo
+from detlab.data.coco_format import read_coco
 from detlab.data.records import Annotations, DataError, Defect
+from detlab.data.voc_format import read_voc
+from detlab.data.yolo_format import read_yolo
 
 SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 """Names that folders use for a split, maybe with a year behind (train2017), and ours."""

@@ -1,8 +1,8 @@
 """What a folder says of its pictures: records, and the faults met on the way.
 
-A reader in formats.py turns a folder into `Annotations`; defects.py parts the sound from the
-bad; data.py loads what is sound. Every fault is a `Defect` with its file and its record:
-one of them is an error, a list of them is a report.
+A reader turns a folder into `Annotations`; check.py splits the sound from the faulty; datasets.py
+loads what is sound. Every fault is a `Fault` with its file and its record: one of them is an error,
+a list of them is a report.
 """
 
 from collections.abc import Callable, Iterable

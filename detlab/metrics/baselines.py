@@ -1,6 +1,6 @@
 """Detectors that never look at the picture: the baselines that every honest result stands beside.
 
-Uses anchors.py and model.py.
+Uses anchors.py and config.py.
 """
 
 from collections.abc import Callable, Iterable

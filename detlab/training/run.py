@@ -235,7 +235,7 @@ def agreed(number: int, device: torch.device) -> int:
 def evaluate_midway(
     run: Run, val_set: Any, settings: RunSettings, folder: Path, asked: Asked
 ) -> None:
-    """Save the run and evaluate it; a signal ends the evaluation, which a resumed run makes up for."""
+    """Save the run and evaluate it; a signal ends that, and a resumed run makes up for it."""
     save(run, folder)
     with suppress(Stopped), asked.nothing_to_lose():
         record_evaluation(folder, run, evaluate_average(run, val_set, settings))

@@ -1,0 +1,163 @@
+"""COCO files to records, against torchvision."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from torchvision.datasets import CocoDetection, VOCDetection, wrap_dataset_for_transforms_v2
+
+from detlab.data.coco_format import coco_annotations, read_coco
+from detlab.data.records import DataError
+from detlab.data.voc_format import read_voc, voc_annotations
+from detlab.data.yolo_format import read_yolo
+from tests.sample_folders import (
+    CLASSES,
+    HEIGHT,
+    SCENES,
+    WIDTH,
+    coco_content,
+    coco_folder,
+    voc_folder,
+    voc_xml,
+    write_picture,
+    yolo_folder,
+)
+
+
+def test_category_ids_with_gaps_become_labels_in_their_order():
+    annotations = coco_annotations(coco_content(), Path("images"), Path("a.json"))
+    assert annotations.class_names == ("background", "cat", "dog")  # ids 3 and 7
+    assert annotations.records[0].labels.tolist() == [2, 1]
+
+
+def test_coco_agrees_with_torchvision(tmp_path):
+    folder = coco_folder(tmp_path)
+    source = folder / "instances_train.json"
+    reader = CocoDetection(folder / "images", str(source))
+    theirs = wrap_dataset_for_transforms_v2(reader, target_keys=("boxes", "labels"))
+    ours = read_coco(source, folder / "images")
+    for record, (_, target) in zip(ours.records, theirs, strict=True):
+        if len(record.boxes):
+            assert torch.equal(record.boxes, target["boxes"].as_subclass(torch.Tensor))
+            assert [{1: 3, 2: 7}[label] for label in record.labels.tolist()] == target[
+                "labels"
+            ].tolist()
+        else:
+            assert "boxes" not in target
+
+
+def test_a_crowd_is_no_object_and_no_defect():
+    content = coco_content()
+    content["annotations"][0]["iscrowd"] = 1
+    annotations = coco_annotations(content, Path("images"), Path("a.json"))
+    assert len(annotations.records[0].boxes) == 1
+    assert annotations.defects == ()
+
+
+def spoil(kind: str, row: int, **changes):
+    content = coco_content()
+    for key, value in changes.items():
+        if value is None:
+            del content[kind][row][key]
+        else:
+            content[kind][row][key] = value
+    return content
+
+
+@pytest.mark.parametrize(
+    ("content", "record", "what"),
+    [
+        (spoil("annotations", 1, id=100), "annotation 100", "stands there more than once"),
+        (spoil("images", 1, id=1), "image 1", "stands there more than once"),
+        (spoil("categories", 1, id=7), "category 7", "stands there more than once"),
+        (spoil("annotations", 0, image_id=9), "annotation 100", "no image has its image_id 9"),
+        (
+            spoil("annotations", 0, category_id=5),
+            "annotation 100",
+            "unknown class 5; want one of 3, 7",
+        ),
+        (spoil("annotations", 0, bbox=None), "annotation 100", "lacks 'bbox'"),
+        (
+            spoil("annotations", 0, bbox=[1, 2, 3]),
+            "annotation 100",
+            "want four numbers as bbox, got [1, 2, 3]",
+        ),
+        (spoil("annotations", 0, bbox="1234"), "annotation 100", "want four numbers"),
+        (spoil("annotations", 0, bbox=[1, 2, "x", 4]), "annotation 100", "could not convert"),
+        (spoil("images", 0, width="wide"), "image 1", "invalid literal"),
+        (spoil("images", 2, file_name=None), "image 3", "lacks 'file_name'"),
+    ],
+)
+def test_a_fault_in_a_coco_file_names_its_record(content, record, what):
+    annotations = coco_annotations(content, Path("images"), Path("a.json"))
+    assert annotations.defects[0].file == Path("a.json")
+    assert annotations.defects[0].record == record
+    assert what in annotations.defects[0].what
+
+
+def test_the_sound_rest_of_a_coco_file_is_kept():
+    annotations = coco_annotations(spoil("annotations", 0, bbox=None), Path("i"), Path("a.json"))
+    assert [record.objects for record in annotations.records] == [
+        ("annotation 101",),
+        ("annotation 102",),
+        (),
+    ]
+
+
+def test_two_images_of_one_file_are_a_defect():
+    content = spoil("images", 1, file_name="a.png")
+    (defect,) = coco_annotations(content, Path("images"), Path("a.json")).defects
+    assert str(defect) == f"a.json: {Path('images/a.png')}: stands there more than once"
+
+
+@pytest.mark.parametrize("key", ["images", "annotations", "categories"])
+@pytest.mark.parametrize("value", [None, {}, 3])
+def test_a_coco_file_without_one_of_its_lists_is_refused(key, value):
+    with pytest.raises(DataError, match=f"a.json: want a COCO file with a list '{key}'"):
+        coco_annotations(coco_content() | {key: value}, Path("images"), Path("a.json"))
+
+
+@pytest.mark.parametrize("content", [[], None, "text"])
+def test_json_that_is_no_coco_is_refused(tmp_path, content):
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(DataError, match="want a COCO file"):
+        read_coco(path, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (coco_content() | {"images": [None]}, "want a whole number as the id"),
+        (coco_content() | {"images": 3}, "want a COCO file with a list 'images'"),
+        (spoil("categories", 0, name=None), "category 7: lacks 'name'"),
+    ],
+)
+def test_a_coco_file_that_cannot_be_gone_through_is_refused(tmp_path, content, what):
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(DataError, match=rf"a\.json: {what}"):
+        read_coco(path, tmp_path)
+
+
+@pytest.mark.parametrize("entry", [None, 5, {"name": "x"}, {"id": "one"}, {"id": [1]}])
+def test_an_entry_without_a_number_as_its_id_is_refused(entry):
+    content = coco_content() | {"categories": [entry]}
+    with pytest.raises(DataError, match="want a whole number as the id"):
+        coco_annotations(content, Path("images"), Path("a.json"))
+
+
+def test_what_is_not_json_is_refused(tmp_path):
+    (tmp_path / "a.json").write_text('{"images": [')
+    with pytest.raises(DataError, match=r"a\.json: not JSON"):
+        read_coco(tmp_path / "a.json", tmp_path)
+
+
+def test_pictures_are_found_in_the_folder_that_has_them(tmp_path):
+    folder = coco_folder(tmp_path)
+    annotations = read_coco(folder / "instances_train.json", folder, folder / "images")
+    assert annotations.records[0].image == folder / "images" / "a.png"

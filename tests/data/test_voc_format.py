@@ -1,0 +1,143 @@
+"""Pascal VOC files to records, against torchvision."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from torchvision.datasets import CocoDetection, VOCDetection, wrap_dataset_for_transforms_v2
+
+from detlab.data.coco_format import coco_annotations, read_coco
+from detlab.data.records import DataError
+from detlab.data.voc_format import read_voc, voc_annotations
+from detlab.data.yolo_format import read_yolo
+from tests.sample_folders import (
+    CLASSES,
+    HEIGHT,
+    SCENES,
+    WIDTH,
+    coco_content,
+    coco_folder,
+    voc_folder,
+    voc_xml,
+    write_picture,
+    yolo_folder,
+)
+
+
+def test_voc_agrees_with_torchvision(tmp_path):
+    root = tmp_path / "VOCdevkit" / "VOC2007"
+    scenes = {"a": [("dog", 6, 4, 30, 20)], "b": [("cat", 12, 8, 18, 30), ("dog", 1, 1, 9, 9)]}
+    voc_folder(root, {"train": ["b", "a"]}, scenes)
+    for stem in scenes:
+        write_picture(root / "JPEGImages" / f"{stem}.jpg")
+        (root / "JPEGImages" / f"{stem}.png").unlink()
+    reader = VOCDetection(tmp_path, year="2007", image_set="train")
+    theirs = wrap_dataset_for_transforms_v2(reader, target_keys=("boxes", "labels"))
+    ours = read_voc(root, "train")
+    for record, (_, target) in zip(ours.records, theirs, strict=True):
+        assert torch.equal(record.boxes, target["boxes"].as_subclass(torch.Tensor))
+    assert [record.image.stem for record in ours.records] == ["b", "a"]
+
+
+def test_files_that_count_from_1_are_moved_by_a_pixel(tmp_path):
+    folder = voc_folder(tmp_path / "voc", scenes={"a": [("cat", 1, 1, 60, 40)]})
+    pair = folder / "Annotations" / "a.xml", folder / "JPEGImages" / "a.png"
+    (record,) = voc_annotations([pair], ("background", "cat"), first_pixel=1).records
+    assert record.boxes.tolist() == [[0, 0, 60, 40]]  # the whole picture
+
+
+def test_classes_are_the_same_for_every_split(tmp_path):
+    folder = voc_folder(tmp_path / "voc", {"train": ["b"], "val": ["a"]})
+    assert read_voc(folder, "train").class_names == ("background", "cat", "dog")
+
+
+def test_difficult_objects_are_kept(tmp_path):
+    folder = voc_folder(tmp_path / "voc")
+    path = folder / "Annotations" / "b.xml"
+    path.write_text(path.read_text().replace("<difficult>0", "<difficult>1"))
+    assert len(read_voc(folder).records[1].boxes) == 1
+
+
+def test_a_class_that_was_not_asked_for_is_a_defect(tmp_path):
+    folder = voc_folder(tmp_path / "voc")
+    pair = folder / "Annotations" / "a.xml", folder / "JPEGImages" / "a.png"
+    (defect,) = voc_annotations([pair], ("background", "cat"), first_pixel=0).defects
+    assert str(defect).endswith("a.xml: object 1: unknown class 'dog'; want one of cat")
+
+
+LAUGHS = '<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]><annotation>&b;</annotation>'
+OUTSIDE = '<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><annotation>&a;</annotation>'
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        (LAUGHS, "XML with a DTD or entities is refused"),
+        (OUTSIDE, "XML with a DTD or entities is refused"),
+        ("<annotation><object>", "not XML"),
+        ("", "not XML"),
+    ],
+)
+def test_xml_that_cannot_be_read_is_a_defect_of_its_file(tmp_path, text, what):
+    folder = voc_folder(tmp_path / "voc")
+    (folder / "Annotations" / "a.xml").write_text(text)
+    annotations = read_voc(folder)
+    assert len(annotations.records) == 2
+    (defect,) = annotations.defects
+    assert defect.file == folder / "Annotations" / "a.xml"
+    assert what in defect.what
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        ("<xmin>6.0</xmin>", "", "lacks bndbox/xmin"),
+        ("<xmin>6.0</xmin>", "<xmin>six</xmin>", "could not convert string to float: 'six'"),
+        ("<name>dog</name>", "<name> </name>", "lacks name"),
+    ],
+)
+def test_a_fault_in_a_voc_object_names_it(tmp_path, old, new, what):
+    folder = voc_folder(tmp_path / "voc")
+    path = folder / "Annotations" / "a.xml"
+    path.write_text(path.read_text().replace(old, new))
+    (defect,) = read_voc(folder).defects
+    assert str(defect) == f"{path}: object 1: {what}"
+
+
+def test_a_voc_file_need_not_say_the_picture_size(tmp_path):
+    folder = voc_folder(tmp_path / "voc", scenes={"a": []})
+    path = folder / "Annotations" / "a.xml"
+    for xml in ("<annotation/>", voc_xml([], size=(0, 0))):
+        path.write_text(xml)
+        assert read_voc(folder).records[0].image_size is None
+
+
+def test_the_names_of_a_voc_list_may_hold_spaces(tmp_path):
+    scenes = {"cell 01": [("cat", 1, 1, 9, 9)], "cell 02": []}
+    folder = voc_folder(tmp_path / "voc", {"train": list(scenes)}, scenes)
+    annotations = read_voc(folder, "train")
+    assert [record.image.stem for record in annotations.records] == list(scenes)
+    assert annotations.defects == ()
+
+
+def test_a_picture_listed_twice_or_without_annotation_is_a_defect(tmp_path):
+    folder = voc_folder(tmp_path / "voc", {"train": ["a", "a", "ghost"]})
+    twice, ghost = read_voc(folder, "train").defects
+    assert str(twice).endswith("train.txt: a: stands there more than once")
+    assert str(ghost).endswith("ghost.xml: cannot be read: No such file or directory")
+
+
+def test_a_missing_list_of_a_split_is_named(tmp_path):
+    with pytest.raises(DataError, match=r"val\.txt: cannot be read"):
+        read_voc(voc_folder(tmp_path / "voc"), "val")
+
+
+def test_torchvisions_lists_are_read_pair_by_pair(tmp_path):
+    folder = voc_folder(tmp_path / "voc")
+    pairs = [(folder / "Annotations" / "b.xml", folder / "JPEGImages" / "b.png")]
+    (record,) = voc_annotations(pairs, ("background", "cat", "dog"), first_pixel=1).records
+    assert record.boxes.tolist() == [[11, 7, 18, 30]]
