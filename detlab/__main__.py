@@ -4,7 +4,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command line; where a package is missing or broken, say which and what mends it."""
+    """Run the command line; where a package is missing or broken, say which and what fixes it."""
     try:
         from detlab.cli.commands import main as run
     except (ImportError, OSError, RuntimeError) as error:

@@ -74,7 +74,7 @@ def batch_images(images: Sequence[Tensor], multiple: int = 32) -> Tensor:
     torch.Size([2, 3, 64, 64])
 
     Raises:
-        ValueError: no picture, one that is not [3, H, W], or bytes beside shares of one.
+        ValueError: no picture, one that is not [3, H, W], or bytes beside fractions of one.
     """
     shapes = [tuple(image.shape) for image in images]
     if not shapes or any(len(shape) != 3 or shape[0] != 3 for shape in shapes):

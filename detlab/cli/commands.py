@@ -231,7 +231,7 @@ def data(
     if action == "list":
         print_table(list_sets())
         print(
-            "\nbccd-clean is bccd with its mistakes mended and no slide field in two splits;"
+            "\nbccd-clean is bccd with its mistakes fixed and no slide field in two splits;"
             "\n19 of the 364 pictures, whose boxes are incomplete, are left out"
         )
     elif what is None:
@@ -250,7 +250,7 @@ def data(
 def doctor() -> None:
     """Tell what this machine has, what is missing, and how long training takes here.
 
-    Exit status 1 says that something is to be mended.
+    Exit status 1 says that something is to be fixed.
     """
     from detlab.cli.doctor import examine
 

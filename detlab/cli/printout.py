@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from detlab.audit.findings import Finding
-from detlab.data.records import Defect, Record
+from detlab.data.records import Fault, Record
 from detlab.files import finite
 from detlab.metrics.coco import Metrics
 
@@ -58,7 +58,7 @@ def print_check(what: str, out: Path | None) -> int:
     return len(faults)
 
 
-def print_faults(folder: Path, faults: Sequence[Defect]) -> None:
+def print_faults(folder: Path, faults: Sequence[Fault]) -> None:
     """Print every fault of a folder, and how many there are."""
     for fault in faults:
         print(fault)

@@ -10,7 +10,7 @@ from dataclasses import replace
 import torch
 
 from detlab.data.pictures import Header, read_header, read_picture
-from detlab.data.records import Annotations, DataError, Defect, Record
+from detlab.data.records import Annotations, DataError, Fault, Record
 
 SLACK = 1.0
 """Pixels a box may reach past the edge: annotation tools round and count from 0 or from 1."""
@@ -58,8 +58,8 @@ def size_fault(record: Record, header: Header) -> str | None:
     )
 
 
-def check_record(record: Record, decode: bool = False) -> tuple[Record | None, list[Defect]]:
-    """Part the sound half of a record from its faults.
+def check_record(record: Record, decode: bool = False) -> tuple[Record | None, list[Fault]]:
+    """Separate the sound half of a record from its faults.
 
     A picture that cannot be used takes the whole record with it; a bad box goes alone.
     What is left has its boxes clipped to the picture and its true `image_size`.
@@ -76,9 +76,9 @@ def check_record(record: Record, decode: bool = False) -> tuple[Record | None, l
             read_picture(record.image)
     except DataError as error:
         what = str(error).removeprefix(f"{record.image}: ")
-        return None, [Defect(record.image, "", what)]
+        return None, [Fault(record.image, "", what)]
     if fault := size_fault(record, header):
-        return None, [Defect(record.image, "", fault)]
+        return None, [Fault(record.image, "", fault)]
 
     height, width = header.size
     faults = [box_fault(box, (height, width)) for box in record.boxes.tolist()]
@@ -93,14 +93,14 @@ def check_record(record: Record, decode: bool = False) -> tuple[Record | None, l
     )
     where = [f"{record.image.stem} {name}" for name in record.objects]
     return sound, [
-        Defect(record.source, name, fault)
+        Fault(record.source, name, fault)
         for name, fault in zip(where, faults, strict=True)
         if fault
     ]
 
 
-def check_all(annotations: Annotations) -> tuple[list[Record], list[Defect]]:
-    """Part what is sound of a split from all its faults.
+def check_all(annotations: Annotations) -> tuple[list[Record], list[Fault]]:
+    """Separate what is sound of a split from all its faults.
 
     Decodes every picture, so it takes some milliseconds for each.
 
@@ -110,23 +110,23 @@ def check_all(annotations: Annotations) -> tuple[list[Record], list[Defect]]:
     """
     parts = [check_record(record, decode=True) for record in annotations.records]
     sound = [record for record, _ in parts if record is not None]
-    defects = [*annotations.defects, *(fault for _, faults in parts for fault in faults)]
+    faults = [*annotations.faults, *(fault for _, its_faults in parts for fault in its_faults)]
     if annotations.records and not any(len(record.boxes) for record in annotations.records):
         what = f"no object in any of {len(annotations.records)} pictures"
-        defects.append(Defect(annotations.records[0].source, "", what))
-    return sound, defects
+        faults.append(Fault(annotations.records[0].source, "", what))
+    return sound, faults
 
 
 def check_splits(
     splits: Mapping[str, Annotations],
-) -> tuple[dict[str, list[Record]], list[Defect]]:
-    """Part what is sound of each split from the faults of all, see `check_all`."""
+) -> tuple[dict[str, list[Record]], list[Fault]]:
+    """Separate what is sound of each split from the faults of all, see `check_all`."""
     checked = {split: check_all(found) for split, found in splits.items()}
     sound = {split: records for split, (records, _) in checked.items()}
     return sound, [fault for _, faults in checked.values() for fault in faults]
 
 
-def find_defects(annotations: Annotations) -> list[Defect]:
+def find_faults(annotations: Annotations) -> list[Fault]:
     """Every fault of a split, see `check_all`."""
     return check_all(annotations)[1]
 
@@ -137,7 +137,7 @@ def sound_records(annotations: Annotations) -> list[Record]:
 
 
 def sound_part(annotations: Annotations, skip_bad: bool, decode: bool = False) -> Annotations:
-    """What can be trained on; its `defects` are what was left out of it.
+    """What can be trained on; its `faults` are what was left out of it.
 
     Args:
         annotations: what a reader found.
@@ -147,18 +147,18 @@ def sound_part(annotations: Annotations, skip_bad: bool, decode: bool = False) -
     Raises:
         DataError: at the first fault, unless `skip_bad`; or where no picture is left.
     """
-    records, defects = [], list(annotations.defects)
+    records, faults = [], list(annotations.faults)
     for record in annotations.records:
-        if defects and not skip_bad:
+        if faults and not skip_bad:
             break
-        sound, faults = check_record(record, decode)
-        defects += faults
+        sound, its_faults = check_record(record, decode)
+        faults += its_faults
         if sound is not None:
             records.append(sound)
-    if defects and not skip_bad:
+    if faults and not skip_bad:
         raise DataError(
-            f"{defects[0]}\n(`detlab data check` lists all faults, --skip-bad leaves them out)"
+            f"{faults[0]}\n(`detlab data check` lists all faults, --skip-bad leaves them out)"
         )
     if not records:
-        raise DataError(f"no usable picture; {defects[0] if defects else 'the list is empty'}")
-    return replace(annotations, records=tuple(records), defects=tuple(defects))
+        raise DataError(f"no usable picture; {faults[0] if faults else 'the list is empty'}")
+    return replace(annotations, records=tuple(records), faults=tuple(faults))

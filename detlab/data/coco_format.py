@@ -12,7 +12,7 @@ from typing import Any
 from detlab.data.records import (
     Annotations,
     DataError,
-    Defect,
+    Fault,
     Object,
     Record,
     label_of_class,
@@ -42,7 +42,7 @@ def coco_annotations(content: Any, images_dir: Path, source: Path) -> Annotation
     """Turn the parsed content of a COCO file into records.
 
     Category ids may have gaps; sorted, they become labels 1, 2, 3 …
-    Crowd boxes (`iscrowd` 1) are left out and are no defect: each marks a region full of
+    Crowd boxes (`iscrowd` 1) are left out and are no fault: each marks a region full of
     objects, not one object, so a detector must not learn it as a box.
     """
     images, double_images = coco_list(content, "images", source)
@@ -82,7 +82,7 @@ def coco_annotations(content: Any, images_dir: Path, source: Path) -> Annotation
 
 def coco_list(
     content: Any, key: str, source: Path
-) -> tuple[list[tuple[str, dict[str, Any]]], list[Defect]]:
+) -> tuple[list[tuple[str, dict[str, Any]]], list[Fault]]:
     """Take a list from a COCO file, each entry once and named by its id ("image 7")."""
     entries = content.get(key) if isinstance(content, dict) else None
     if not isinstance(entries, list):

@@ -57,7 +57,7 @@ class FolderDataset(Dataset[Item]):
         skipped: the faults that were left out.
 
     Args:
-        annotations: the sound part of what a reader found, see `defects.sound_part`.
+        annotations: the sound part of what a reader found, see `check.sound_part`.
         longest_side: pixels to which every picture is brought, with its boxes; None leaves it.
         cache: keep each picture in memory after its first visit, as uint8 of the size in use
             (640x480 takes 0.9 MB), as long as the machine has memory to SPARE. Workers of a
@@ -70,7 +70,7 @@ class FolderDataset(Dataset[Item]):
         """Take the records; nothing is decoded yet."""
         if longest_side is not None and longest_side < 1:
             raise ValueError(f"longest_side is in pixels, 1 or more: {longest_side}")
-        self.records, self.skipped = annotations.records, annotations.defects
+        self.records, self.skipped = annotations.records, annotations.faults
         self.class_names = annotations.class_names
         self.names = tuple(record.image.name for record in self.records)
         self.longest_side = longest_side
@@ -129,7 +129,7 @@ def load_dataset(
 
     "reef" is drawn for training and read from the repository for val; "bccd", "aquarium",
     "voc2007" and "coco" are looked for and downloaded by download.py; "bccd-clean" is bccd with its
-    mistakes mended and no slide in two splits; all else is a folder.
+    mistakes fixed and no slide in two splits; all else is a folder.
     A folder without a val split lends every fifth picture of its train split.
 
     Public sets have faults that are known (bccd has two boxes without area), so these are

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from detlab.data.coco_format import read_coco
-from detlab.data.records import Annotations, DataError, Defect
+from detlab.data.records import Annotations, DataError, Fault
 from detlab.data.voc_format import read_voc
 from detlab.data.yolo_format import read_yolo
 
@@ -106,7 +106,7 @@ def list_splits(folder: Path) -> dict[str, str | None]:
 
 
 def read_split(folder: Path, split: str) -> Annotations:
-    """Read one of `list_splits`; that it has no picture is a defect."""
+    """Read one of `list_splits`; that it has no picture is a fault."""
     kind = recognise_format(folder)
     word = list_splits(folder)[split]
     if kind == "voc":
@@ -116,9 +116,9 @@ def read_split(folder: Path, split: str) -> Annotations:
     else:
         annotation_file = coco_files(folder)[split]
         annotations = read_coco(annotation_file, *coco_places(annotation_file, folder, split))
-    if annotations.records or annotations.defects:
+    if annotations.records or annotations.faults:
         return annotations
-    return replace(annotations, defects=(Defect(folder, split, "no picture in this split"),))
+    return replace(annotations, faults=(Fault(folder, split, "no picture in this split"),))
 
 
 def coco_places(annotation_file: Path, folder: Path, split: str) -> list[Path]:
@@ -147,8 +147,8 @@ def read_share(folder: Path, split: str) -> Annotations:
     if "val" in splits:
         return annotations
     records = sorted(annotations.records, key=lambda record: record.image.name)
-    share = [r for i, r in enumerate(records) if (i % VAL_EVERY == 0) == (split == "val")]
-    if records and not share:
+    chosen = [r for i, r in enumerate(records) if (i % VAL_EVERY == 0) == (split == "val")]
+    if records and not chosen:
         raise DataError(f"{folder}: one picture; want two or more, or a val split")
-    defects = annotations.defects if split == "train" else ()  # told once
-    return replace(annotations, records=tuple(share), defects=defects)
+    faults = annotations.faults if split == "train" else ()  # told once
+    return replace(annotations, records=tuple(chosen), faults=faults)

@@ -31,7 +31,7 @@ class DataError(DetlabError, ValueError):
 
 
 @dataclass(frozen=True)
-class Defect:
+class Fault:
     """One fault: the file it stands in, the record there (may be empty), what is wrong."""
 
     file: Path
@@ -65,7 +65,7 @@ class Annotations:
     records: tuple[Record, ...]
     class_names: tuple[str, ...]
     """"background" first, so that `class_names[label]` works."""
-    defects: tuple[Defect, ...]
+    faults: tuple[Fault, ...]
 
 
 def read_text(path: Path) -> str:
@@ -80,39 +80,39 @@ def read_text(path: Path) -> str:
 
 def read_each(
     entries: Iterable[tuple[str, Entry]], read_one: Callable[[str, Entry], Read], source: Path
-) -> tuple[list[Read], list[Defect]]:
-    """Read named entries one by one; one that cannot be read becomes a defect.
+) -> tuple[list[Read], list[Fault]]:
+    """Read named entries one by one; one that cannot be read becomes a fault.
 
     >>> lines = [("line 1", "7"), ("line 2", "x")]
-    >>> found, defects = read_each(lines, lambda name, text: int(text), Path("a.txt"))
-    >>> found, str(defects[0])
+    >>> found, faults = read_each(lines, lambda name, text: int(text), Path("a.txt"))
+    >>> found, str(faults[0])
     ([7], "a.txt: line 2: invalid literal for int() with base 10: 'x'")
     """
-    found, defects = [], []
+    found, faults = [], []
     for name, entry in entries:
         try:
             found.append(read_one(name, entry))
         except UNREADABLE as error:
             what = f"lacks {error}" if isinstance(error, KeyError) else str(error)
-            defects.append(Defect(source, name, what))
-    return found, defects
+            faults.append(Fault(source, name, what))
+    return found, faults
 
 
 def named_once(
     entries: Iterable[tuple[str, Entry]], source: Path
-) -> tuple[list[tuple[str, Entry]], list[Defect]]:
-    """Keep the first entry of each name; a second one is a defect.
+) -> tuple[list[tuple[str, Entry]], list[Fault]]:
+    """Keep the first entry of each name; a second one is a fault.
 
     >>> named_once([("id 1", "a"), ("id 2", "b"), ("id 1", "c")], Path("a.json"))[0]
     [('id 1', 'a'), ('id 2', 'b')]
     """
     first: dict[str, Entry] = {}
-    defects = []
+    faults = []
     for name, entry in entries:
         if name in first:
-            defects.append(Defect(source, name, "stands there more than once"))
+            faults.append(Fault(source, name, "stands there more than once"))
         first.setdefault(name, entry)
-    return list(first.items()), defects
+    return list(first.items()), faults
 
 
 def label_of_class(name: Any, class_names: Iterable[Any]) -> int:

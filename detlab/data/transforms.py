@@ -42,8 +42,8 @@ def training_transforms(
         flip: chance of a mirror image; 0 where left and right differ, as in text.
         scale: how much larger an object becomes, from and to; below 1 the picture shrinks
             and black fills the rest, above 1 a part of it is cut out.
-        light: brightness, contrast and saturation change by up to this share, every second time.
-        min_visible: an object with less than this share of its box left is no object any more.
+        light: brightness, contrast and saturation change by up to this fraction, every second time.
+        min_visible: an object with less than this fraction of its box left is no object any more.
         vertical_flip: chance of upside down; for what has no up, as cells under a microscope.
         crop: show squares with sides of so many pixels; None shows pictures in their own size.
     """
@@ -75,12 +75,12 @@ def random_window(
         image: uint8 [3, H, W].
         target: of this picture.
         scale: how much larger what is seen becomes, from and to.
-        min_visible: an object with less than this share of its box left is none any more.
+        min_visible: an object with less than this fraction of its box left is none any more.
         size: height and width of what is seen, in pixels; None: the picture's.
     """
     height, width = size or (image.shape[-2], image.shape[-1])
-    share, down, right = torch.rand(3).tolist()
-    zoom = scale[0] * (scale[1] / scale[0]) ** share  # twice as large as often as half as large
+    place, down, right = torch.rand(3).tolist()
+    zoom = scale[0] * (scale[1] / scale[0]) ** place  # twice as large as often as half as large
     rows, columns = max(1, round(height / zoom)), max(1, round(width / zoom))
     top = round(down * (image.shape[-2] - rows))
     left = round(right * (image.shape[-1] - columns))

@@ -16,7 +16,7 @@ from detlab.data.pictures import list_pictures
 from detlab.data.records import (
     Annotations,
     DataError,
-    Defect,
+    Fault,
     Object,
     Record,
     label_of_class,
@@ -33,13 +33,13 @@ def read_voc(folder: Path, split: str | None = None) -> Annotations:
     Its classes are those of *all* annotations, sorted, so that every split agrees. "difficult"
     objects are kept.
     """
-    defects: list[Defect] = []
+    faults: list[Fault] = []
     stems = sorted(path.stem for path in (folder / "Annotations").glob("[!.]*.xml"))
     class_names = ("background", *voc_classes(folder, stems))
     if split is not None:
         listing = folder / "ImageSets" / "Main" / f"{split}.txt"
         words = [line.strip() for line in read_text(listing).splitlines() if line.strip()]
-        named, defects = named_once(((word, word) for word in words), listing)
+        named, faults = named_once(((word, word) for word in words), listing)
         stems = [stem for stem, _ in named]
 
     pictures = {path.stem: path for path in list_pictures(folder / "JPEGImages")}
@@ -51,7 +51,7 @@ def read_voc(folder: Path, split: str | None = None) -> Annotations:
         for stem in stems
     ]
     read = voc_annotations(pairs, class_names, first_pixel=0)
-    return replace(read, defects=(*defects, *read.defects))
+    return replace(read, faults=(*faults, *read.faults))
 
 
 def voc_annotations(
@@ -64,21 +64,21 @@ def voc_annotations(
     comes from a tool like LabelImg, which writes corners from 0 (with 0 raised to 1); those are
     taken as they stand, as torchvision does.
     """
-    records, defects = [], []
+    records, faults = [], []
     for source, image in pairs:
         try:
-            record, faults = voc_record(source, image, class_names, first_pixel)
+            record, its_faults = voc_record(source, image, class_names, first_pixel)
         except DataError as error:
-            defects.append(Defect(source, "", str(error).removeprefix(f"{source}: ")))
+            faults.append(Fault(source, "", str(error).removeprefix(f"{source}: ")))
             continue
         records.append(record)
-        defects += faults
-    return Annotations(tuple(records), class_names, tuple(defects))
+        faults += its_faults
+    return Annotations(tuple(records), class_names, tuple(faults))
 
 
 def voc_record(
     source: Path, image: Path, class_names: tuple[str, ...], first_pixel: int
-) -> tuple[Record, list[Defect]]:
+) -> tuple[Record, list[Fault]]:
     """Read the annotation of one picture."""
     root = parse_xml(source)
 
@@ -90,12 +90,12 @@ def voc_record(
         return name, label, [x1 - first_pixel, y1 - first_pixel, x2, y2]
 
     named = [(f"object {i}", entry) for i, entry in enumerate(root.findall("object"), start=1)]
-    objects, defects = read_each(named, read_object, source)
+    objects, faults = read_each(named, read_object, source)
     try:
         size = (int(text_at(root, "size/height")), int(text_at(root, "size/width")))
     except ValueError:
         size = None
-    return make_record(image, size if size and min(size) > 0 else None, objects, source), defects
+    return make_record(image, size if size and min(size) > 0 else None, objects, source), faults
 
 
 def voc_classes(folder: Path, stems: list[str]) -> list[str]:

@@ -13,7 +13,7 @@ from detlab.data.pictures import list_pictures, read_header
 from detlab.data.records import (
     Annotations,
     DataError,
-    Defect,
+    Fault,
     Object,
     Record,
     label_of_class,
@@ -28,34 +28,34 @@ def read_yolo(folder: Path, split: str | None = None) -> Annotations:
     """Read images/SPLIT/ and labels/SPLIT/, or SPLIT/images/ and SPLIT/labels/.
 
     A line is `class cx cy width height`; the class counts from 0 and becomes label class + 1,
-    the rest are shares of the picture's width and height. A picture without a text file has no
+    the rest are fractions of the picture's width and height. A picture without a text file has no
     objects. Class names stand in a .yaml file (`names:`, a list, or a mapping from 0, 1, 2 …) or
     line by line in classes.txt.
     """
     images, labels = yolo_folders(folder, split)
     class_names = yolo_classes(folder)
-    pictures, defects = named_once(((path.stem, path) for path in list_pictures(images)), images)
+    pictures, faults = named_once(((path.stem, path) for path in list_pictures(images)), images)
     stems = dict(pictures)
-    defects += [
-        Defect(source, "", f"no picture {source.stem} in {images}")
+    faults += [
+        Fault(source, "", f"no picture {source.stem} in {images}")
         for source in sorted(labels.glob("[!.]*.txt"))
         if source.stem not in stems and source.name != "classes.txt"
     ]
     records = []
     for stem, image in pictures:
         try:
-            record, faults = yolo_record(labels / f"{stem}.txt", image, class_names)
+            record, its_faults = yolo_record(labels / f"{stem}.txt", image, class_names)
         except DataError as error:
-            defects.append(Defect(image, "", str(error).removeprefix(f"{image}: ")))
+            faults.append(Fault(image, "", str(error).removeprefix(f"{image}: ")))
             continue
         records.append(record)
-        defects += faults
-    return Annotations(tuple(records), class_names, tuple(defects))
+        faults += its_faults
+    return Annotations(tuple(records), class_names, tuple(faults))
 
 
 def yolo_record(
     source: Path, image: Path, class_names: tuple[str, ...]
-) -> tuple[Record, list[Defect]]:
+) -> tuple[Record, list[Fault]]:
     """Read the labels of one picture; its size, in pixels, comes from the picture as shown."""
     height, width = read_header(image).size
 
@@ -67,12 +67,12 @@ def yolo_record(
         cx, cy, w, h = (float(word) for word in words[1:])
         corners = [cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2]
         scale = [width, height, width, height]
-        return name, label, [share * side for share, side in zip(corners, scale, strict=True)]
+        return name, label, [fraction * side for fraction, side in zip(corners, scale, strict=True)]
 
     lines = read_text(source).splitlines() if source.exists() else []
     named = [(f"line {i}", line) for i, line in enumerate(lines, start=1) if line.strip()]
-    objects, defects = read_each(named, read_object, source)
-    return make_record(image, (height, width), objects, source), defects
+    objects, faults = read_each(named, read_object, source)
+    return make_record(image, (height, width), objects, source), faults
 
 
 def yolo_folders(folder: Path, split: str | None) -> tuple[Path, Path]:

@@ -16,7 +16,7 @@ from detlab.data.records import Record
 from detlab.detector.config import DetectorConfig
 
 STARTS = 10
-"""k-means goes to the nearest hollow; the best of some random starts is kept."""
+"""k-means goes to the nearest minimum; the best of some random starts is kept."""
 MOST_BOXES = 5000
 """Of more boxes so many are drawn: they tell as much, and the fit stays a matter of seconds."""
 

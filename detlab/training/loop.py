@@ -32,7 +32,7 @@ from detlab.types import Predictions, Target
 
 DEFAULT_SECONDS = 300.0
 """Five minutes of training bring the course's detector to its goal on two processor cores."""
-SHARES = (
+FRACTIONS = (
     *("body_rate", "warmup", "weight_decay", "average_decay", "vertical_flip"),
     *("positive_iou", "negative_iou"),
 )
@@ -55,9 +55,9 @@ class TrainConfig:
     learning_rate: float = 3e-3
     """At its highest, after the warm-up."""
     body_rate: float = 1.0
-    """Share of that rate for the body: less than 1 where it has learned on ImageNet already."""
+    """Fraction of that rate for the body: less than 1 where it has learned on ImageNet already."""
     warmup: float = 0.05
-    """Share of the run in which the learning rate grows from 0."""
+    """Fraction of the run in which the learning rate grows from 0."""
     weight_decay: float = 0.05
     """Pull of every weight towards 0."""
     box_weight: float = 5.0
@@ -69,7 +69,7 @@ class TrainConfig:
     clip_norm: float = 10.0
     """Longer gradients are shortened to this."""
     average_decay: float = 0.995
-    """Share of the past in the averaged weights, per step; less in the first steps of a run."""
+    """Fraction of the past in the averaged weights, per step; less in the first steps of a run."""
     seed: int = 0
     """Decides the order of pictures and their augmentation."""
     multiscale: float = 1.0
@@ -103,7 +103,7 @@ class TrainConfig:
                 raise ValueError(f"{name} is above 0, got {value}")
         if self.box_weight < 0:
             raise ValueError(f"box_weight scales a loss, it cannot be negative: {self.box_weight}")
-        for name in SHARES:
+        for name in FRACTIONS:
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is from 0 to 1, got {getattr(self, name)}")
         if self.negative_iou > self.positive_iou:
@@ -140,7 +140,7 @@ class Run:
     seconds: float = 0.0
 
     def progress(self, config: TrainConfig, steps_an_epoch: float) -> float:
-        """Share of the run that is done; all processes agree with the first one's clock."""
+        """Fraction of the run that is done; all processes agree with the first one's clock."""
         if config.epochs is not None:
             return self.step / (config.epochs * steps_an_epoch)
         seconds = first_process_says(self.seconds, next(self.detector.parameters()).device)
@@ -177,16 +177,16 @@ def parameter_groups(detector: nn.Module, config: TrainConfig) -> list[dict[str,
 def move_average(decay: float, average: Weights, current: Weights, count: Tensor | int) -> None:
     """Move the averaged weights a little towards the current ones, in place.
 
-    The share of the past grows from a tenth to `decay`, so that a short run forgets how it began.
+    The fraction of the past grows from a tenth to `decay`, so that a short run forgets how it began.
 
     Args:
-        decay: the share of the past in a long run.
+        decay: the fraction of the past in a long run.
         average: all averaged weights.
         current: all weights, in the same order.
         count: steps averaged before.
     """
-    share = min(decay, (1 + int(count)) / (10 + int(count)))
-    get_ema_multi_avg_fn(share)(average, current, count)
+    fraction = min(decay, (1 + int(count)) / (10 + int(count)))
+    get_ema_multi_avg_fn(fraction)(average, current, count)
 
 
 def fit(
@@ -316,15 +316,15 @@ def set_learning_rate(
     The first call takes the rates that the optimizer was made with for the highest.
     """
     if progress < config.warmup:
-        share = progress / config.warmup
+        fraction = progress / config.warmup
     else:
-        share = (1 + math.cos(math.pi * (progress - config.warmup) / (1 - config.warmup))) / 2
+        fraction = (1 + math.cos(math.pi * (progress - config.warmup) / (1 - config.warmup))) / 2
     for group in optimizer.param_groups:
-        group["lr"] = group.setdefault("initial_lr", group["lr"]) * share
+        group["lr"] = group.setdefault("initial_lr", group["lr"]) * fraction
 
 
 def distribute(detector: Detector, config: TrainConfig) -> nn.Module:
-    """The network to call in training: the detector itself, or its share of several processes.
+    """The network to call in training: the detector itself, or its part in several processes.
 
     On GPUs batch norms see the batches of all processes, as torch's SyncBatchNorm does it; it knows
     no CPU, so there each process has its own part's means, and its gradients differ by that much

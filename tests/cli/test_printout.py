@@ -12,7 +12,7 @@ from detlab.cli.printout import (
     print_metrics,
     print_table,
 )
-from detlab.data.records import Defect
+from detlab.data.records import Fault
 from detlab.metrics.coco import Metrics
 from tests.sample_folders import SCENES, coco_content, coco_folder
 
@@ -47,7 +47,7 @@ def test_columns_are_as_wide_as_their_widest_cell_and_end_without_spaces(capsys)
 
 
 def test_one_fault_is_not_called_faults(capsys):
-    fault = Defect(Path("a.json"), "annotation 3", "has no area")
+    fault = Fault(Path("a.json"), "annotation 3", "has no area")
     for count, words in enumerate(("pets: no faults", "pets: 1 fault", "pets: 2 faults")):
         print_faults(Path("pets"), [fault] * count)
         *listed, total = capsys.readouterr().out.splitlines()

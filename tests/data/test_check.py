@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from detlab.data.check import box_fault, check_record, find_defects, sound_part, sound_records
+from detlab.data.check import box_fault, check_record, find_faults, sound_part, sound_records
 from detlab.data.folders import list_splits, read_split
-from detlab.data.records import Annotations, DataError, Defect, make_record
+from detlab.data.records import Annotations, DataError, Fault, make_record
 from tests.sample_folders import HEIGHT, WIDTH, coco_content, coco_folder, voc_folder, write_picture
 
 SIZE = (HEIGHT, WIDTH)
@@ -44,17 +44,17 @@ def record_of(path: Path, boxes, image_size=SIZE):
 
 def test_bad_boxes_go_alone_and_the_others_are_clipped(tmp_path):
     path = write_picture(tmp_path / "a.png")
-    sound, defects = check_record(record_of(path, [[-1, 2, 60.5, 20], [5, 5, 5, 5], [1, 2, 3, 4]]))
+    sound, faults = check_record(record_of(path, [[-1, 2, 60.5, 20], [5, 5, 5, 5], [1, 2, 3, 4]]))
     assert sound.boxes.tolist() == [[0, 2, 60, 20], [1, 2, 3, 4]]
     assert sound.objects == ("object 1", "object 3")
     assert sound.labels.tolist() == [1, 1]
-    assert [(defect.file, defect.record) for defect in defects] == [(Path("a.xml"), "a object 2")]
+    assert [(fault.file, fault.record) for fault in faults] == [(Path("a.xml"), "a object 2")]
 
 
 def test_a_picture_without_objects_is_sound(tmp_path):
-    sound, defects = check_record(record_of(write_picture(tmp_path / "a.png"), []))
+    sound, faults = check_record(record_of(write_picture(tmp_path / "a.png"), []))
     assert sound.boxes.shape == (0, 4)
-    assert defects == []
+    assert faults == []
 
 
 def test_the_true_size_is_filled_in(tmp_path):
@@ -65,9 +65,9 @@ def test_the_true_size_is_filled_in(tmp_path):
 
 def test_a_size_that_differs_from_the_annotation_takes_the_whole_record(tmp_path):
     path = write_picture(tmp_path / "a.png", size=(30, 20))
-    sound, (defect,) = check_record(record_of(path, [[1, 2, 3, 4]]))
+    sound, (fault,) = check_record(record_of(path, [[1, 2, 3, 4]]))
     assert sound is None
-    assert str(defect) == f"{path}: is 30x20 pixels; its annotation a.xml says 60x40"
+    assert str(fault) == f"{path}: is 30x20 pixels; its annotation a.xml says 60x40"
 
 
 def test_a_truncated_picture_is_found_by_decoding(tmp_path):
@@ -75,10 +75,10 @@ def test_a_truncated_picture_is_found_by_decoding(tmp_path):
     path.write_bytes(path.read_bytes()[:-500])
     record = record_of(path, [], image_size=None)
     assert check_record(record)[1] == []
-    sound, (defect,) = check_record(record, decode=True)
+    sound, (fault,) = check_record(record, decode=True)
     assert sound is None
-    assert defect.what.startswith("truncated")
-    assert str(defect).count(str(path)) == 1
+    assert fault.what.startswith("truncated")
+    assert str(fault).count(str(path)) == 1
 
 
 def spoilt(folder: Path) -> Path:
@@ -94,7 +94,7 @@ def spoilt(folder: Path) -> Path:
 
 def check_folder(folder):
     splits = [read_split(folder, split) for split in list_splits(folder)]
-    return [defect for split in splits for defect in find_defects(split)]
+    return [fault for split in splits for fault in find_faults(split)]
 
 
 def test_sound_records_are_what_is_left_of_a_split(tmp_path):
@@ -106,7 +106,7 @@ def test_sound_records_are_what_is_left_of_a_split(tmp_path):
 
 
 def test_every_fault_of_a_folder_is_listed(tmp_path):
-    found = [str(defect) for defect in check_folder(spoilt(tmp_path))]
+    found = [str(fault) for fault in check_folder(spoilt(tmp_path))]
     for wanted in (
         "instances_train.json: a annotation 100: box 5 5 5 14 has no area",
         "instances_train.json: a annotation 101: box 5 5 nan 14; want four finite numbers",
@@ -124,14 +124,14 @@ def test_every_split_of_a_folder_is_checked(tmp_path):
     assert len(check_folder(folder)) == 10
 
 
-def test_a_sound_folder_has_no_defects(tmp_path):
+def test_a_sound_folder_has_no_faults(tmp_path):
     assert check_folder(voc_folder(tmp_path / "voc", {"train": ["a", "c"], "val": ["b"]})) == []
 
 
 def test_a_split_without_any_object_is_reported_but_trains(tmp_path):
     folder = coco_folder(tmp_path, content=coco_content() | {"annotations": []})
-    (defect,) = check_folder(folder)
-    assert "no object in any of 3 pictures" in str(defect)
+    (fault,) = check_folder(folder)
+    assert "no object in any of 3 pictures" in str(fault)
 
 
 def annotations_of(folder: Path) -> Annotations:
@@ -151,14 +151,14 @@ def test_skipping_keeps_the_sound_rest_and_the_list_of_the_others(tmp_path):
     sound = sound_part(annotations_of(spoilt(tmp_path)), skip_bad=True)
     assert [record.image.stem for record in sound.records] == ["a", "b"]
     assert [len(record.boxes) for record in sound.records] == [0, 0]
-    assert len(sound.defects) == 5
+    assert len(sound.faults) == 5
 
 
 def test_skipping_counts_what_the_reader_left_out_too(tmp_path):
     content = json.loads(json.dumps(coco_content()))
     del content["annotations"][0]["bbox"]
     annotations = annotations_of(coco_folder(tmp_path, content=content))
-    assert len(sound_part(annotations, skip_bad=True).defects) == 1
+    assert len(sound_part(annotations, skip_bad=True).faults) == 1
     with pytest.raises(DataError, match="annotation 100: lacks 'bbox'"):
         sound_part(annotations, skip_bad=False)
 
@@ -170,10 +170,10 @@ def test_nothing_usable_is_an_error_even_when_skipping(tmp_path):
             sound_part(annotations, skip_bad=True)
 
 
-def test_defects_met_in_reading_come_first(tmp_path):
-    met = Defect(Path("a.json"), "annotation 1", "lacks 'bbox'")
+def test_faults_met_in_reading_come_first(tmp_path):
+    met = Fault(Path("a.json"), "annotation 1", "lacks 'bbox'")
     record = record_of(write_picture(tmp_path / "a.png"), [[5, 5, 5, 5]])
-    found = list(find_defects(Annotations((record,), ("background", "cat"), (met,))))
+    found = list(find_faults(Annotations((record,), ("background", "cat"), (met,))))
     assert found[0] == met
     assert len(found) == 2
 

@@ -5,26 +5,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from PIL import Image
-from torchvision.datasets import CocoDetection, VOCDetection, wrap_dataset_for_transforms_v2
+from torchvision.datasets import CocoDetection, wrap_dataset_for_transforms_v2
 
 from detlab.data.coco_format import coco_annotations, read_coco
 from detlab.data.records import DataError
-from detlab.data.voc_format import read_voc, voc_annotations
-from detlab.data.yolo_format import read_yolo
 from tests.sample_folders import (
-    CLASSES,
-    HEIGHT,
-    SCENES,
-    WIDTH,
     coco_content,
     coco_folder,
-    voc_folder,
-    voc_xml,
-    write_picture,
-    yolo_folder,
 )
 
 
@@ -50,12 +37,12 @@ def test_coco_agrees_with_torchvision(tmp_path):
             assert "boxes" not in target
 
 
-def test_a_crowd_is_no_object_and_no_defect():
+def test_a_crowd_is_no_object_and_no_fault():
     content = coco_content()
     content["annotations"][0]["iscrowd"] = 1
     annotations = coco_annotations(content, Path("images"), Path("a.json"))
     assert len(annotations.records[0].boxes) == 1
-    assert annotations.defects == ()
+    assert annotations.faults == ()
 
 
 def spoil(kind: str, row: int, **changes):
@@ -94,9 +81,9 @@ def spoil(kind: str, row: int, **changes):
 )
 def test_a_fault_in_a_coco_file_names_its_record(content, record, what):
     annotations = coco_annotations(content, Path("images"), Path("a.json"))
-    assert annotations.defects[0].file == Path("a.json")
-    assert annotations.defects[0].record == record
-    assert what in annotations.defects[0].what
+    assert annotations.faults[0].file == Path("a.json")
+    assert annotations.faults[0].record == record
+    assert what in annotations.faults[0].what
 
 
 def test_the_sound_rest_of_a_coco_file_is_kept():
@@ -108,10 +95,10 @@ def test_the_sound_rest_of_a_coco_file_is_kept():
     ]
 
 
-def test_two_images_of_one_file_are_a_defect():
+def test_two_images_of_one_file_are_a_fault():
     content = spoil("images", 1, file_name="a.png")
-    (defect,) = coco_annotations(content, Path("images"), Path("a.json")).defects
-    assert str(defect) == f"a.json: {Path('images/a.png')}: stands there more than once"
+    (fault,) = coco_annotations(content, Path("images"), Path("a.json")).faults
+    assert str(fault) == f"a.json: {Path('images/a.png')}: stands there more than once"
 
 
 @pytest.mark.parametrize("key", ["images", "annotations", "categories"])

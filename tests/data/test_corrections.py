@@ -1,4 +1,4 @@
-"""A public set, mended: every correction lands, and nothing else changes."""
+"""A public set, corrected: every correction lands, and nothing else changes."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from detlab.data.corrections import corrected_splits, mend, read_lists, row_of
+from detlab.data.corrections import correct, corrected_splits, read_lists, row_of
 from detlab.data.datasets import find_data, load_dataset, read_splits
 from detlab.data.records import DataError, make_record
 
@@ -19,10 +19,10 @@ real = pytest.mark.skipif(not BCCD.is_dir(), reason="bccd is not below DETLAB_DA
 
 
 def test_a_picture_without_corrections_stays():
-    mended = mend("00007", RECORD, {**NOTHING, "drop": [["00008", [1, 2, 9, 8]]]}, NAMES)
-    assert torch.equal(mended.boxes, RECORD.boxes)
-    assert torch.equal(mended.labels, RECORD.labels)
-    assert mended.objects == RECORD.objects
+    corrected = correct("00007", RECORD, {**NOTHING, "drop": [["00008", [1, 2, 9, 8]]]}, NAMES)
+    assert torch.equal(corrected.boxes, RECORD.boxes)
+    assert torch.equal(corrected.labels, RECORD.labels)
+    assert corrected.objects == RECORD.objects
 
 
 def test_boxes_are_dropped_renamed_and_added():
@@ -31,10 +31,10 @@ def test_boxes_are_dropped_renamed_and_added():
         "relabel": [["00007", [5, 5, 6, 7], "cell"]],
         "add": [["00007", [10, 10, 30, 25], "speck"]],
     }
-    mended = mend("00007", RECORD, lists, NAMES)
-    assert mended.boxes.tolist() == [[5, 5, 6, 7], [10, 10, 30, 25]]
-    assert mended.labels.tolist() == [1, 2]
-    assert mended.objects == ("object 1", "added")
+    corrected = correct("00007", RECORD, lists, NAMES)
+    assert corrected.boxes.tolist() == [[5, 5, 6, 7], [10, 10, 30, 25]]
+    assert corrected.labels.tolist() == [1, 2]
+    assert corrected.objects == ("object 1", "added")
     assert RECORD.labels.tolist() == [1, 2]  # the given record is as it was
 
 
@@ -78,7 +78,7 @@ def test_the_mended_set_has_the_counts_of_the_audit():
 
 @real
 def test_wrong_classes_are_mended_and_forgotten_cells_boxed():
-    published, mended = (
+    published, corrected = (
         {
             record.image.stem[-5:]: record
             for split in read_splits(name).values()
@@ -88,10 +88,10 @@ def test_wrong_classes_are_mended_and_forgotten_cells_boxed():
     )
     names = read_splits("bccd")["train"].class_names
     row = row_of([257, 430, 288, 457], published["00113"])
-    assert names[int(published["00113"].labels[row])] != names[int(mended["00113"].labels[row])]
-    assert names[int(mended["00113"].labels[row])] == "Platelets"
-    assert mended["00178"].boxes[-1].tolist() == [218, 1, 412, 160]
-    assert names[int(mended["00178"].labels[-1])] == "WBC"
+    assert names[int(published["00113"].labels[row])] != names[int(corrected["00113"].labels[row])]
+    assert names[int(corrected["00113"].labels[row])] == "Platelets"
+    assert corrected["00178"].boxes[-1].tolist() == [218, 1, 412, 160]
+    assert names[int(corrected["00178"].labels[-1])] == "WBC"
 
 
 @real

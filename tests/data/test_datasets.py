@@ -12,7 +12,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from detlab.data import datasets as data
-from detlab.data.check import find_defects, sound_part
+from detlab.data.check import find_faults, sound_part
 from detlab.data.datasets import FolderDataset, collate, load_dataset, read_splits
 from detlab.data.folders import list_splits, read_split
 from detlab.data.records import DataError
@@ -173,7 +173,7 @@ def test_a_truncated_picture_is_named_at_its_visit_or_skipped_at_once(tmp_path):
         dataset[0]
     skipping = load_dataset(folder, skip_bad=True)
     assert skipping.names == ("b.png", "c.png")
-    assert [defect.file.name for defect in skipping.skipped] == ["a.png"]
+    assert [fault.file.name for fault in skipping.skipped] == ["a.png"]
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_the_frozen_reef_is_read_from_its_folder(tmp_path, monkeypatch):
 
 
 def faults(name):
-    return [defect for split in read_splits(name).values() for defect in find_defects(split)]
+    return [fault for split in read_splits(name).values() for fault in find_faults(split)]
 
 
 def test_a_folder_or_a_set_by_name_is_checked(tmp_path, monkeypatch):
@@ -230,7 +230,7 @@ def test_a_folder_or_a_set_by_name_is_checked(tmp_path, monkeypatch):
     folder = coco_folder(tmp_path / "aquarium", content=content)
     monkeypatch.setenv("DETLAB_DATA", str(tmp_path))
     monkeypatch.setattr(data, "REEF_VAL", coco_folder(tmp_path / "reef", "val"))
-    assert [defect.record for defect in faults(str(folder))] == ["a annotation 100"]
+    assert [fault.record for fault in faults(str(folder))] == ["a annotation 100"]
     assert faults("aquarium") == faults(str(folder))
     assert faults("reef") == []
 
@@ -330,7 +330,7 @@ def test_real_sets_have_the_known_numbers(name, split, pictures, boxes, bad):
     dataset = load_dataset(name, split, longest_side=160)
     assert len(dataset) == pictures
     assert sum(len(record.boxes) for record in dataset.records) == boxes - len(bad)
-    assert [defect.record for defect in dataset.skipped] == bad
+    assert [fault.record for fault in dataset.skipped] == bad
     image, target = dataset[pictures - 1]
     assert max(image.shape) == 160
     assert len(target["boxes"]) > 0

@@ -78,7 +78,7 @@ def test_a_missing_val_is_every_fifth_picture_of_train(tmp_path, make):
 def test_faults_of_a_shared_folder_are_told_once(tmp_path):
     folder = yolo_folder(tmp_path, "train", scenes=MANY)
     next(folder.rglob("03.txt")).write_text("7 .5 .5 .1 .1\n")
-    told = {split: len(read_share(folder, split).defects) for split in ("train", "val")}
+    told = {split: len(read_share(folder, split).faults) for split in ("train", "val")}
     assert told == {"train": 1, "val": 0}
 
 
@@ -147,11 +147,11 @@ def test_a_year_stands_behind_the_split_of_a_yolo_folder_too(tmp_path):
     assert stems(read_split(tmp_path, "train")) == ["a", "b", "c"]
 
 
-def test_a_split_without_pictures_is_a_defect(tmp_path):
+def test_a_split_without_pictures_is_a_fault(tmp_path):
     yolo_folder(tmp_path)
     for path in (tmp_path / "images").iterdir():
         path.unlink()
     for path in (tmp_path / "labels").iterdir():
         path.unlink()
-    (defect,) = read_split(tmp_path, "all").defects
-    assert str(defect) == f"{tmp_path}: all: no picture in this split"
+    (fault,) = read_split(tmp_path, "all").faults
+    assert str(fault) == f"{tmp_path}: all: no picture in this split"

@@ -1,31 +1,25 @@
 """The three formats say the same of the same pictures."""
 
-import json
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
-from torchvision.datasets import CocoDetection, VOCDetection, wrap_dataset_for_transforms_v2
 
-from detlab.data.coco_format import coco_annotations, read_coco
-from detlab.data.records import DataError
-from detlab.data.voc_format import read_voc, voc_annotations
+from detlab.data.coco_format import read_coco
+from detlab.data.voc_format import read_voc
 from detlab.data.yolo_format import read_yolo
 from tests.sample_folders import (
     CLASSES,
     HEIGHT,
     SCENES,
     WIDTH,
-    coco_content,
     coco_folder,
     voc_folder,
-    voc_xml,
-    write_picture,
     yolo_folder,
 )
+
 
 def read_any(kind: str, folder: Path, scenes=SCENES):
     if kind == "coco":
@@ -44,7 +38,7 @@ KINDS = pytest.mark.parametrize("kind", ["coco", "voc", "yolo"])
 def test_every_format_gives_the_same_records(tmp_path, kind):
     annotations = read_any(kind, tmp_path)
     assert annotations.class_names == ("background", "cat", "dog")
-    assert annotations.defects == ()
+    assert annotations.faults == ()
     for record in annotations.records:
         scene = SCENES[record.image.stem]
         assert record.image.is_file()
@@ -72,7 +66,7 @@ def test_what_was_written_is_read(tmp_path_factory, kind, scenes):
     }
     scenes["z"] = [("cat", 0.0, 0.0, 1.0, 1.0), ("dog", 0.0, 0.0, 1.0, 1.0)]  # VOC collects classes
     annotations = read_any(kind, tmp_path_factory.mktemp(kind), scenes)
-    assert annotations.defects == ()
+    assert annotations.faults == ()
     for record in annotations.records:
         wanted = torch.tensor([box for _, *box in scenes[record.image.stem]]).reshape(-1, 4)
         torch.testing.assert_close(record.boxes, wanted, atol=1e-4, rtol=0)

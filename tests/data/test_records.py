@@ -5,7 +5,7 @@ import torch
 
 from detlab.data.records import (
     DataError,
-    Defect,
+    Fault,
     label_of_class,
     make_record,
     named_once,
@@ -14,9 +14,9 @@ from detlab.data.records import (
 )
 
 
-def test_a_defect_reads_as_file_record_and_fault():
-    assert str(Defect(Path("a.xml"), "object 3", "no box")) == "a.xml: object 3: no box"
-    assert str(Defect(Path("a.xml"), "", "not XML")) == "a.xml: not XML"
+def test_a_fault_reads_as_file_record_and_fault():
+    assert str(Fault(Path("a.xml"), "object 3", "no box")) == "a.xml: object 3: no box"
+    assert str(Fault(Path("a.xml"), "", "not XML")) == "a.xml: not XML"
 
 
 def test_a_picture_without_objects_has_boxes_of_shape_0_4():
@@ -35,17 +35,17 @@ def test_objects_keep_their_order_and_where_they_stand():
     assert record.boxes.tolist() == [[0, 1, 2, 3], [4, 5, 6, 7]]
 
 
-def test_a_missing_key_is_named_in_the_defect():
+def test_a_missing_key_is_named_in_the_fault():
     entries = [("annotation 5", {"id": 5})]
-    found, defects = read_each(entries, lambda name, entry: entry["bbox"], Path("a.json"))
+    found, faults = read_each(entries, lambda name, entry: entry["bbox"], Path("a.json"))
     assert found == []
-    assert [str(defect) for defect in defects] == ["a.json: annotation 5: lacks 'bbox'"]
+    assert [str(fault) for fault in faults] == ["a.json: annotation 5: lacks 'bbox'"]
 
 
-def test_the_second_of_a_name_is_a_defect():
-    kept, defects = named_once([("id 1", "a"), ("id 1", "b")], Path("a.json"))
+def test_the_second_of_a_name_is_a_fault():
+    kept, faults = named_once([("id 1", "a"), ("id 1", "b")], Path("a.json"))
     assert kept == [("id 1", "a")]
-    assert [defect.record for defect in defects] == ["id 1"]
+    assert [fault.record for fault in faults] == ["id 1"]
 
 
 def test_labels_count_from_1():

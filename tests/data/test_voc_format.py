@@ -1,30 +1,15 @@
 """Pascal VOC files to records, against torchvision."""
 
-import json
-from pathlib import Path
-
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from PIL import Image
-from torchvision.datasets import CocoDetection, VOCDetection, wrap_dataset_for_transforms_v2
+from torchvision.datasets import VOCDetection, wrap_dataset_for_transforms_v2
 
-from detlab.data.coco_format import coco_annotations, read_coco
 from detlab.data.records import DataError
 from detlab.data.voc_format import read_voc, voc_annotations
-from detlab.data.yolo_format import read_yolo
 from tests.sample_folders import (
-    CLASSES,
-    HEIGHT,
-    SCENES,
-    WIDTH,
-    coco_content,
-    coco_folder,
     voc_folder,
     voc_xml,
     write_picture,
-    yolo_folder,
 )
 
 
@@ -62,11 +47,11 @@ def test_difficult_objects_are_kept(tmp_path):
     assert len(read_voc(folder).records[1].boxes) == 1
 
 
-def test_a_class_that_was_not_asked_for_is_a_defect(tmp_path):
+def test_a_class_that_was_not_asked_for_is_a_fault(tmp_path):
     folder = voc_folder(tmp_path / "voc")
     pair = folder / "Annotations" / "a.xml", folder / "JPEGImages" / "a.png"
-    (defect,) = voc_annotations([pair], ("background", "cat"), first_pixel=0).defects
-    assert str(defect).endswith("a.xml: object 1: unknown class 'dog'; want one of cat")
+    (fault,) = voc_annotations([pair], ("background", "cat"), first_pixel=0).faults
+    assert str(fault).endswith("a.xml: object 1: unknown class 'dog'; want one of cat")
 
 
 LAUGHS = '<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]><annotation>&b;</annotation>'
@@ -82,14 +67,14 @@ OUTSIDE = '<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><annotation>&a;
         ("", "not XML"),
     ],
 )
-def test_xml_that_cannot_be_read_is_a_defect_of_its_file(tmp_path, text, what):
+def test_xml_that_cannot_be_read_is_a_fault_of_its_file(tmp_path, text, what):
     folder = voc_folder(tmp_path / "voc")
     (folder / "Annotations" / "a.xml").write_text(text)
     annotations = read_voc(folder)
     assert len(annotations.records) == 2
-    (defect,) = annotations.defects
-    assert defect.file == folder / "Annotations" / "a.xml"
-    assert what in defect.what
+    (fault,) = annotations.faults
+    assert fault.file == folder / "Annotations" / "a.xml"
+    assert what in fault.what
 
 
 @pytest.mark.parametrize(
@@ -104,8 +89,8 @@ def test_a_fault_in_a_voc_object_names_it(tmp_path, old, new, what):
     folder = voc_folder(tmp_path / "voc")
     path = folder / "Annotations" / "a.xml"
     path.write_text(path.read_text().replace(old, new))
-    (defect,) = read_voc(folder).defects
-    assert str(defect) == f"{path}: object 1: {what}"
+    (fault,) = read_voc(folder).faults
+    assert str(fault) == f"{path}: object 1: {what}"
 
 
 def test_a_voc_file_need_not_say_the_picture_size(tmp_path):
@@ -121,12 +106,12 @@ def test_the_names_of_a_voc_list_may_hold_spaces(tmp_path):
     folder = voc_folder(tmp_path / "voc", {"train": list(scenes)}, scenes)
     annotations = read_voc(folder, "train")
     assert [record.image.stem for record in annotations.records] == list(scenes)
-    assert annotations.defects == ()
+    assert annotations.faults == ()
 
 
-def test_a_picture_listed_twice_or_without_annotation_is_a_defect(tmp_path):
+def test_a_picture_listed_twice_or_without_annotation_is_a_fault(tmp_path):
     folder = voc_folder(tmp_path / "voc", {"train": ["a", "a", "ghost"]})
-    twice, ghost = read_voc(folder, "train").defects
+    twice, ghost = read_voc(folder, "train").faults
     assert str(twice).endswith("train.txt: a: stands there more than once")
     assert str(ghost).endswith("ghost.xml: cannot be read: No such file or directory")
 

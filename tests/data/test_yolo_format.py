@@ -1,28 +1,13 @@
 """YOLO files to records."""
 
-import json
-from pathlib import Path
-
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
-from torchvision.datasets import CocoDetection, VOCDetection, wrap_dataset_for_transforms_v2
 
-from detlab.data.coco_format import coco_annotations, read_coco
 from detlab.data.records import DataError
-from detlab.data.voc_format import read_voc, voc_annotations
 from detlab.data.yolo_format import read_yolo
 from tests.sample_folders import (
-    CLASSES,
-    HEIGHT,
     SCENES,
-    WIDTH,
-    coco_content,
-    coco_folder,
-    voc_folder,
-    voc_xml,
     write_picture,
     yolo_folder,
 )
@@ -51,32 +36,32 @@ def test_a_yolo_line_by_hand(tmp_path):
 def test_a_fault_in_a_yolo_line_names_it(tmp_path, line, what):
     folder = yolo_folder(tmp_path)
     (folder / "labels" / "a.txt").write_text(f"0 0.5 0.5 0.1 0.1\n{line}\n")
-    (defect,) = read_yolo(folder).defects
+    (fault,) = read_yolo(folder).faults
     with pytest.raises(AssertionError, match=f"a.txt: line 2: {what}"):
-        raise AssertionError(str(defect))
+        raise AssertionError(str(fault))
 
 
-def test_labels_without_a_picture_are_a_defect(tmp_path):
+def test_labels_without_a_picture_are_a_fault(tmp_path):
     folder = yolo_folder(tmp_path)
     (folder / "images" / "a.png").unlink()
-    (defect,) = read_yolo(folder).defects
-    assert "no picture a in" in str(defect)
+    (fault,) = read_yolo(folder).faults
+    assert "no picture a in" in str(fault)
 
 
-def test_a_picture_that_cannot_be_measured_is_a_defect(tmp_path):
+def test_a_picture_that_cannot_be_measured_is_a_fault(tmp_path):
     folder = yolo_folder(tmp_path)
     (folder / "images" / "a.png").write_bytes(b"no picture")
-    (defect,) = read_yolo(folder).defects
-    assert defect.file == folder / "images" / "a.png"
-    assert defect.what.startswith("not a picture")
+    (fault,) = read_yolo(folder).faults
+    assert fault.file == folder / "images" / "a.png"
+    assert fault.what.startswith("not a picture")
 
 
-def test_two_pictures_that_share_one_label_file_are_a_defect(tmp_path):
+def test_two_pictures_that_share_one_label_file_are_a_fault(tmp_path):
     folder = yolo_folder(tmp_path)
     write_picture(folder / "images" / "a.jpg")
     annotations = read_yolo(folder)
     assert len(annotations.records) == len(SCENES)
-    assert ["a: stands there more than once" in str(defect) for defect in annotations.defects] == [
+    assert ["a: stands there more than once" in str(fault) for fault in annotations.faults] == [
         True
     ]
 

@@ -1,4 +1,4 @@
-"""A public set with its known mistakes mended, and parted so that no scene is in two splits.
+"""A public set with its known mistakes fixed, and split so that no scene is in two splits.
 
 Follows folders.py. The lists beside this file are the project's own; pictures are not among them.
 """
@@ -15,20 +15,20 @@ from detlab.data.folders import list_splits, read_split
 from detlab.data.records import Annotations, DataError, Record, label_of_class
 
 CORRECTED = {"bccd-clean": "bccd"}
-"""Names under which mended sets are asked for, and the public sets that they are made of."""
+"""Names under which corrected sets are asked for, and the public sets that they are made of."""
 PREFIX = {"bccd": "BloodImage_"}
 """What stands before a picture's number in its file name."""
 
 
 def corrected_splits(name: str, folder: Path) -> dict[str, Annotations]:
-    """All splits of a mended set.
+    """All splits of a corrected set.
 
     Args:
         name: one of CORRECTED.
         folder: where the public set lies that it is made of.
 
     Raises:
-        DataError: the folder lacks a picture or a box that is to be mended: it is another version.
+        DataError: the folder lacks a picture or a box that is to be corrected: it is another version.
     """
     name = CORRECTED[name]
     lists = read_lists(name)
@@ -38,9 +38,9 @@ def corrected_splits(name: str, folder: Path) -> dict[str, Annotations]:
     wanted = {number for numbers in lists["splits"].values() for number in numbers}
     if missing := sorted(wanted - records.keys()):
         raise DataError(f"{folder}: lacks {len(missing)} pictures of {name}, as {missing[0]}")
-    mended = {number: mend(number, records[number], lists, class_names) for number in wanted}
+    corrected = {number: correct(number, records[number], lists, class_names) for number in wanted}
     return {
-        split: Annotations(tuple(mended[number] for number in numbers), class_names, ())
+        split: Annotations(tuple(corrected[number] for number in numbers), class_names, ())
         for split, numbers in lists["splits"].items()
     }
 
@@ -61,7 +61,7 @@ def records_by_number(name: str, splits: Iterable[Annotations]) -> dict[str, Rec
     return {number_of(name, record): record for split in splits for record in split.records}
 
 
-def mend(
+def correct(
     number: str, record: Record, lists: Mapping[str, Any], class_names: tuple[str, ...]
 ) -> Record:
     """One picture's boxes: some taken out, some with another class, some put in."""
