@@ -36,7 +36,7 @@ REEF_VAL = Path(__file__).parents[2] / "data" / "reef_val"
 """The frozen evaluation set, in the repository."""
 
 SPARE = 0.25
-"""Share of the machine's memory that pictures leave free."""
+"""Fraction of the machine's memory that pictures leave free."""
 
 SPLITS = ("train", "val", "test")
 

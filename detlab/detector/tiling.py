@@ -21,7 +21,7 @@ from detlab.types import Detection, Predictions
 MARGIN = 2.0
 """Pixels of what the network sees: a box that comes as close to an edge may have been cut there."""
 OVERLAP = 0.25
-"""Share of a tile that the next one sees, too: an object so large is whole in one of them."""
+"""Fraction of a tile that the next one sees, too: an object so large is whole in one of them."""
 Starts = Callable[[int, int, float], list[int]]
 """Length of a side, a tile's side, overlap: where tiles begin along it."""
 IN_EACH_PART = ("max_candidates", "candidates", "soft_sigma")

@@ -177,7 +177,7 @@ def parameter_groups(detector: nn.Module, config: TrainConfig) -> list[dict[str,
 def move_average(decay: float, average: Weights, current: Weights, count: Tensor | int) -> None:
     """Move the averaged weights a little towards the current ones, in place.
 
-    The fraction of the past grows from a tenth to `decay`, so that a short run forgets how it began.
+    The fraction of the past grows from a tenth to `decay`: a short run forgets how it began.
 
     Args:
         decay: the fraction of the past in a long run.

@@ -64,7 +64,7 @@ def test_no_scene_stands_in_two_splits():
 
 
 @real
-def test_the_mended_set_has_the_counts_of_the_audit():
+def test_the_corrected_set_has_the_counts_of_the_audit():
     splits = read_splits("bccd-clean")
     assert {name: len(found.records) for name, found in splits.items()} == {
         "train": 241,
@@ -77,7 +77,7 @@ def test_the_mended_set_has_the_counts_of_the_audit():
 
 
 @real
-def test_wrong_classes_are_mended_and_forgotten_cells_boxed():
+def test_wrong_classes_are_corrected_and_forgotten_cells_boxed():
     published, corrected = (
         {
             record.image.stem[-5:]: record

@@ -28,7 +28,7 @@ def corrected_splits(name: str, folder: Path) -> dict[str, Annotations]:
         folder: where the public set lies that it is made of.
 
     Raises:
-        DataError: the folder lacks a picture or a box that is to be corrected: it is another version.
+        DataError: the folder lacks a picture or a box to correct: it is another version.
     """
     name = CORRECTED[name]
     lists = read_lists(name)
