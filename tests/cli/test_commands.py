@@ -959,16 +959,22 @@ def test_a_training_below_nohup_outlives_its_terminal(tmp_path):
 
 
 @unix
-def test_a_terminal_that_is_closed_leaves_a_run_that_goes_on(detlab, tmp_path):
+def test_a_terminal_that_is_closed_leaves_a_run_that_goes_on(tmp_path):
     folder = coco_folder(tmp_path / "pets")
     ours, theirs = os.openpty()
-    program = subprocess.Popen(
-        [sys.executable, "-c", IN_TERMINAL, os.ttyname(theirs), "train", "--data", folder, *LONG],
-        start_new_session=True,
-    )
+    os.set_blocking(ours, False)
+    words = [sys.executable, "-c", IN_TERMINAL, "train", "--data", str(folder), *LONG]
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), theirs)
+    program = subprocess.Popen(words, start_new_session=True, **pipes)
+    out = Path("runs/pets-course")
+
+    def trains():
+        with contextlib.suppress(BlockingIOError):
+            os.read(ours, 10_000)  # what is not read would keep the program waiting
+        return len(run_folder.recorded(out)) > 2
+
     try:
-        out = Path("runs/pets-course")
-        wait_until(lambda: os.read(ours, 10_000) and len(run_folder.recorded(out)) > 2, program)
+        wait_until(trains, program)
         os.close(theirs)
         os.close(ours)
         assert program.wait(timeout=60) == 128 + signal.SIGHUP
@@ -978,11 +984,8 @@ def test_a_terminal_that_is_closed_leaves_a_run_that_goes_on(detlab, tmp_path):
 
 
 IN_TERMINAL = """
-import os, sys
-terminal = os.open(sys.argv.pop(1), os.O_RDWR)  # becomes the terminal of this session
-for number in range(3):
-    os.dup2(terminal, number)
-os.close(terminal)
+import os
+os.close(os.open(os.ttyname(0), os.O_RDWR))  # now it is the terminal of this session
 from detlab.__main__ import main
 main()
 """
