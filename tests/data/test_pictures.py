@@ -216,9 +216,13 @@ def test_missing_pixels_before_such_exif_are_named(tmp_path):
 
 def test_the_header_of_a_png_is_read_without_its_pixels(tmp_path, monkeypatch):
     path = save_turned(tmp_path / "a.png", 6)
-    plain = write_picture(tmp_path / "plain.png")
-    monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", None)
+    info = PngInfo()
+    info.add_text("Software", "before the pixels, as most write it")
+    plain = write_picture(tmp_path / "plain.png", pnginfo=info)
+    loaded = []
+    monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", lambda _: loaded.append(1))
     assert read_header(path).size == read_header(plain).size == (40, 60)
+    assert loaded == []
 
 
 def test_an_orientation_in_xmp_counts_as_in_pillow(tmp_path):

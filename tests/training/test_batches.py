@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 from torch.utils.data import Dataset
-from torchvision.tv_tensors import BoundingBoxes
+from torchvision.tv_tensors import BoundingBoxes, Mask
 
 from detlab.detector.config import named_config
 from detlab.detector.model import build_detector
@@ -335,6 +335,7 @@ OTHERS = {
     "array": np.arange(3),
     "tensor": torch.arange(6).reshape(2, 3),
     "half": torch.ones(2, dtype=torch.bfloat16),
+    "mask": Mask(torch.ones(1, 4, 6)),
     "learns": torch.ones(2, requires_grad=True),
 }
 
