@@ -17,6 +17,7 @@ from detlab.detector.checkpoint import (
     FORMAT,
     CheckpointError,
     CheckpointInfo,
+    checksum,
     load_checkpoint,
     read_tensors,
     save_checkpoint,
@@ -285,6 +286,13 @@ def test_another_word_in_the_header_is_told(saved, old, new):
     path.write_bytes(content.replace(old, new))
     with pytest.raises(CheckpointError, match=r"small\.safetensors: damaged"):
         load_checkpoint(path)
+
+
+def test_the_checksum_knows_names_kinds_shapes_and_words():
+    half = torch.rand(2, 3).half()
+    others = [{"b": half}, {"a": half.view(torch.bfloat16)}, {"a": half.view(3, 2)}]
+    sums = {checksum(tensors, "words") for tensors in ({"a": half}, *others)}
+    assert len(sums | {checksum({"a": half}, "others")}) == 5
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
