@@ -1,6 +1,6 @@
 """Picture files to tensors, and a clear word where that fails.
 
-Stands on images.py and records.py (`DataError`); formats.py asks for sizes, data.py for pixels.
+Uses images.py and records.py. The readers of formats ask for sizes, datasets.py for pixels.
 
 The frame is that of the picture *as it is shown*. A phone stores what its sensor saw and says in
 an EXIF tag, the orientation, how to turn it; every viewer does, and so do the labelling tools

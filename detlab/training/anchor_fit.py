@@ -1,6 +1,6 @@
 """Anchors that suit a data set: its own sizes and aspect ratios, found by k-means.
 
-Uses records.py and model.py.
+Uses records.py and config.py.
 
 Fitting anchors to the boxes of a data set is from Redmon and Farhadi, "YOLO9000", CVPR 2017.
 """

@@ -130,48 +130,6 @@ def test_the_same_seed_builds_the_same_detector():
     assert any(not torch.equal(first[name], other[name]) for name in first)
 
 
-@pytest.mark.parametrize(("name", "millions"), [("course", 1.0), ("mobilenet", 4.0)])
-def test_named_configs_build_detectors_of_about_their_size(name, millions):
-    config = replace(named_config(name, num_classes=8), pretrained=False)
-    count = sum(parameter.numel() for parameter in build_detector(config).parameters())
-    assert millions / 2 < count / 1e6 < millions * 1.5
-
-
-@pytest.mark.parametrize("name", ["course", "mobilenet", "resnet18", "resnet50"])
-def test_named_configs_count_classes_and_have_anchors_for_their_pictures(name):
-    config = named_config(name, num_classes=5)
-    assert config.num_classes == 5
-    smallest, largest = min(config.anchor_sizes[0]), max(config.anchor_sizes[-1])
-    assert smallest < config.longest_side / 5
-    assert largest > config.longest_side / 2
-
-
-@pytest.mark.usefixtures("no_shape_checks")
-def test_an_unknown_config_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match=r"no config .huge.; want one of .*course"):
-        named_config("huge", 3)
-
-
-@pytest.mark.usefixtures("no_shape_checks")
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"num_classes": 1}, "a class at least, got 1"),
-        ({"activation": "tanh"}, "'tanh'"),
-        ({"anchor_sizes": ((8.0,), (16.0,))}, "each of 3 or 5 levels"),
-        ({"anchor_sizes": ((8.0,), (16.0,), (32.0, 64.0))}, "as many sizes on each"),
-        ({"anchor_sizes": ((), (), ())}, "above 0"),
-        ({"anchor_sizes": ((8.0,), (16.0,), (0.0,))}, "above 0"),
-        ({"aspect_ratios": ()}, "above 0"),
-        ({"aspect_ratios": (1.0, -2.0)}, "above 0"),
-        ({"longest_side": 0}, "above 0"),
-    ],
-)
-def test_settings_that_build_no_detector_are_refused(settings, message):
-    with pytest.raises(ValueError, match=message):
-        replace(SMALL, **settings)
-
-
 def test_every_part_can_be_put_in_by_hand():
     def my_anchors(images, maps):
         return torch.zeros(sum(m.shape[2] * m.shape[3] for m in maps), 4)
@@ -300,15 +258,6 @@ def test_a_detector_is_what_detect_takes():
         limit = torch.tensor([picture.shape[2], picture.shape[1]] * 2)
         assert 0 < len(detections["boxes"]) <= 100
         assert (detections["boxes"] <= limit).all()
-
-
-def test_the_anchors_of_a_config_grow_with_its_pictures():
-    for name in ("course", "resnet50"):
-        own = named_config(name, 5)
-        assert named_config(name, 5, own.longest_side) == own
-        twice = named_config(name, 5, 2 * own.longest_side)
-        assert twice.longest_side == 2 * own.longest_side
-        assert_close(torch.tensor(twice.anchor_sizes), 2 * torch.tensor(own.anchor_sizes))
 
 
 def test_a_detector_looks_in_the_dtype_of_its_weights():
