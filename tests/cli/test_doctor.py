@@ -1,4 +1,4 @@
-"""The doctor sees what is there and what is not, and names the command that mends it."""
+"""The doctor sees what is there and what is not, and names the command that fixes it."""
 
 import importlib.metadata
 import os
