@@ -20,6 +20,7 @@ from detlab.boxes import box_iou, cxcywh_to_xyxy, paired_iou, xyxy_to_cxcywh
 from detlab.course import exercises, notebook
 from detlab.detector.anchors import anchor_grid, anchor_shapes, encode_boxes
 from detlab.draw.figures import Layers, draw_layers
+from detlab.training.anchor_fit import shape_iou
 from detlab.widgets import AnchorLab, Commit
 
 seed = notebook.seed()

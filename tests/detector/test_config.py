@@ -10,6 +10,9 @@ from detlab.detector.config import DetectorConfig, named_config, scaled
 from detlab.detector.model import build_detector
 
 
+SMALL = DetectorConfig(num_classes=3, channels=16, activation="sigmoid")
+
+
 @pytest.mark.parametrize(("name", "millions"), [("course", 1.0), ("mobilenet", 4.0)])
 def test_named_configs_build_detectors_of_about_their_size(name, millions):
     config = replace(named_config(name, num_classes=8), pretrained=False)
