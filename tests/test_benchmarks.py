@@ -97,6 +97,7 @@ def test_without_a_gpu_the_gpu_benchmark_says_so_and_ends_well():
         capture_output=True,
         text=True,
         check=True,
+        timeout=300,
     )
     assert ended.stdout == "no GPU\n"
 

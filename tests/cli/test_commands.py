@@ -848,7 +848,7 @@ def start(*words, **options):
 def wait_until(true, program, seconds=60):
     deadline = time.monotonic() + seconds
     while not true():
-        assert program.poll() is None, program.communicate()[1]
+        assert program.poll() is None, program.communicate(timeout=30)[1]
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
@@ -1114,7 +1114,7 @@ def test_a_reader_that_leaves_early_is_no_error(tmp_path):
     program = start("-m", "detlab", "data", "list")
     program.stdout.close()
     assert program.stderr.read() == ""
-    assert program.wait() == 1
+    assert program.wait(timeout=60) == 1
     program.stderr.close()
 
 

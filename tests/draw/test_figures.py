@@ -285,7 +285,9 @@ def test_drawing_leaves_pyplot_alone():
         "d.draw_grid([d.Picture(torch.zeros(3, 8, 8))], ('background',))\n"
         "print('matplotlib.pyplot' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+    )
     assert done.stdout.strip() == "False"
 
 

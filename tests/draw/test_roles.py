@@ -65,5 +65,7 @@ def test_another_table_can_be_asked():
 
 def test_the_table_needs_no_drawing_library():
     code = "import sys, detlab.draw.roles; print({'matplotlib', 'torch'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+    )
     assert done.stdout.strip() == "set()"

@@ -139,5 +139,7 @@ def test_tensors_on_a_gpu_give_the_same_numbers():
 
 def test_importing_it_loads_neither_matplotlib_nor_ipywidgets():
     code = "import sys, detlab.metrics.coco; print({'matplotlib', 'ipywidgets'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+    )
     assert done.stdout.strip() == "set()"

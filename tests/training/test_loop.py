@@ -605,6 +605,16 @@ DATASETS = {"objects": Rectangles(), "no objects": Rectangles(empty=True)}
 CASES = list(product(["sigmoid", "softmax"], DATASETS))
 
 
+def join_within(seconds, spawned):
+    """Wait for processes; those that wait for one another for ever are ended."""
+    deadline = time.monotonic() + seconds
+    while not spawned.join(timeout=1):
+        if time.monotonic() > deadline:
+            for process in spawned.processes:
+                process.kill()
+            pytest.fail(f"the processes have not ended within {seconds} seconds")
+
+
 @pytest.fixture(scope="module")
 def two_processes(tmp_path_factory):
     """What two processes saw that trained together, by rank."""
@@ -613,13 +623,7 @@ def two_processes(tmp_path_factory):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     both = torch.multiprocessing.spawn(one_of_two, (port, str(folder)), nprocs=2, join=False)
-    deadline = time.monotonic() + 120
-    try:
-        while not both.join(timeout=1):  # raises if one of them failed, and ends the other
-            assert time.monotonic() < deadline
-    finally:
-        for process in both.processes:
-            process.kill()
+    join_within(120, both)
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
 
 

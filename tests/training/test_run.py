@@ -205,7 +205,7 @@ run.train_run(sys.argv[1], "course", training, torch.device("cpu"), Path(sys.arg
 def test_a_killed_run_goes_on_to_the_same_bits(whole, folder, tmp_path, save_every, step, saved):
     out = tmp_path / "run"
     words = [sys.executable, "-c", KILLED, str(folder), str(out), str(save_every), str(step)]
-    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert run_folder.saved_step(out) == saved  # 4 and 6 are saved before they are evaluated
     assert recorded(out)[-1]["step"] == step

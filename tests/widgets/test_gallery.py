@@ -174,5 +174,5 @@ def test_the_built_gallery_is_that_of_its_source_and_not_too_large():
     check = "import build, nbformat, sys; path = build.SOURCES / 'gallery.py'; "
     check += "built = nbformat.read(build.NOTEBOOKS / 'gallery.ipynb', 4); "
     check += "sys.exit(not build.same_cells(build.read_source(path), built))"
-    subprocess.run([sys.executable, "-c", check], cwd=ROOT / "notebooks", check=True)
+    subprocess.run([sys.executable, "-c", check], cwd=ROOT / "notebooks", check=True, timeout=300)
     assert (ROOT / "notebooks" / "gallery.ipynb").stat().st_size <= 1_500_000
