@@ -12,6 +12,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+PACKAGE = Path(__file__).parent
+INSIDE = PACKAGE / "_shipped"
+"""Where an installed package keeps its data and notebooks; a clone has them beside the package."""
+
+
+def shipped_path(relative: str) -> Path:
+    """The path of something that comes with detlab, in an installed package or in a clone.
+
+    >>> shipped_path("data/reef_val").name
+    'reef_val'
+    """
+    return (INSIDE if INSIDE.is_dir() else PACKAGE.parent) / relative
+
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write beside the goal, then rename: readers see the old file or the new one, whole.

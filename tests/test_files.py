@@ -11,7 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from detlab import files
 from detlab.files import append_line, finite, naming, to_json, write_atomically
+
+
+def test_what_is_shipped_lies_beside_the_package_or_inside(tmp_path, monkeypatch):
+    assert files.shipped_path("data/reef_val/instances_val.json").is_file()
+    monkeypatch.setattr(files, "INSIDE", tmp_path)
+    assert files.shipped_path("data/reef_val") == tmp_path / "data" / "reef_val"
 
 
 def test_a_file_is_written_with_its_folders(tmp_path):

@@ -18,6 +18,7 @@ def type_command(*words, **environment):
         text=True,
         check=False,
         env={**os.environ, **environment},
+        timeout=120,
     )
 
 
@@ -51,6 +52,27 @@ def test_a_missing_package_is_named_with_the_command_that_brings_it(package):
     [line] = [line for line in done.stderr.splitlines() if line.startswith("FIX")]
     assert f"{package} " in line
     assert f'{sys.executable} -m pip install "{package}>=' in line
+
+
+@pytest.mark.parametrize(
+    ("words", "package"),
+    [("lab", "jupyterlab"), ("lab", "IPython"), ("reset 02", "jupytext"), ("reset 02", "nbformat")],
+)
+def test_a_command_of_the_course_says_in_one_line_what_installs_it(words, package):
+    script = f"import sys; sys.modules[{package!r}] = None; from detlab import cli; cli.main()"
+    done = type_command("-c", script, *words.split())
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"detlab: {package} is not installed, which lessons and labs need: "
+        f'{sys.executable} -m pip install "detlab[course]"\n'
+    )
+
+
+def test_a_lesson_says_what_installs_the_course():
+    done = type_command(
+        "-c", "import sys; sys.modules['IPython'] = None; import detlab.course.notebook"
+    )
+    assert done.stderr.splitlines()[-1].endswith('-m pip install "detlab[course]"')
 
 
 def fail_to_import(monkeypatch, error):

@@ -195,24 +195,15 @@ def test_the_version_stands_in_one_place():
     assert detlab.__version__ == version("detlab") == SETTINGS["project"]["version"]
 
 
-def loaded_by(statement):
-    """The modules in memory after a statement, in a Python of their own."""
-    script = (
-        f"import sys; before = set(sys.modules); {statement}; print(*set(sys.modules) - before)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    )
-    return done.stdout.split()
+def modules_after(code):
+    """What a fresh Python has loaded after some code."""
+    words = [sys.executable, "-c", f"import sys; {code}; print(*sys.modules)"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, check=True, timeout=120)
+    return set(done.stdout.decode().split())
 
 
 def test_the_package_itself_imports_nothing_heavy():
-    loaded = loaded_by("import detlab")
+    loaded = modules_after("import detlab") - modules_after("pass")
     assert [name for name in loaded if name.startswith("detlab")] == ["detlab"]
     assert {name.partition(".")[0] for name in loaded} <= {"detlab", *sys.stdlib_module_names}
 
@@ -221,7 +212,7 @@ def test_the_package_itself_imports_nothing_heavy():
     "module", ["detlab.detector.tiling", "detlab.training.loop", "detlab.metrics.coco"]
 )
 def test_the_detector_imports_neither_jupyter_nor_plots(module):
-    loaded = loaded_by(f"import {module}")
+    loaded = modules_after(f"import {module}")
     assert module in loaded
     unwanted = {
         "ipywidgets",
@@ -241,13 +232,49 @@ def test_what_pytest_alone_leaves_out_is_run_by_make_test():
     assert '-m "slow or not slow"' in recipe[1]
 
 
+def test_the_commands_need_nothing_of_the_course():
+    course = sorted(extra("course") | {"IPython", "traitlets"})
+    without = f"sys.modules |= dict.fromkeys({course})"
+    commands = ("audit.sheet", "cli.commands", "cli.detect_files", "cli.doctor", "course.status")
+    imports = ", ".join(f"detlab.{name}" for name in commands)
+    assert "detlab.draw.figures" in modules_after(f"{without}; import {imports}")
+
+
+def calls_in_tests():
+    """Each call in the tests: where it stands, what is called, and its arguments."""
+    for path in (ROOT / "tests").rglob("*.py"):
+        if "benchmarks" not in path.parts:
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Call):
+                    yield f"{path.name}:{node.lineno}", ast.unparse(node.func), node
+
+
+def test_no_test_waits_for_a_process_for_ever():
+    waits = re.compile(r"subprocess\.(run|call|check_\w+)|\w+\.(communicate|wait)")
+    seen = [(place, node) for place, name, node in calls_in_tests() if waits.fullmatch(name)]
+    assert len(seen) > 10
+    endless = [
+        place for place, node in seen if "timeout" not in {word.arg for word in node.keywords}
+    ]
+    assert endless == []
+    assert SETTINGS["tool"]["pytest"]["ini_options"]["timeout"] <= 900
+
+
+def names(requirements):
+    """The packages of a list of requirements, without their bounds."""
+    return {re.split(r"[<>=\[ ]", requirement)[0] for requirement in requirements}
+
+
+def extra(name):
+    """The packages that an extra brings."""
+    return names(SETTINGS["project"]["optional-dependencies"][name])
+
+
 def test_conda_installs_the_package_and_repeats_none_of_its_dependencies():
     text = (ROOT / "environment.yml").read_text()
     entries = re.findall(r"^ *- (.+)$", text, flags=re.MULTILINE)
-    names = {re.split(r"[<>=\[ ]", entry)[0] for entry in entries}
-    listed = SETTINGS["project"]["dependencies"]
-    ours = {re.split(r"[<>=\[ ]", dependency)[0] for dependency in listed}
-    assert names & ours == set()
+    ours = names(SETTINGS["project"]["dependencies"]) | extra("course") | extra("dev")
+    assert names(entries) & ours == set()
     assert any(re.fullmatch(r"(-e|--editable) \.(\[\w+\])?", entry) for entry in entries)
     python = next(entry for entry in entries if entry.startswith("python"))
     assert SETTINGS["project"]["requires-python"].lstrip(">=") in python

@@ -26,6 +26,7 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 from tyro.extras import SubcommandApp
 
 from detlab.cli.printout import metrics_row, print_check, print_metrics, print_table
+from detlab.course.lessons import COURSE, course_packages
 from detlab.detector.checkpoint import load_checkpoint
 from detlab.detector.config import ConfigName, named_config
 from detlab.errors import DetlabError
@@ -35,7 +36,7 @@ from detlab.training.loop import TrainConfig
 from detlab.training.run import Interrupted, load_split, train_run
 from detlab.training.run_folder import CHECKPOINT, CURVES, METRICS, PREDICTIONS, saved_step
 
-START = Path(__file__).parents[2] / "notebooks" / "00_start_here.ipynb"
+START = COURSE[0].notebook
 PROMPT = "--ServerApp.kernel_websocket_connection_class=detlab.course.server.PromptConnection"
 """An option of JupyterLab, see server.py."""
 SMALLEST = 32
@@ -76,12 +77,15 @@ def lab(arguments: Positional[tuple[str, ...]] = ()) -> None:
     Args:
         arguments: passed on to JupyterLab, as in `detlab lab --no-browser --port 8899`.
     """
-    from jupyterlab.labapp import LabApp  # type: ignore[import-untyped]
+    with course_packages():
+        from jupyterlab.labapp import LabApp  # type: ignore[import-untyped]
 
-    from detlab.course import advice
+        from detlab.course import advice
+        from detlab.course.restore import copy_lessons
 
+    copy_lessons()
     if not START.exists():
-        raise UsageError(f"{START}: no such notebook; the course is a clone of the repository")
+        raise UsageError(f"{START}: no such notebook; `detlab reset 00` brings it back")
     place = [f"--ServerApp.root_dir={START.parent}", f"--LabApp.default_url=/lab/tree/{START.name}"]
     os.environ.setdefault("PYTHONSTARTUP", advice.__file__)  # read by every notebook's kernel
     is_root = hasattr(os, "geteuid") and os.geteuid() == 0  # as everybody is in a container

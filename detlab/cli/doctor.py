@@ -16,6 +16,8 @@ from itertools import islice
 from subprocess import list2cmdline
 from typing import NamedTuple
 
+from detlab.course.lessons import INSTALL_COURSE
+
 INSTALL = f"{list2cmdline([sys.executable])} -m pip install"
 OLDEST_PYTHON = (3, 11)
 WANTED_MEMORY = 2.0
@@ -46,6 +48,7 @@ def examine() -> Iterator[Check]:
     packages = list(check_packages())
     yield from packages
     if all(check.remedy is None for check in packages):
+        yield from check_course()
         yield from check_devices()
         yield check_memory()
         yield expect_training()
@@ -63,7 +66,7 @@ def check_python(version: tuple[int, ...]) -> Check:
 
 
 def check_packages() -> Iterator[Check]:
-    """All that pyproject.toml asks for, as it was when detlab was installed."""
+    """All that the package itself needs, as pyproject.toml said when detlab was installed."""
     try:
         requirements = importlib.metadata.requires("detlab") or []
     except importlib.metadata.PackageNotFoundError:
@@ -72,6 +75,17 @@ def check_packages() -> Iterator[Check]:
     for requirement in requirements:
         if "extra ==" not in requirement:
             yield check_package(requirement)
+
+
+def check_course() -> Iterator[Check]:
+    """What lessons and labs need; one line is enough where JupyterLab is not installed."""
+    requirements = "\n".join(importlib.metadata.requires("detlab") or [])
+    wanted = re.findall(r"""^(.+?) *; *extra == ['"]course['"]$""", requirements, re.MULTILINE)
+    checks = [check_package(requirement) for requirement in wanted]
+    if any((check.name, check.value) == ("jupyterlab", "missing") for check in checks):
+        yield Check("course", f"not installed; for lessons and labs: {INSTALL_COURSE}")
+    else:
+        yield from checks
 
 
 def check_package(requirement: str) -> Check:

@@ -16,7 +16,8 @@ MISSING_NAME = (
 )
 MISSING_PACKAGE = (
     "The package {name!r} is not in this Python. In a terminal: `detlab doctor` says what is\n"
-    "missing; `make lab` installs it. In the notebook, choose the kernel that belongs to detlab."
+    'missing; `make lab` or `pip install "detlab[course]"` installs it. In the notebook, choose\n'
+    "the kernel that belongs to detlab."
 )
 
 

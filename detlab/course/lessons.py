@@ -3,13 +3,43 @@
 The map in lesson 00, `detlab progress` and the README's table come from here.
 """
 
+import os
 import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from subprocess import list2cmdline
 from typing import NamedTuple
 
-ROOT = Path(__file__).parents[2]
-"""The project: detlab is installed where it stands, so notebooks and data lie beside it."""
-NOTEBOOKS = ROOT / "notebooks"
+from detlab.errors import DetlabError
+from detlab.files import INSIDE, shipped_path
+
+ROOT = shipped_path("")
+"""Where the course's notebooks and data lie: the clone, or a folder of the installed package."""
+SHIPPED = ROOT / "notebooks"
+NOTEBOOKS = Path(os.path.expanduser("~/detlab-course")) if INSIDE.is_dir() else SHIPPED
+"""Where a learner works: in the clone, or on copies of the installed lessons."""
+INSTALL_COURSE = f'{list2cmdline([sys.executable])} -m pip install "detlab[course]"'
+
+
+class MissingExtra(DetlabError, ModuleNotFoundError):
+    """A package that only lessons and labs need is not installed."""
+
+
+@contextmanager
+def course_packages() -> Iterator[None]:
+    """Import what only lessons and labs need.
+
+    Raises:
+        MissingExtra: something is not there; the message has the command that installs it.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = str(error.name).partition(".")[0]
+        words = f"{package} is not installed, which lessons and labs need: {INSTALL_COURSE}"
+        raise MissingExtra(words, name=error.name) from error
 
 
 class Lesson(NamedTuple):

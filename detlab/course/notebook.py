@@ -8,18 +8,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from IPython.display import Markdown
 from matplotlib.figure import Figure
 
-from detlab.course.advice import give_advice
 from detlab.course.exercises.exercise import text_of
-from detlab.course.lessons import COURSE, ROOT, Lesson, find_lesson
+from detlab.course.lessons import COURSE, ROOT, Lesson, course_packages, find_lesson
 from detlab.course.progress import remember, today
 from detlab.course.status import Status, all_statuses, next_lesson, status_of
 from detlab.course.your_parts import collect as collect
 from detlab.detector.checkpoint import CheckpointInfo, load_checkpoint
 from detlab.detector.model import Detector
 from detlab.draw.figures import to_png
+
+with course_packages():
+    from IPython.display import Markdown
+
+    from detlab.course.advice import give_advice
 
 give_advice()
 

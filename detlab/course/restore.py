@@ -1,7 +1,8 @@
 """A lesson as it was shipped: its notebook made anew from its source.
 
 notebooks/src/NAME.py is what people edit; this is how it becomes the cells of a notebook. The
-outputs that were shipped with it are in the clone's own git history, and come back from there.
+outputs that were shipped with it are in the clone's own git history, and come back from there. An
+installed package has the notebooks themselves, and a learner works on copies of them.
 """
 
 import subprocess
@@ -9,12 +10,13 @@ from datetime import datetime
 from itertools import chain, count
 from pathlib import Path
 
-import jupytext
-import nbformat
-from nbformat import NotebookNode
-
-from detlab.course.lessons import NOTEBOOKS, Lesson
+from detlab.course.lessons import NOTEBOOKS, SHIPPED, Lesson, course_packages
 from detlab.files import write_atomically
+
+with course_packages():
+    import jupytext
+    import nbformat
+    from nbformat import NotebookNode
 
 KERNEL = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -37,7 +39,7 @@ def read_source(path: Path) -> NotebookNode:
 
 
 def shipped(stem: str, notebooks: Path) -> str:
-    """The text of a lesson's notebook, with its outputs where git has them.
+    """The text of a lesson's notebook, with its outputs where the package or git has them.
 
     Args:
         stem: its name, without an ending.
@@ -46,6 +48,8 @@ def shipped(stem: str, notebooks: Path) -> str:
     Raises:
         FileNotFoundError: the lesson has no source here.
     """
+    if NOTEBOOKS != SHIPPED:
+        return (SHIPPED / f"{stem}.ipynb").read_text(encoding="utf-8")
     fresh = read_source(notebooks / "src" / f"{stem}.py")
     stored = committed(notebooks / f"{stem}.ipynb")
     if stored and texts(nbformat.reads(stored, as_version=4)) == texts(fresh):
@@ -74,6 +78,14 @@ def dated(path: Path) -> Path:
     names = chain([stem], (f"{stem}-{number}" for number in count(2)))
     places = (path.with_name(f"{name}{path.suffix}") for name in names)
     return next(place for place in places if not place.exists())
+
+
+def copy_lessons() -> None:
+    """Copy the shipped lessons to where a learner works; those that are there stay as they are."""
+    for page in SHIPPED.glob("*.ipynb"):
+        place = NOTEBOOKS / page.name
+        if not place.exists():
+            write_atomically(place, page.read_bytes())
 
 
 def restore_lesson(lesson: Lesson, notebooks: Path = NOTEBOOKS) -> Path | None:

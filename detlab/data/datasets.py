@@ -26,14 +26,15 @@ from detlab.data.folders import list_splits, read_share, read_split
 from detlab.data.pictures import read_picture
 from detlab.data.records import Annotations, DataError
 from detlab.data.voc_format import voc_annotations
+from detlab.files import shipped_path
 from detlab.images import batch_images, image_size
 from detlab.reef.scene import TRAIN_SEED, Reef, ReefConfig
 
 Item = tuple[UInt8[Tensor, "3 H W"], dict[str, Any]]
 """A picture and its target: "boxes", "labels", "image_id"."""
 
-REEF_VAL = Path(__file__).parents[2] / "data" / "reef_val"
-"""The frozen evaluation set, in the repository."""
+REEF_VAL = shipped_path("data/reef_val")
+"""The frozen evaluation set."""
 
 SPARE = 0.25
 """Fraction of the machine's memory that pictures leave free."""

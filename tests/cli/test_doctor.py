@@ -16,6 +16,7 @@ from detlab.cli.doctor import (
     INSTALL,
     Check,
     Speeds,
+    check_course,
     check_devices,
     check_memory,
     check_package,
@@ -47,6 +48,31 @@ def test_every_dependency_is_looked_at_and_no_other(monkeypatch):
     checks = list(check_packages())
     assert len(checks) == len(listed)
     assert all(check.remedy is None for check in checks)
+
+
+COURSE = ["jupyterlab>=4; extra == 'course'", 'nbformat >=999 ; extra == "course"']
+
+
+def test_the_course_is_looked_at_where_jupyterlab_is_installed(monkeypatch):
+    monkeypatch.setattr(importlib.metadata, "requires", lambda _: ["numpy", *COURSE])
+    lab, format_ = check_course()
+    assert (lab.name, lab.remedy) == ("jupyterlab", None)
+    assert (format_.name, format_.remedy) == ("nbformat", f'{INSTALL} "nbformat >=999"')
+
+
+def test_the_package_alone_is_whole_without_the_course(monkeypatch):
+    real = importlib.metadata.version
+
+    def version(name):
+        if name == "jupyterlab":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return real(name)
+
+    monkeypatch.setattr(importlib.metadata, "requires", lambda _: COURSE)
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    [course] = check_course()
+    assert course.remedy is None
+    assert course.value == f'not installed; for lessons and labs: {INSTALL} "detlab[course]"'
 
 
 def test_nothing_more_is_asked_where_a_package_is_missing(monkeypatch):

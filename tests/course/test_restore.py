@@ -5,8 +5,9 @@ import subprocess
 import nbformat
 import pytest
 
+from detlab.course import restore
 from detlab.course.lessons import find_lesson
-from detlab.course.restore import read_source, restore_lesson
+from detlab.course.restore import copy_lessons, read_source, restore_lesson
 
 SOURCE = '# %% [markdown]\n# # Start\n\n# %% tags=["thumbnail"]\nprint(1)\n'
 
@@ -71,7 +72,7 @@ def commit_notebook(notebooks, source):
     nbformat.write(nbformat.v4.new_notebook(cells=cells), place)
     me = ["-c", "user.name=me", "-c", "user.email=me@example.org", "-c", "commit.gpgsign=false"]
     for words in (["init", "-q"], ["add", place.name], [*me, "commit", "-qm", "shipped"]):
-        subprocess.run(["git", "-C", str(notebooks), *words], check=True)
+        subprocess.run(["git", "-C", str(notebooks), *words], check=True, timeout=60)
     return place
 
 
@@ -88,6 +89,41 @@ def test_outputs_of_another_text_do_not(notebooks):
     restore_lesson(find_lesson(0), notebooks)
     again = nbformat.read(place, 4).cells[1]
     assert (again.source, again.outputs) == ("print(1)", [])
+
+
+@pytest.fixture
+def installed(notebooks, monkeypatch):
+    """A package that ships lesson 00 as a notebook, and a learner who works elsewhere."""
+    page = '{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}'
+    (notebooks / "00_start_here.ipynb").write_text(page)
+    monkeypatch.setattr(restore, "SHIPPED", notebooks)
+    monkeypatch.setattr(restore, "NOTEBOOKS", notebooks / "mine")
+    return notebooks / "mine" / "00_start_here.ipynb", page
+
+
+def test_installed_lessons_are_copied_and_what_is_there_stays(installed):
+    place, page = installed
+    copy_lessons()
+    assert place.read_text() == page
+    place.write_text("my work")
+    copy_lessons()
+    assert place.read_text() == "my work"
+    assert [path.name for path in place.parent.iterdir()] == [place.name]
+
+
+def test_an_installed_lesson_comes_back_with_its_outputs(installed):
+    place, page = installed
+    assert restore_lesson(find_lesson(0), place.parent) is None
+    assert place.read_text() == page
+
+
+def test_a_clone_copies_nothing(notebooks, monkeypatch):
+    commit_notebook(notebooks, "print(1)")
+    before = {path: path.read_bytes() for path in notebooks.glob("*.ipynb")}
+    monkeypatch.setattr(restore, "SHIPPED", notebooks)
+    monkeypatch.setattr(restore, "NOTEBOOKS", notebooks)
+    copy_lessons()
+    assert {path: path.read_bytes() for path in notebooks.glob("*.ipynb")} == before
 
 
 def test_without_git_the_lesson_comes_back_without_outputs(notebooks, monkeypatch):

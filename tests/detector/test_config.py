@@ -6,9 +6,8 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from detlab.detector.config import DetectorConfig, named_config, scaled
+from detlab.detector.config import DetectorConfig, named_config
 from detlab.detector.model import build_detector
-
 
 SMALL = DetectorConfig(num_classes=3, channels=16, activation="sigmoid")
 
