@@ -1,16 +1,22 @@
 # make lab   opens the course         make test    runs every check
-# make quick | setup | format | notebooks | exercises | handout | results | peers
+# make quick | test-lowest | setup | format | notebooks | exercises | handout | results | peers
 # make bench | bench-gpu | bench-widgets
+# With TORCH=cpu, what is installed leaves out CUDA, which only NVIDIA GPUs need.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 ARGS ?=
+TORCH ?=
+CPU_INDEX := https://download.pytorch.org/whl/cpu
 WORKERS ?= 2
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+$(if $(filter-out cpu,$(TORCH)),$(error TORCH is cpu or nothing, not $(TORCH)))
+INSTALL_TORCH := $(if $(filter cpu,$(TORCH)),$(INSTALL) --index-url $(CPU_INDEX) torch torchvision)
 PYTEST = $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := lab
-.PHONY: lab test quick setup format notebooks exercises handout results peers bench bench-gpu bench-widgets
+.PHONY: lab test quick test-lowest setup format notebooks exercises handout results peers bench bench-gpu bench-widgets
 
 lab: $(VENV)/installed
 	$(BIN)/detlab lab -- $(ARGS)
@@ -25,6 +31,11 @@ test: $(VENV)/installed-dev
 
 quick: $(VENV)/installed-dev
 	$(PYTEST) $(ARGS)
+
+test-lowest:
+	mkdir -p .venv-lowest
+	$(PYTHON) tests/lowest.py > .venv-lowest/constraints.txt
+	PIP_CONSTRAINT=.venv-lowest/constraints.txt $(MAKE) quick VENV=.venv-lowest
 
 setup: $(VENV)/installed-dev
 
@@ -63,9 +74,11 @@ $(VENV)/bin-ready:
 	touch $@
 
 $(VENV)/installed: pyproject.toml | $(VENV)/bin-ready
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	$(INSTALL_TORCH)
+	$(INSTALL) --editable '.[course]'
 	touch $@
 
 $(VENV)/installed-dev: pyproject.toml | $(VENV)/bin-ready
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(INSTALL_TORCH)
+	$(INSTALL) --editable '.[dev]'
 	touch $@ $(VENV)/installed
