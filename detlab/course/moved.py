@@ -4,6 +4,7 @@ Texts are translated, not modules kept: nothing of the old layout is left in the
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
@@ -32,32 +33,38 @@ MOVED = {
 }
 """Modules of 0.1.0, and where their names are now, both below detlab."""
 
-BOX_LOSSES = (
-    *("l1_loss", "squared_loss", "smooth_l1_loss", "iou_loss", "giou_loss"),
-    *("l1_box_loss", "smooth_l1_box_loss", "giou_box_loss"),
-)
-ELSEWHERE = {
-    **{
-        ("anchors", name): f"training.anchor_fit.{name}"
-        for name in ("shape_iou", "refit_shapes", "fit_shapes")
-    },
-    **{("formats", name): f"data.coco_format.{name}" for name in ("read_coco", "coco_annotations")},
-    **{("formats", name): f"data.voc_format.{name}" for name in ("read_voc", "voc_annotations")},
-    ("formats", "read_yolo"): "data.yolo_format.read_yolo",
+LEFT: Mapping[str, tuple[str, str]] = {
+    "checks": ("types", "check_boxes check_target"),
+    "detector.config": ("model", "DetectorConfig ConfigName named_config scaled"),
+    "detector.backbone": ("model", "Normalise IMAGENET_MEAN IMAGENET_STD"),
+    "detector.box_losses": (
+        "losses",
+        "l1_loss squared_loss smooth_l1_loss iou_loss giou_loss "
+        "l1_box_loss smooth_l1_box_loss giou_box_loss",
+    ),
+    "data.coco_format": ("formats", "read_coco coco_annotations"),
+    "data.voc_format": ("formats", "read_voc voc_annotations"),
+    "data.yolo_format": ("formats", "read_yolo"),
+    "training.anchor_fit": ("anchors", "shape_iou refit_shapes fit_shapes"),
+}
+"""Files of today with names that stood in another one than the rest of theirs."""
+RENAMED = {
     ("inference", "judge"): "metrics.evaluation.evaluate",
     ("coco", "evaluate"): "metrics.evaluation.evaluate_images",
     ("errors", "mend"): "metrics.error_kinds.fix_errors",
+    ("errors", "Judgement"): "metrics.error_kinds.ErrorKinds",
     ("single", "judge_single"): "course.single_object.evaluate_single",
-    **{("losses", name): f"detector.box_losses.{name}" for name in BOX_LOSSES},
+    ("audit", "crowded_share"): "audit.findings.crowded_fraction",
+    ("faults", "Fault"): "audit.known_faults.KnownFault",
+    ("spoiled", "write_spoiled_reef"): "audit.planted_faults.write_faulty_reef",
+}
+ELSEWHERE = {
     **{
-        ("model", name): f"detector.config.{name}"
-        for name in ("DetectorConfig", "ConfigName", "named_config", "scaled")
+        (then, name): f"{now}.{name}"
+        for now, (then, names) in LEFT.items()
+        for name in names.split()
     },
-    **{
-        ("model", name): f"detector.backbone.{name}"
-        for name in ("Normalise", "IMAGENET_MEAN", "IMAGENET_STD")
-    },
-    **{("types", name): f"checks.{name}" for name in ("check_boxes", "check_target")},
+    **RENAMED,
 }
 """Single names that are now in another file than the rest of theirs, or are called otherwise."""
 
