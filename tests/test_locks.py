@@ -108,7 +108,7 @@ def test_who_can_wait_gets_the_file_when_it_is_free(tmp_path):
 
     other = threading.Thread(target=first)
     other.start()
-    assert held.wait(30)
+    assert held.wait(timeout=30)
     with locked(path, wait=30.0):
         order.append("second")
     other.join(30)

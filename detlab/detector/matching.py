@@ -19,8 +19,8 @@ NEGATIVE = -1
 """Background: the class loss counts it, the box loss does not."""
 IGNORED = -2
 """Too close to call: no loss counts it."""
-SHORT_LIST = 512
-"""Anchors that an object looks at first where more than so many objects look for one."""
+NOBODY = -1
+"""No object has this anchor yet."""
 AT_ONCE = 1024
 """Anchors whose overlaps are counted at once: box_iou holds several tables of that many rows."""
 
@@ -73,53 +73,76 @@ def match_anchors(
 def free_best_anchors(iou: Float[Tensor, "A M"]) -> Int64[Tensor, "P 2"]:
     """Each object's best anchor that no better pair has taken, as long as there are anchors.
 
-    Only an object's M best anchors can be its answer, since M - 1 others can take one each; and
-    where objects are many, a few hundred nearly always do.
+    Every object asks for the anchor that it overlaps most, of those that no better pair has; an
+    anchor keeps the best pair and turns the others away, and these ask again. It ends with the
+    pairs of a search through all of them, best first, in few steps: Gale and Shapley, "College
+    Admissions and the Stability of Marriage", 1962. Who overlaps no free anchor gets one that is
+    left over.
 
     Returns:
-        Rows (object, anchor), best pairs first.
+        Rows (object, anchor), in no order. Of equally good pairs the earlier object's comes first.
 
     >>> iou = torch.tensor([[0.9, 0.8], [0.1, 0.5]])  # both objects like anchor 0 best
     >>> free_best_anchors(iou)
     tensor([[0, 0],
             [1, 1]])
     """
-    num_pairs = min(iou.shape)
-    pairs = pair_up(*iou.topk(min(num_pairs, SHORT_LIST), dim=0))
-    if len(pairs) < num_pairs:  # some objects came to the end of their short lists
-        pairs = pair_up(*iou.topk(num_pairs, dim=0))
-    return pairs
+    kept = iou.new_zeros(iou.shape[0])  # the IoU of the pair that each anchor is in
+    owner = torch.full_like(kept, NOBODY, dtype=torch.int64)
+    asking = torch.arange(iou.shape[1], device=iou.device)
+    overlaps, anchors = iou.topk(longest_list(iou), dim=0)  # [L, M], an object's best first
+    while min(iou.shape) > 0:
+        rivals, owners = kept[anchors[:, asking]], owner[anchors[:, asking]]  # [L, N]
+        hopes = overlaps[:, asking] > rivals
+        hopes |= (overlaps[:, asking] == rivals) & (asking < owners)
+        place = hopes.int().argmax(dim=0)
+        asking, place = asking[hopes.any(dim=0)], place[hopes.any(dim=0)]
+        if len(asking) == 0:
+            break
+        asked, best = anchors[place, asking], overlaps[place, asking]
+        first = best_of_each(asked, best)
+        turned_away = torch.ones_like(asking, dtype=torch.bool).index_fill(0, first, False)
+        before = owner[asked[first]]
+        owner[asked[first]], kept[asked[first]] = asking[first], best[first]
+        asking = torch.cat([asking[turned_away], before[before != NOBODY]]).sort().values
+    return with_left_over(owner, iou.shape[1])
 
 
-def pair_up(
-    best_iou: Float[Tensor, "L M"], best_anchors: Int64[Tensor, "L M"]
-) -> Int64[Tensor, "P 2"]:
-    """Pair objects with anchors, best pairs first, all at once.
+def longest_list(iou: Float[Tensor, "A M"]) -> int:
+    """How many anchors the object overlaps that overlaps most of them; one if there are any.
 
-    Each object asks the best anchor on its list. An anchor keeps the best pair and turns the others
-    away; these ask the next on their lists, until nobody is turned away. That gives the pairs of a
-    search through all of them, best first, in far fewer steps: Gale and Shapley, "College
-    Admissions and the Stability of Marriage", 1962.
-
-    Args:
-        best_iou: each object's overlaps, best first.
-        best_anchors: the anchors they are with.
-
-    Returns:
-        Rows (object, anchor), best pairs first; of equal ones first what is higher on its object's
-        list, then the earlier object. An object that all on its list turn away has none.
-
-    >>> pair_up(torch.tensor([[0.9, 0.8], [0.1, 0.5]]), torch.tensor([[0, 0], [1, 1]]))
-    tensor([[0, 0],
-            [1, 1]])
+    >>> longest_list(torch.tensor([[0.9, 0.0], [0.1, 0.0]]))
+    2
     """
-    rank = best_anchors.new_zeros(best_anchors.shape[1])  # on its list, what each object asks
-    while True:
-        rows = (rank < len(best_anchors)).nonzero()[:, 0]
-        rows = rows[rank[rows].argsort(stable=True)]
-        rows = rows[best_iou[rank[rows], rows].argsort(descending=True, stable=True)]
-        anchors, order = best_anchors[rank[rows], rows].sort(stable=True)
-        again = anchors[1:] == anchors[:-1]  # a better pair has asked for this anchor
-        if not again.any():
-            return torch.stack([rows, best_anchors[rank[rows], rows]], dim=1)
-        rank[rows[order[1:][again]]] += 1
+    counts: list[int] = (iou > 0).sum(dim=0).tolist()
+    return max([min(1, len(iou)), *counts])
+
+
+def best_of_each(anchors: Int64[Tensor, " N"], iou: Float[Tensor, " N"]) -> Int64[Tensor, " F"]:
+    """For each anchor the row of its best pair, of equal ones the first.
+
+    >>> best_of_each(torch.tensor([7, 3, 7]), torch.tensor([0.5, 0.4, 0.6]))
+    tensor([1, 2])
+    """
+    order = iou.argsort(descending=True, stable=True)
+    sorted_anchors, places = anchors[order].sort(stable=True)
+    is_first = torch.ones_like(sorted_anchors, dtype=torch.bool)
+    is_first[1:] = sorted_anchors[1:] != sorted_anchors[:-1]
+    return order[places[is_first]]
+
+
+def with_left_over(owner: Int64[Tensor, " A"], num_objects: int) -> Int64[Tensor, "P 2"]:
+    """Rows (object, anchor), the objects without an anchor on anchors without an object.
+
+    >>> with_left_over(torch.tensor([NOBODY, 2, NOBODY]), num_objects=3)
+    tensor([[2, 1],
+            [0, 0],
+            [1, 2]])
+    """
+    taken = owner != NOBODY
+    served = torch.zeros(num_objects, dtype=torch.bool, device=owner.device)
+    served[owner[taken]] = True
+    unserved, free = (~served).nonzero()[:, 0], (~taken).nonzero()[:, 0]
+    number = min(len(unserved), len(free))
+    rows = torch.cat([owner[taken], unserved[:number]])
+    return torch.stack([rows, torch.cat([taken.nonzero()[:, 0], free[:number]])], dim=1)

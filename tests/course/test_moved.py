@@ -1,6 +1,7 @@
 """What learners wrote for version 0.1.0 still runs; from_0_1_0/ was written by it."""
 
 import json
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -82,5 +83,11 @@ def test_what_is_written_for_today_stays(text):
 
 @pytest.mark.parametrize("place", {**MOVED, **ELSEWHERE}.values())
 def test_the_places_are_there(place):
-    folder, _, name = place.removeprefix("detlab.").partition(".")
-    assert is_a_file("", folder) if not name else is_a_file(folder, name.partition(".")[0])
+    folder, _, name = place.partition(".")
+    assert is_a_file("", folder) or is_a_file(folder, name.partition(".")[0])
+
+
+@pytest.mark.parametrize("place", ELSEWHERE.values())
+def test_the_names_are_there(place):
+    module, _, name = place.rpartition(".")
+    assert hasattr(import_module(f"detlab.{module}"), name)
