@@ -497,9 +497,9 @@ print({name: round(value.item(), 1) for name, value in mine.items()})
 torch.testing.assert_close(mine, package)
 
 # %% [markdown]
-# What differs in the package's `match_anchors`? It checks its thresholds, can be told not to force,
-# and takes the IoU as an argument. The best pairs come from `free_best_anchors`, which never looks
-# through the whole table twice, since training asks for them in every step.
+# What differs in the package's `match_anchors`? It checks its thresholds and boxes, can be told not
+# to force, and takes the IoU as an argument. The best pairs come from `free_best_anchors`: all
+# objects ask for an anchor at once, since training wants the pairs in every step.
 
 # %%
 notebook.show_source(match_anchors)

@@ -164,7 +164,7 @@ exercises.matched_loss.check(my_matched_loss)
 #
 # The other way out: from predictions to raw boxes, which then go into NMS. Its tools, each on one
 # anchor: `to_scores` makes scores of logits, by `"softmax"` (background gets the score 0) or
-# `"sigmoid"` (column 0 has learned to stay silent). `decode_deltas` moves and stretches; its last
+# `"sigmoid"` (the score of column 0, background, is set to 0). `decode_deltas` moves and stretches; its last
 # argument is the `weights` of lesson 06. `clip_boxes` cuts off at the picture's edge, (height,
 # width).
 
@@ -563,7 +563,7 @@ assert_close(run.detector.state_dict(), whole.state_dict(), rtol=0, atol=0)
 print("the same losses and the same weights, to the last bit")
 
 # %% [markdown]
-# On the command line, Ctrl-C saves, and `detlab train --out runs/course --resume` goes on.
+# On the command line, Ctrl-C saves, as SIGTERM and SIGHUP do, and `detlab train --out runs/course --resume` goes on.
 #
 # ## Commit · two processes
 #
