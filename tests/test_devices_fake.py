@@ -203,7 +203,6 @@ def test_torchs_own_pretence_agrees_where_nothing_depends_on_numbers():
                 focal_loss(logits[0], labels),
                 giou_box_loss(deltas[0], anchors, boxes, weights),
                 smooth_l1_box_loss(deltas[0], anchors, boxes, weights),
-                match_anchors(anchors, boxes[:3], force_best=False),
             ]
             assert {part.device.type for part in parts} == {"cuda"}
         with pytest.raises(RuntimeError, match="device"):
@@ -214,24 +213,27 @@ DEVICE_NAME = re.compile(r"(cpu|cuda|mps)(:\d+)?")
 FLOAT64 = ("torch.float64", "torch.double")
 MOVES = ("cpu", "cuda", "double", "numpy")
 ALLOWED = {
-    ("devices", "a device by name"): "chooses the device",
-    ("processes", "a device by name"): "chooses how processes of a device speak to each other",
+    ("hardware", "a device by name"): "chooses the device, and how processes of it speak",
     ("batches", "a device by name"): "workers and pinned memory serve a GPU only",
     ("batches", ".numpy()"): "workers hand over arrays; the loader brings them to the device",
     ("run_folder", "a device by name"): "writes down which GPU it was",
-    ("cli", "a device by name"): "the names that a user may give",
+    ("commands", "a device by name"): "the names that a user may give",
     ("checkpoint", ".cpu()"): "files hold no device",
+    ("checkpoint", ".numpy()"): "a checksum of what is written to a file",
+    ("checkpoint", "a device by name"): "meta: shapes alone, before weights are made",
     ("model", ".cpu()"): "anchors are laid out on the processor, then moved",
+    ("evaluation", ".cpu()"): "detections are counted on the processor",
     ("coco", ".cpu()"): "detections are counted on the processor",
     ("coco", "float64"): "on the processor, see .cpu()",
-    ("evaluate", "float64"): "detections are counted on the processor, see coco",
+    ("average_precision", "float64"): "detections are counted on the processor, see coco",
     ("calibration", "float64"): "detections are counted on the processor, see coco",
     ("suppression", "float64"): "the lessons' own NMS; the detector's is torchvision's",
-    ("draw", ".cpu()"): "matplotlib draws arrays",
-    ("draw", ".numpy()"): "matplotlib draws arrays",
-    ("draw", "float64"): "curves of a table, not of tensors on a device",
-    ("reef", ".numpy()"): "pictures drawn by numpy",
-    ("spoiled", ".numpy()"): "pictures drawn by numpy",
+    ("figures", ".cpu()"): "matplotlib draws arrays",
+    ("figures", ".numpy()"): "matplotlib draws arrays",
+    ("figures", "float64"): "curves of a table, not of tensors on a device",
+    ("scene", ".numpy()"): "pictures drawn by numpy",
+    ("frozen", ".numpy()"): "pictures drawn by numpy",
+    ("planted_faults", ".numpy()"): "pictures drawn by numpy",
 }
 """Module and what stands in it; the reason why it may."""
 

@@ -10,7 +10,8 @@ import detlab
 from detlab.detector.checkpoint import load_checkpoint
 from detlab.errors import DetlabError
 
-FOR_PROGRAMS = {"TooLong", "Interrupted"}  # a check's alarm; Ctrl-C
+FOR_PROGRAMS = {"TooLong", "Stopped", "Interrupted", "AlreadyLocked"}
+"""A check's alarm, two of signals, and one that whoever locks a file turns into words."""
 
 
 def exception_classes():

@@ -59,7 +59,10 @@ def test_a_missing_package_is_named_with_the_command_that_brings_it(package):
     [("lab", "jupyterlab"), ("lab", "IPython"), ("reset 02", "jupytext"), ("reset 02", "nbformat")],
 )
 def test_a_command_of_the_course_says_in_one_line_what_installs_it(words, package):
-    script = f"import sys; sys.modules[{package!r}] = None; from detlab import cli; cli.main()"
+    script = (
+        f"import sys; sys.modules[{package!r}] = None; "
+        "from detlab.cli import commands; commands.main()"
+    )
     done = type_command("-c", script, *words.split())
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (

@@ -72,6 +72,7 @@ def evaluate_images(
     Raises:
         ValueError: as `coco_metrics` does.
 
+    >>> import torch
     >>> fish = {"boxes": torch.tensor([[2.0, 2.0, 6.0, 6.0]]), "labels": torch.tensor([1])}
     >>> found = {**fish, "scores": torch.tensor([0.9])}
     >>> image = torch.zeros(3, 8, 8, dtype=torch.uint8)

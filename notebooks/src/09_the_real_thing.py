@@ -163,10 +163,9 @@ exercises.matched_loss.check(my_matched_loss)
 # ## Build · `select_candidates`
 #
 # The other way out: from predictions to raw boxes, which then go into NMS. Its tools, each on one
-# anchor: `to_scores` makes scores of logits, by `"softmax"` (background gets the score 0) or
-# `"sigmoid"` (the score of column 0, background, is set to 0). `decode_deltas` moves and stretches; its last
-# argument is the `weights` of lesson 06. `clip_boxes` cuts off at the picture's edge, (height,
-# width).
+# anchor: `to_scores` makes scores of logits, by `"softmax"` or `"sigmoid"`; background, column 0,
+# gets the score 0. `decode_deltas` moves and stretches; its last argument is the `weights` of
+# lesson 06. `clip_boxes` cuts off at the picture's edge, (height, width).
 
 # %%
 print("scores ", to_scores(torch.tensor([[0.0, 2.0, 1.0]]), "softmax"))
