@@ -69,6 +69,13 @@ def test_a_checkpoint_gives_back_detector_settings_names_and_notes(saved):
         assert loaded(images).activation == "softmax"
 
 
+def test_a_detector_without_convolutions_before_its_last_one_comes_back(tmp_path):
+    info = replace(INFO, config=replace(CONFIG, head_depth=0))
+    save_checkpoint(tmp_path / "flat.safetensors", build_detector(info.config), info)
+    _, found = load_checkpoint(tmp_path / "flat.safetensors")
+    assert found == info
+
+
 def test_a_checkpoint_of_a_channels_last_detector_is_the_same(saved, tmp_path):
     path, detector = saved
     other = tmp_path / "other.safetensors"

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 from torch.testing import assert_close
+from torchvision.models.detection.retinanet import RetinaNetHead, _default_anchorgen
 
 from detlab.detector.config import DetectorConfig, named_config
-from detlab.detector.model import build_detector
+from detlab.detector.model import Head, build_detector
 
 SMALL = DetectorConfig(num_classes=3, channels=16, activation="sigmoid")
 
@@ -26,6 +27,19 @@ def test_named_configs_count_classes_and_have_anchors_for_their_pictures(name):
     smallest, largest = min(config.anchor_sizes[0]), max(config.anchor_sizes[-1])
     assert smallest < config.longest_side / 5
     assert largest > config.longest_side / 2
+
+
+def test_resnet50_has_retinanets_anchor_sizes_and_head():
+    config = named_config("resnet50", num_classes=91)
+    sizes = sum(_default_anchorgen().sizes, ())  # in whole pixels
+    assert_close(torch.tensor(sum(config.anchor_sizes, ())).floor(), torch.tensor(sizes).float())
+    num_shapes = len(config.anchor_sizes[0]) * len(config.aspect_ratios)
+    heads = (
+        Head(config.channels, config.head_depth, num_shapes, config.num_classes),
+        RetinaNetHead(256, num_shapes, num_classes=91),
+    )
+    ours, theirs = ([part.shape for part in head.parameters()] for head in heads)
+    assert ours == theirs
 
 
 @pytest.mark.usefixtures("no_shape_checks")

@@ -59,6 +59,14 @@ def test_focal_loss_is_torchvisions(alpha, gamma, device):
     assert_close(focal_loss(logits, labels, alpha, gamma), expected)
 
 
+def test_unasked_focal_loss_has_torchvisions_alpha_and_gamma():
+    logits, labels = torch.randn(50, 4), torch.randint(0, 4, (50,))
+    wanted = F.one_hot(labels, 4).float()
+    wanted[:, 0] = 0
+    expected = torchvision.ops.sigmoid_focal_loss(logits, wanted, reduction="sum")
+    assert_close(focal_loss(logits, labels), expected)
+
+
 def test_focal_loss_plays_easy_answers_down():
     easy, hard = torch.tensor([[-9.0, 5.0]]), torch.tensor([[-9.0, -5.0]])
     label = torch.tensor([1])
@@ -113,6 +121,13 @@ def test_the_budget_of_negatives_goes_by_the_positives(ratio, fewest, negatives)
     labels = torch.tensor([1, 1, 0, 0, 0, 0, 0, 0])
     loss = hard_negative_cross_entropy(torch.zeros(8, 2), labels, ratio, fewest)
     assert_close(loss, torch.tensor((2 + negatives) * math.log(2)))
+
+
+@pytest.mark.parametrize(("positives", "negatives"), [(0, 8), (2, 8), (3, 9)])  # of 20 anchors
+def test_unasked_a_positive_brings_three_negatives_and_eight_are_the_fewest(positives, negatives):
+    labels = (torch.arange(20) < positives).long()
+    loss = hard_negative_cross_entropy(torch.zeros(20, 3), labels)
+    assert_close(loss, torch.tensor((positives + negatives) * math.log(3)))
 
 
 def test_match_batch_says_label_box_and_whether_it_counts():
@@ -244,6 +259,19 @@ def test_losses_are_counted_in_float32_even_where_the_network_is_not(dtype):
     assert all(loss.dtype == torch.float32 for loss in losses.values())
     exact = detection_loss(said, [target(1.0), target(21.0)])
     assert_close(losses, exact, rtol=0.05, atol=0.05)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_boxes_of_a_network_in_half_precision_are_decoded_in_float32(dtype):
+    """As they come, exp() of them would be rounded to 8 bits."""
+    said, targets = predictions(), [target(1.0), target(21.0)]
+    halved = said._replace(deltas=said.deltas.to(dtype))
+    exact = said._replace(deltas=halved.deltas.float())
+    for box_loss in BOX_LOSSES:
+        found, wanted = (
+            detection_loss(each, targets, box_loss=box_loss)["box"] for each in (halved, exact)
+        )
+        assert_close(found, wanted, atol=0, rtol=0)
 
 
 def test_losses_stay_on_the_device(device):

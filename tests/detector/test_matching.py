@@ -51,6 +51,14 @@ def test_without_an_ignored_zone_every_anchor_counts():
     assert matches.tolist() == [NEGATIVE] * 7 + [0] * 9
 
 
+@pytest.mark.parametrize(
+    ("width", "expected"),
+    [(8.0, 0), (7.9, IGNORED), (6.5, IGNORED), (6.3, NEGATIVE)],  # of 16: 0.406 and 0.394
+)
+def test_unasked_an_overlap_of_a_half_is_positive_and_below_0_4_negative(width, expected):
+    assert match_anchors(bars(16.0, width), bars(16.0)).tolist() == [0, expected]
+
+
 def test_an_anchor_takes_the_object_that_it_overlaps_most():
     assert match_anchors(squares(2.0, 21.0), squares(0.0, 20.0)).tolist() == [0, 1]
     assert match_anchors(squares(2.0), squares(4.0, 1.0)[:1]).tolist() == [0]

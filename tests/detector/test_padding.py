@@ -111,6 +111,13 @@ def test_what_is_left_out_takes_no_place_among_the_candidates():
     assert (theirs["boxes"][:, 2] == theirs["boxes"][:, 0]).any()
 
 
+def test_what_clipping_leaves_thinner_than_a_hundredth_of_a_pixel_is_no_box():
+    anchors, boxes = bars((30, 46), (40, 56)), bars((59.98, 70), (59.995, 70))
+    said = Predictions(torch.full((1, 2, 2), 3.0), encode_boxes(boxes, anchors)[None], anchors)
+    (found,) = detect(lambda images: said, [torch.zeros(3, 20, 60)])
+    assert_close(found["boxes"], bars((59.98, 60)))
+
+
 def test_numbers_that_are_none_are_no_detection():
     deltas = torch.zeros(1, 4, 4)
     deltas[0, 0], deltas[0, 1, 0], deltas[0, 2, 2] = math.nan, math.inf, -math.inf

@@ -107,6 +107,23 @@ def test_only_the_best_candidates_and_detections_stay():
     assert_close(found["scores"], torch.tensor([0.9, 0.8, 0.7]))
 
 
+def test_unasked_a_thousand_candidates_go_into_nms_and_a_hundred_stay():
+    said = predictions(
+        bars(*[(20 * row, 20 * row + 10) for row in range(1100)]), [[0.0, 0.9]] * 1100
+    )
+    (found,) = select_detections(said, [(10, 22_000)])
+    assert len(found["boxes"]) == 100
+    (found,) = select_detections(said, [(10, 22_000)], max_detections=2000)
+    assert len(found["boxes"]) == 1000
+
+
+def test_unasked_scores_above_0_3_count_and_overlaps_up_to_a_half():
+    boxes = bars((0, 100), (40, 140), (300, 400), (330, 430), (600, 700), (900, 1000))
+    said = predictions(boxes, [[0.01, score] for score in (0.9, 0.8, 0.7, 0.6, 0.31, 0.29)])
+    (found,) = select_detections(said, [(10, 1000)])  # IoU 60/140 and 70/130
+    assert_close(found["boxes"], boxes[[0, 1, 2, 4]], atol=1e-3, rtol=0)
+
+
 def test_delta_weights_are_undone():
     boxes = bars((3, 20), (30, 44))
     said = predictions(boxes, [[0.01, 0.9], [0.01, 0.8]], delta_weights=(10.0, 10.0, 5.0, 5.0))
@@ -232,6 +249,14 @@ def test_candidates_come_best_first():
     assert labels.tolist() == [1, 2, 1, 2]
     assert_close(scores, torch.tensor([0.9, 0.8, 0.6, 0.2]))
     assert_close(boxes, bars((0, 16), (1, 17), (30, 40), (0, 16)), atol=1e-4, rtol=0)
+
+
+def test_candidates_of_equal_scores_come_in_the_order_of_their_anchors_also_when_they_are_many():
+    """An unstable sort keeps up to sixteen in their order, and no more."""
+    boxes = bars(*[(20 * row, 20 * row + 10) for row in range(200)])
+    said = predictions(boxes, [[0.01, 0.5]] * 200)
+    found, *_ = select_candidates(said, 0, (10, 4000), 0.3, 150)
+    assert_close(found, boxes[:150], atol=1e-2, rtol=0)
 
 
 def stand_in(box, score=0.9):

@@ -202,6 +202,11 @@ def test_soft_nms_takes_every_box_once_best_first(pair):
     assert_close(before, soft_nms(boxes, scores))
 
 
+def test_soft_nms_takes_every_box_once_also_where_scores_are_0():
+    boxes, scores = bars((0, 9), (20, 29), (40, 49)), torch.tensor([0.0, 0.5, 0.0])
+    assert [row for row, _ in soft_nms_steps(boxes, scores)] == [1, 0, 2]
+
+
 @pytest.mark.parametrize("sigma", [0.0, -1.0])
 def test_soft_nms_refuses_a_sigma_that_divides_by_nothing(sigma):
     with pytest.raises(ValueError, match=f"want sigma > 0, got {sigma}"):
