@@ -204,6 +204,13 @@ def test_an_archive_that_grows_without_end_is_refused(tmp_path, monkeypatch):
         unpack(archive, tmp_path / "new")
 
 
+def test_an_archive_may_fill_what_it_may_unpack_to(tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, "MAX_UNPACKED", 1200)
+    archive = pack(tmp_path / "x.tar.gz", [("top/a", bytes(600)), ("top/b", bytes(600))])
+    unpack(archive, tmp_path / "new")
+    assert (tmp_path / "new" / "b").read_bytes() == bytes(600)
+
+
 @pytest.mark.parametrize("length", [0, 10, 2000])
 def test_a_damaged_archive_is_named(tmp_path, length):
     archive = pack(tmp_path / "x.tar.gz", [("top/a", os.urandom(5000))])

@@ -148,3 +148,10 @@ def test_pictures_are_found_in_the_folder_that_has_them(tmp_path):
     folder = coco_folder(tmp_path)
     annotations = read_coco(folder / "instances_train.json", folder, folder / "images")
     assert annotations.records[0].image == folder / "images" / "a.png"
+
+
+def test_their_folder_is_found_also_where_the_first_picture_is_lost(tmp_path):
+    folder = coco_folder(tmp_path)
+    (folder / "images" / "a.png").unlink()
+    annotations = read_coco(folder / "instances_train.json", folder, folder / "images")
+    assert annotations.records[1].image == folder / "images" / "b.png"

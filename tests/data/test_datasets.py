@@ -213,6 +213,12 @@ def test_the_reef_is_drawn_for_training():
     assert reef[0][0].shape == (3, 64, 64)
 
 
+def test_unasked_the_reef_has_2000_pictures_of_128_pixels():
+    reef = load_dataset("reef")
+    assert len(reef) == 2000
+    assert reef[0][0].shape == (3, 128, 128)
+
+
 def test_the_frozen_reef_is_read_from_its_folder(tmp_path, monkeypatch):
     monkeypatch.setattr(data, "REEF_VAL", coco_folder(tmp_path, "val"))
     assert load_dataset("reef", "val").names == ("a.png", "b.png", "c.png")

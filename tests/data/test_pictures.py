@@ -58,6 +58,16 @@ def test_a_jpeg_is_resized_to_what_full_decoding_gives(tmp_path):
     assert abs(difference).mean() < 2  # of 255: the decoder's own shrinking is as good
 
 
+@pytest.mark.parametrize("side", [20, 240])  # smaller and larger
+def test_a_resized_picture_is_pillows_bilinear_one(tmp_path, side):
+    """A pixel is a mean of those that it stands for; the nearest one alone would be jagged."""
+    path = tmp_path / "a.png"
+    noise = np.random.default_rng(0).integers(0, 256, (45, 60, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(path)
+    expected = Image.open(path).resize((side, side * 3 // 4), Image.Resampling.BILINEAR)
+    assert torch.equal(read_picture(path, side), pil_to_tensor(expected))
+
+
 def test_a_missing_picture_is_named(tmp_path):
     with pytest.raises(DataError, match=r"a\.png: no such picture"):
         open_picture(tmp_path / "a.png")

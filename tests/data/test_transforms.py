@@ -2,6 +2,7 @@ import functools
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch.testing import assert_close
 from torchvision.transforms import v2
 from torchvision.tv_tensors import BoundingBoxes, Image
@@ -129,6 +130,13 @@ def test_an_object_with_too_little_left_is_none(monkeypatch, x, kept):
         assert target["boxes"][0, 2] <= 96
 
 
+def test_an_object_outside_the_window_is_none_however_little_is_asked_for(monkeypatch):
+    _, target = through(2.0, 0.0, monkeypatch, min_visible=0.0, x=60, y=0)  # window: 0 to 48
+    assert len(target["boxes"]) == len(target["labels"]) == 0
+    _, target = through(2.0, 0.0, monkeypatch, min_visible=0.0, x=47, y=0)
+    assert target["boxes"].tolist() == [[94, 0, 96, 40]]
+
+
 def test_a_picture_without_objects_passes():
     image, target = square_picture(0, 0)
     target = {**target, "boxes": torch.zeros(0, 4), "labels": torch.zeros(0, dtype=torch.int64)}
@@ -192,6 +200,17 @@ def test_an_object_of_which_too_little_is_left_is_none():
     assert len(counts) == 2
 
 
+@pytest.mark.parametrize(("x", "kept"), [(41, 1), (43, 0)])  # 7 of 20 pixels are left, or 5
+def test_unasked_an_object_needs_three_tenths_of_its_box(monkeypatch, x, kept):
+    window = torch.tensor([0.5, 0.0, 0.0])  # at the top left
+    monkeypatch.setattr(torch, "rand", lambda n: window if n == 3 else torch.ones(n))
+    image, target = square_picture(x, 0)
+    boxes = BoundingBoxes(target["boxes"], format="XYXY", canvas_size=(64, 96))
+    look = training_transforms(scale=(2.0, 2.0))
+    _, seen = look(Image(image), {**target, "boxes": boxes})
+    assert len(seen["boxes"]) == kept
+
+
 def test_zoom_covers_its_range():
     torch.manual_seed(0)
     image, target = square_picture(40, 24, side=16)
@@ -203,6 +222,14 @@ def test_zoom_covers_its_range():
         widths += [(b[2] - b[0]) / 16 for b in seen["boxes"].tolist()]
     assert min(widths) == pytest.approx(0.5, rel=0.1)
     assert max(widths) == pytest.approx(2.0, rel=0.1)
+
+
+def test_unasked_objects_become_up_to_1_4_times_larger_and_0_7_times_smaller():
+    torch.manual_seed(0)
+    seen = Augmented(Squares(), training_transforms(min_visible=0.99))
+    widths = [(b[2] - b[0]) / 20 for _ in range(300) for b in seen[0][1]["boxes"].tolist()]
+    assert min(widths) == pytest.approx(0.7, rel=0.05)
+    assert max(widths) == pytest.approx(1.4, rel=0.05)
 
 
 def test_a_resized_batch_keeps_its_boxes_on_their_objects():
@@ -221,6 +248,13 @@ def test_a_resized_batch_keeps_its_boxes_on_their_objects():
     assert resized[0, 0, :, : x1 - 2].max() < 5
     assert moved[1]["boxes"].shape == (0, 4)
     assert_close(targets[0]["boxes"], box)  # the argument is left alone
+
+
+def test_a_batch_made_smaller_is_averaged_and_not_thinned_out():
+    images = torch.rand(2, 3, 96, 192)
+    resized, _ = resize_batch(images, [], factor=1 / 3)
+    expected = F.interpolate(images, (32, 64), mode="bilinear", antialias=True)
+    assert_close(resized, expected)
 
 
 def test_a_batch_never_shrinks_below_one_cell():
