@@ -172,6 +172,17 @@ def test_truth_is_named_below_its_box_and_all_else_above():
         assert ax.texts[0].get_position()[1] == (40 if role == "truth" else 20)
 
 
+@pytest.mark.parametrize(
+    ("x1", "x2", "side", "place"),
+    [(5, 75, "left", 5), (59, 90, "left", 59), (61, 75, "right", 75), (61, 90, "right", 80)],
+)  # the picture is 80 pixels wide
+def test_a_name_begins_at_the_left_of_its_box_but_in_the_last_quarter(x1, x2, side, place):
+    ax = axis()
+    draw_caption(ax, "shark", (float(x1), 20.0, float(x2), 40.0), "prediction")
+    assert ax.texts[0].get_ha() == side
+    assert ax.texts[0].get_position()[0] == place
+
+
 def test_a_class_may_be_named_by_what_is_mathematics_elsewhere(tmp_path):
     figure = draw_alone(Picture(blank()), CLASS_NAMES)
     draw_caption(figure.axes[0], "a$_$b", (20.0, 20.0, 40.0, 40.0), "truth")

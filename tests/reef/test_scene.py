@@ -11,6 +11,7 @@ from detlab.reef import scene as reef
 from detlab.reef.creatures import PALETTES, Part, assemble
 from detlab.reef.scene import (
     CLASS_NAMES,
+    CUT_FRACTION,
     MIN_VISIBLE,
     Placed,
     Plan,
@@ -208,6 +209,16 @@ def test_a_spot_without_room_shrinks_no_further_than_allowed():
     everywhere = [Spot(0.5, 0.5, 1.0)]
     spot = find_spot(np.random.default_rng(0), everywhere, (1.0, 1.0), config)
     assert spot.size == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize("extent", [(1.0, 1.6), (1.4, 1.0)])
+def test_few_spots_reach_out_of_the_picture_and_by_a_quarter_at_the_most(extent):
+    rng, config = np.random.default_rng(0), ReefConfig()
+    spots = np.array([find_spot(rng, [], extent, config) for _ in range(1000)])
+    places, sizes = spots[:, :2], spots[:, 2:]
+    room = np.minimum(places, np.array(extent)[::-1] - places) / sizes  # sizes up to an edge
+    assert room.min() >= 0.25
+    assert 0.01 < (room < 0.5).any(axis=1).mean() < CUT_FRACTION
 
 
 def test_classes_chooses_who_lives_here():
