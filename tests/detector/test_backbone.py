@@ -14,6 +14,9 @@ from torch.testing import assert_close
 from detlab.detector import backbone
 from detlab.detector.backbone import (
     EARLY_LAYERS,
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    TORCHVISION_BODIES,
     ResidualBlock,
     TinyBody,
     WeightsError,
@@ -74,6 +77,16 @@ def test_a_block_that_keeps_its_size_adds_to_what_came_in():
             parameter.zero_()  # now the two convolutions find nothing
     features = torch.rand(1, 4, 5, 7)
     assert_close(block(features), features)
+
+
+def test_a_block_can_take_away_from_what_came_in():
+    """What the two convolutions found is added as it is: above 0, features could only grow."""
+    block = ResidualBlock(4, 4).eval()
+    with torch.no_grad():
+        block.second[1].weight.zero_()
+        block.second[1].bias.fill_(-0.25)  # now they find a quarter too much everywhere
+    features = 0.5 + torch.rand(1, 4, 5, 7)
+    assert_close(block(features), features - 0.25)
 
 
 def test_a_block_can_halve_and_widen():
@@ -143,6 +156,12 @@ def test_pretrained_takes_torchvisions_imagenet_weights(hub):
     assert not torch.equal(other.get_parameter("conv1.weight"), there.conv1.weight)
 
 
+@pytest.mark.parametrize("name", TORCHVISION_BODIES)
+def test_the_pixels_are_normalised_as_torchvisions_weights_want_them(name):
+    wanted = torchvision.models.get_model_weights(name)["IMAGENET1K_V1"].transforms()
+    assert (tuple(wanted.mean), tuple(wanted.std)) == (IMAGENET_MEAN, IMAGENET_STD)
+
+
 def test_weights_that_are_not_here_are_told_with_a_way_out(hub):
     with pytest.raises(WeightsError, match=r"(?s)resnet18: no route to host\n.*--config course"):
         build_backbone("resnet18", pretrained=True)
@@ -198,6 +217,20 @@ def test_early_layers_keep_the_imagenet_weights_and_the_others_learn(name, monke
     assert 0 < len(kept) < len(list(learning.body.parameters()))
     fresh = build_backbone(name, channels=8)
     assert all(part.requires_grad for part in fresh.parameters())
+
+
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [("mobilenet_v2", "features.7."), ("resnet18", "layer2."), ("resnet50", "layer2.")],
+)
+def test_the_first_layer_that_learns_is_the_same_in_every_version(name, first, monkeypatch):
+    fresh = torchvision.models.get_model(name, weights=None)
+    monkeypatch.setattr(backbone, "imagenet_weights", lambda name: fresh.state_dict())
+    body = build_backbone(name, channels=8, pretrained=True).body
+    learning = [key for key, part in body.named_parameters() if part.requires_grad]
+    keys = [key for key, _ in body.named_parameters()]  # in the order that a picture passes them
+    assert learning[0].startswith(first)
+    assert learning == keys[keys.index(learning[0]) :]
 
 
 def test_maps_stay_on_the_device(device):

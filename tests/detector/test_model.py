@@ -8,6 +8,7 @@ from torch import nn
 from torch.testing import assert_close
 from torchvision.models.detection import retinanet_resnet50_fpn, retinanet_resnet50_fpn_v2
 from torchvision.models.detection.image_list import ImageList
+from torchvision.models.detection.retinanet import RetinaNetClassificationHead
 
 from detlab.detector.backbone import IMAGENET_MEAN, IMAGENET_STD, Normalise, build_backbone
 from detlab.detector.config import DetectorConfig, named_config
@@ -118,6 +119,13 @@ def test_an_untrained_sigmoid_detector_believes_in_almost_nothing():
     assert (scores[:, :, 0] < 1e-6).all()  # background is no object
     logits = small_detector(activation="softmax")(torch.rand(1, 3, 64, 64)).logits
     assert_close(logits.softmax(dim=2), torch.full_like(logits, 1 / 3), atol=0.1, rtol=0)
+
+
+def test_an_untrained_sigmoid_detector_believes_as_little_as_torchvisions_retinanet():
+    theirs = RetinaNetClassificationHead(16, num_anchors=6, num_classes=3).cls_logits.bias
+    ours = small_detector().head.classes.last.bias
+    objects = torch.arange(len(ours)) % 3 > 0  # theirs know no background
+    assert_close(ours[objects], theirs[objects])
 
 
 def test_the_same_seed_builds_the_same_detector():
@@ -241,6 +249,14 @@ def test_a_converted_retinanet_keeps_its_mode_and_its_own_weights(retinanet):
         detector.head.classes.last.weight
         is not retinanet.head.classification_head.cls_logits.weight
     )
+
+
+def test_a_converted_retinanet_keeps_a_mean_and_spread_of_its_own(retinanet, monkeypatch):
+    monkeypatch.setattr(retinanet.transform, "image_mean", [0.1, 0.2, 0.3])
+    monkeypatch.setattr(retinanet.transform, "image_std", [0.5, 0.25, 0.2])
+    pixels = torch.tensor([0.6, 0.7, 0.8]).view(3, 1, 1).expand(1, 3, 4, 6)
+    expected = torch.tensor([1.0, 2.0, 2.5]).view(3, 1, 1).expand(1, 3, 4, 6)
+    assert_close(from_torchvision(retinanet).normalise(pixels), expected)
 
 
 def test_an_untrained_sigmoid_detector_never_reports_background():

@@ -59,6 +59,12 @@ def test_tiles_that_lead_nowhere_are_refused(tile, overlap):
         tile_boxes((20, 30), tile, overlap)
 
 
+def test_unasked_the_next_tile_sees_a_quarter_of_a_tile_too():
+    assert tile_starts(100, tile=40) == [0, 30, 60]
+    assert tile_starts(104, tile=40) == [0, 21, 43, 64]  # two steps of 32 would share a fifth
+    assert len(tile_boxes((100, 104), tile=40)) == 3 * 4
+
+
 def finds_bright_pixels(images):
     """A detector that puts a box of 4 × 4 on every bright pixel, if it sees no more than 40."""
     batch, _, height, width = images.shape

@@ -1,9 +1,11 @@
 import math
+from fractions import Fraction
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.testing import assert_close
 
 from detlab.metrics.calibration import calibration
 
@@ -48,6 +50,15 @@ def test_one_bin_compares_the_means(seed):
 def test_a_bin_begins_at_its_lower_edge_and_the_last_holds_one(score, row):
     counts = calibration(torch.tensor([score]), torch.tensor([True]), 4).counts
     assert counts.tolist() == [int(place == row) for place in range(4)]
+
+
+def test_a_score_a_little_below_an_edge_is_in_the_bin_below():
+    """In float32, 0.7 is below 7/10, and 10 times that would be rounded up to 7."""
+    scores = torch.cat([torch.arange(10) / 10, torch.rand(100)])
+    bins = [int(Fraction(score) * 10) for score in scores.tolist()]  # exact
+    assert bins[7] == 6
+    expected = torch.bincount(torch.tensor(bins), minlength=10)
+    assert_close(calibration(scores, scores > 0.5).counts, expected)
 
 
 def test_scores_that_keep_what_they_promise_have_no_error():

@@ -98,6 +98,15 @@ def test_an_overlap_equal_to_a_threshold_reaches_it(height, label, kind):
     assert errors.missed.tolist() == [kind in ("both", "background")]
 
 
+@pytest.mark.parametrize(
+    ("height", "kind"),
+    [(5.1, "correct"), (4.9, "location"), (1.1, "location"), (0.9, "background")],
+)
+def test_unasked_the_thresholds_are_those_of_tide_a_half_and_a_tenth(height, kind):
+    box = torch.tensor([[0.0, 0.0, 10.0, height]])  # IoU with the 10-pixel square: height / 10
+    assert error_kinds(detection(box, [1], [0.9]), target(squares(0), [1])).kinds == [kind]
+
+
 def test_a_well_placed_box_with_a_wrong_name_is_a_class_error_though_it_touches_its_own_class():
     boxes = torch.tensor([[0.0, 0.0, 10.0, 10.0], [0.0, 0.0, 10.0, 3.0]])
     errors = error_kinds(detection(boxes[:1], [2], [0.9]), target(boxes, [1, 2]))
