@@ -5,22 +5,30 @@ from itertools import pairwise
 
 import pytest
 import torch
+from numpy.random import default_rng
+from torchvision.ops import masks_to_boxes
 
 from detlab.audit.findings import audit, lost_to_nms
 from detlab.audit.known_faults import found_faults
 from detlab.audit.planted_faults import (
     FAULTS,
+    FISH,
+    HEIGHT,
     LENGTHS,
     NAMES,
+    ROOM,
     TURTLE,
     TWINS,
+    WIDTH,
     coco_content,
     draw_split,
+    take_picture,
     write_faulty_reef,
 )
 from detlab.boxes import box_area
 from detlab.data.check import find_faults, sound_records
 from detlab.data.datasets import load_dataset, read_splits
+from detlab.reef.scene import CLASS_NAMES, Scene
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +116,20 @@ def test_each_class_has_a_size_of_its_own(splits):
 
 def test_crowds_are_as_in_photographs(splits):
     assert 0.01 < lost_to_nms(records_of(splits), 0.3) < 0.04
+
+
+def test_an_animal_has_a_box_from_two_fifths_on():
+    rng = default_rng(1)
+    top, left = (int(rng.integers(room + 1)) for room in ROOM)  # where the picture begins
+    masks = torch.zeros(2, HEIGHT + ROOM[0], WIDTH + ROOM[1], dtype=torch.bool)
+    masks[0, 100:120, left - 11 : left + 9] = True  # 9 of 20 columns are in it
+    masks[1, 150:170, left - 13 : left + 7] = True
+    fish = torch.tensor([CLASS_NAMES.index("fish")] * 2)
+    image = torch.zeros(3, *masks.shape[1:], dtype=torch.uint8)
+    scene = Scene(image, masks_to_boxes(masks), fish, masks, torch.ones(2))
+    view = take_picture(scene, "a.jpg", default_rng(1))
+    assert view.boxes.tolist() == [[0, 100 - top, 9, 120 - top]]
+    assert view.labels.tolist() == [FISH]
 
 
 def test_a_seed_gives_the_same_pictures_and_another_seed_others():

@@ -103,6 +103,12 @@ def test_a_lesson_as_it_was_shipped_has_no_own_cells():
     assert carried(lesson("", "  \n")) == list(NEW)
 
 
+def test_half_a_character_has_a_digest_too():
+    """JSON may hold one: what an editor that counts in UTF-16 has cut in two."""
+    text = json.loads(r'"# \ud83d"')
+    assert len({digest(text), digest("# "), digest("# \U0001f41f")}) == 3
+
+
 def test_code_is_translated_and_words_are_not():
     notebook = written(3, "from detlab.train import fit")
     notebook.cells.insert(3, new_cell("markdown", "Try detlab.train now"))
@@ -194,6 +200,15 @@ def test_own_cells_keep_their_order_where_nothing_moves_them():
     notebook = written(3, "a = 1")
     notebook.cells[4:4] = [new_cell("markdown", "b"), new_cell("code", "c = 1")]
     assert carried(notebook)[3:7] == ["x = 1", "a = 1", "b", "c = 1"]
+
+
+def test_a_cell_that_stands_twice_in_a_lesson_is_met_twice():
+    shipped = ("# One", "x = 1", "# Two", "x = 1", "# Three")
+    notebook = lesson(*shipped)
+    notebook.cells.insert(4, new_cell("code", "y = x"))
+    notebook.cells.insert(2, new_cell("code", "z = x"))
+    own = own_cells(notebook, lesson(*shipped), digests(lesson(*shipped)))
+    assert [(home, cell.source) for home, cell in own] == [(1, "z = x"), (3, "y = x")]
 
 
 def test_what_is_shipped_is_recorded_and_nothing_is_forgotten(tmp_path, monkeypatch):
