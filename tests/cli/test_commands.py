@@ -29,6 +29,7 @@ from detlab.detector.checkpoint import CheckpointInfo, load_checkpoint, save_che
 from detlab.detector.config import named_config
 from detlab.detector.model import build_detector
 from detlab.training import run_folder
+from detlab.training.loop import TrainConfig
 from tests.local_server import serve
 from tests.sample_folders import (
     SCENES,
@@ -117,6 +118,21 @@ def test_train_evaluate_and_detect_follow_one_another(detlab, make, tmp_path):
     assert (status, err) == (0, "")
     assert len(out.splitlines()) == 3 + 1
     assert sorted(os.listdir("found")) == ["a.png", "b.png", "c.png", "detections.json"]
+
+
+def test_unasked_detect_shows_what_scores_0_4_and_boxes_that_overlap_by_a_half_at_the_most(
+    detlab, checkpoint, tmp_path, monkeypatch
+):
+    asked = []
+
+    def note(detector, info, paths, out, tile, **thresholds):
+        asked.append((tile, thresholds))
+        return iter(())
+
+    monkeypatch.setattr("detlab.cli.detect_files.detect_files", note)
+    status, _, err = detlab("detect", checkpoint, write_picture(tmp_path / "a.png"))
+    assert (status, err) == (0, "")
+    assert asked == [(None, {"score_threshold": 0.4, "iou_threshold": 0.5})]
 
 
 def test_the_reef_is_drawn_trained_on_and_evaluated(detlab, monkeypatch):
@@ -542,6 +558,13 @@ def test_words_that_do_not_fit_are_told(detlab, words, part):
         pytest.skip("this machine has it")
     assert_refused(detlab(*words), part)
     assert os.listdir() == []
+
+
+def test_a_single_picture_a_step_is_enough_where_the_coarsest_map_has_two_cells():
+    cli.check_batch(64, TrainConfig(batch_size=1))
+    cli.check_batch(128, TrainConfig(batch_size=1, multiscale=2.0))
+    with pytest.raises(cli.UsageError, match="below 64 pixels want --batch-size 2"):
+        cli.check_batch(63, TrainConfig(batch_size=1))
 
 
 @pytest.mark.parametrize(

@@ -147,6 +147,19 @@ def test_a_picture_at_the_limit_is_looked_at_whole(tmp_path, detector, finds_one
     assert seen == [(), (None,)]  # checked, then read
 
 
+def test_a_large_picture_keeps_the_pixels_that_the_network_wants(tmp_path, finds_one, monkeypatch):
+    monkeypatch.setattr(inference, "ORDINARY", 240 * 160 - 1)
+    monkeypatch.setattr(inference, "SHRUNK", 100)
+    path = write_picture(tmp_path / "a.png", (240, 160))
+    seen = []
+    monkeypatch.setattr(
+        inference, "read_picture", lambda *args, **_: seen.append(args[1:]) or read_picture(*args)
+    )
+    info = CheckpointInfo(named_config("course", 3, longest_side=200), NAMES)
+    list(detect_files(build_detector(CONFIG), info, [path], tmp_path / "out", score_threshold=0.4))
+    assert seen == [(), (200,)]  # checked, then read
+
+
 MEASURED = """
 import sys
 from detlab.cli.commands import main
