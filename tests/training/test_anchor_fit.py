@@ -14,6 +14,7 @@ from detlab.data.records import Record
 from detlab.detector.anchors import anchor_shapes
 from detlab.detector.config import DetectorConfig, named_config
 from detlab.detector.model import build_detector
+from detlab.training import anchor_fit
 from detlab.training.anchor_fit import (
     best_fit,
     box_shapes,
@@ -104,6 +105,19 @@ def test_too_few_boxes_change_nothing():
     config = named_config("course", 2)
     assert fit_anchors(config, torch.tensor([[5.0, 9.0]] * 5)) is config
     assert fit_anchors(config, torch.zeros(0, 2)) is config
+
+
+@pytest.mark.parametrize(("boxes", "used"), [(4000, 4000), (6000, 5000)])
+def test_anchors_are_fitted_to_up_to_5000_boxes(boxes, used, monkeypatch):
+    seen = []
+
+    def note(shapes, number, generator):
+        seen.append(len(shapes))
+        return shapes[:number]
+
+    monkeypatch.setattr(anchor_fit, "best_fit", note)
+    fit_anchors(named_config("course", 2), torch.rand(boxes, 2) + 1)
+    assert seen == [used, used]  # sizes, aspect ratios
 
 
 @given(pairs)

@@ -114,6 +114,17 @@ def test_batches_of_several_scales_repeat_and_stay_in_their_range():
     assert_close(widths, 3 * (images[:, 0, 0, 0] + 1.0))
 
 
+def test_batches_of_several_scales_become_smaller_as_well_as_larger():
+    class Wide(Numbered):
+        def __getitem__(self, index):
+            _, target = super().__getitem__(index)
+            return torch.zeros(3, 64, 96, dtype=torch.uint8), target
+
+    batches = Batches(Wide(10), 2, seed=1, multiscale=2.0)
+    sizes = {tuple(batches[step][0].shape[2:]) for step in range(60)}
+    assert (min(sizes), max(sizes)) == ((32, 64), (128, 192))
+
+
 def test_processes_change_their_pictures_differently(monkeypatch):
     noise = []
     for rank in range(2):

@@ -5,7 +5,7 @@ import math
 import os
 import socket
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -21,14 +21,16 @@ from detlab.detector.box_losses import l1_box_loss
 from detlab.detector.checkpoint import (
     CheckpointError,
     CheckpointInfo,
+    load_checkpoint,
     read_tensors,
     save_checkpoint,
     write_tensors,
 )
-from detlab.detector.config import DetectorConfig
+from detlab.detector.config import DetectorConfig, named_config
 from detlab.detector.losses import detection_loss
 from detlab.detector.model import build_detector
 from detlab.detector.postprocess import detect
+from detlab.files import shipped_path
 from detlab.hardware import (
     any_process,
     mean_over_processes,
@@ -38,6 +40,7 @@ from detlab.hardware import (
 from detlab.training import loop as train
 from detlab.training.batches import load_batches
 from detlab.training.loop import (
+    DEFAULT_SECONDS,
     NonFiniteLoss,
     TrainConfig,
     configured_loss,
@@ -546,6 +549,15 @@ def test_no_warm_up_begins_at_the_top():
 def test_settings_that_train_nothing_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         TrainConfig(**settings)
+
+
+def test_unasked_a_run_learns_as_the_shipped_detector_did():
+    """Its card says `detlab train`: no setting was given."""
+    _, info = load_checkpoint(shipped_path("data/checkpoints/course.safetensors"))
+    then, today = info.notes["settings"]["training"], asdict(TrainConfig())
+    assert {name: today[name] for name in then} == then
+    assert info.notes["seconds"] == pytest.approx(DEFAULT_SECONDS, rel=0.01)
+    assert info.config == named_config("course", info.config.num_classes)
 
 
 def test_a_run_computes_with_channels_last():

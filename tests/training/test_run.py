@@ -14,11 +14,14 @@ from torch.testing import assert_close
 from torchvision.transforms import v2
 
 from detlab.data.records import DataError
+from detlab.data.transforms import Augmented
 from detlab.detector.checkpoint import load_checkpoint, read_tensors
+from detlab.detector.config import named_config
+from detlab.detector.model import build_detector
 from detlab.reef.scene import TRAIN_SEED, Reef
 from detlab.signals import STOPPING
 from detlab.training import run, run_folder
-from detlab.training.loop import TrainConfig
+from detlab.training.loop import TrainConfig, start_run
 from detlab.training.run import (
     Interrupted,
     augmentation,
@@ -26,7 +29,7 @@ from detlab.training.run import (
     load_split,
     train_run,
 )
-from detlab.training.run_folder import RunError, recorded
+from detlab.training.run_folder import RunError, RunSettings, recorded
 from tests.sample_folders import SCENES, coco_content, coco_folder
 
 CPU = torch.device("cpu")
@@ -213,6 +216,30 @@ def test_a_killed_run_goes_on_to_the_same_bits(whole, folder, tmp_path, save_eve
         file.write('{"step": 8, "sec')  # a power cut may tear the last line
     go(folder, out, resume=True)
     assert_same_run(out, whole[0])
+
+
+def test_a_power_cut_costs_no_more_than_forty_seconds_of_training(tmp_path, monkeypatch):
+    """Saved after the first step that is more than half a minute away from the last save."""
+    config, training, saves = named_config("course", 8), TrainConfig(), []
+    state = start_run(build_detector(config), training)
+
+    def steps_of_ten_seconds(*_):
+        for step in range(1, 10):
+            state.seconds = 10.0 * step
+            yield {"step": step, "progress": 0.0, "images_per_second": 1.0} | dict.fromkeys(
+                ("loss_total", "loss_class", "loss_box"), 0.0
+            )
+
+    def save(state, _):
+        saves.append(state.seconds)
+        return state.seconds
+
+    monkeypatch.setattr(run, "fit", steps_of_ten_seconds)
+    monkeypatch.setattr(run, "save", save)
+    train_set = Augmented(Reef(1, 9), augmentation("reef", training))  # none of it is drawn
+    settings = RunSettings("reef", config, training, Reef.class_names, 9)
+    run.learn(state, train_set, None, settings, tmp_path)
+    assert saves == [40.0, 80.0, 90.0]
 
 
 @pytest.fixture
