@@ -562,7 +562,8 @@ assert_close(run.detector.state_dict(), whole.state_dict(), rtol=0, atol=0)
 print("the same losses and the same weights, to the last bit")
 
 # %% [markdown]
-# On the command line, Ctrl-C saves, as SIGTERM and SIGHUP do, and `detlab train --out runs/course --resume` goes on.
+# On the command line, Ctrl-C saves, as SIGTERM and SIGHUP do, and
+# `detlab train --out runs/course --resume` goes on.
 #
 # ## Commit · two processes
 #
