@@ -91,6 +91,22 @@ for fault in unusable:
 #
 # ## Break · a box of no width
 #
+# `match_anchors` refuses a box without area. Many a training does not ask, so here is a matching
+# that takes what it gets:
+
+# %%
+from detlab.boxes import box_iou
+
+
+def trusting(anchors, gt_boxes):
+    """Match without a look at the boxes; the best anchor of each answers for it."""
+    best_iou, matches = box_iou(anchors, gt_boxes).max(dim=1)
+    matches[best_iou < 0.4] = -1  # background
+    matches[box_iou(anchors, gt_boxes).argmax(dim=0)] = torch.arange(len(gt_boxes))
+    return matches
+
+
+# %% [markdown]
 # One drawn picture, a fresh detector, and a second box without width beside the right one. The box
 # loss is Smooth L1 on deltas. Lesson 06 wrote the width's delta as a **logarithm**: of box width
 # over anchor width.
@@ -112,7 +128,8 @@ for name, target in {"with it": wrong, "without": scene.target}.items():
     detector = build_detector(named_config("course", len(reef.CLASS_NAMES)))
     optimizer = torch.optim.SGD(detector.parameters(), lr=0.001)
     predictions = detector(scene.image[None])
-    detection_loss(predictions, [target], box_loss=smooth_l1_box_loss)["total"].backward()
+    losses = detection_loss(predictions, [target], match=trusting, box_loss=smooth_l1_box_loss)
+    losses["total"].backward()
     optimizer.step()
     weights = torch.cat([each.detach().flatten() for each in detector.parameters()])
     broken[name] = float(weights.isnan().float().mean())
@@ -130,7 +147,10 @@ assert broken["with it"] > 0.5 > broken["without"] == 0
 from detlab.data.check import box_fault
 
 detector.zero_grad()
-detection_loss(detector(scene.image[None]), [wrong], box_loss=giou_box_loss)["total"].backward()
+losses = detection_loss(
+    detector(scene.image[None]), [wrong], match=trusting, box_loss=giou_box_loss
+)
+losses["total"].backward()
 slopes = torch.cat([each.grad.flatten() for each in detector.parameters()])
 print("with GIoU all slopes are numbers:", bool(slopes.isfinite().all()))
 print(box_fault(flat[0].tolist(), image_size=(128, 128)))
