@@ -21,8 +21,8 @@ IGNORED = -2
 """Too close to call: no loss counts it."""
 NOBODY = -1
 """No object has this anchor yet."""
-AT_ONCE = 1024
-"""Anchors whose overlaps are counted at once: box_iou holds several tables of that many rows."""
+AT_ONCE = 2**22
+"""Pairs whose overlaps are counted at once: box_iou holds several tables of them."""
 
 
 def match_anchors(
@@ -54,12 +54,12 @@ def match_anchors(
         raise ValueError(
             f"want 0 <= negative_iou <= positive_iou <= 1, got {negative_iou} and {positive_iou}"
         )
-    check_boxes(anchors, "anchors")
     check_boxes(gt_boxes, "gt_boxes")
     if len(gt_boxes) == 0:
         return torch.full((len(anchors),), NEGATIVE, device=anchors.device)
 
-    overlaps = torch.cat([iou(part, gt_boxes) for part in anchors.split(AT_ONCE)])  # [A, M]
+    portions = anchors.split(max(1, AT_ONCE // len(gt_boxes)))
+    overlaps = torch.cat([iou(portion, gt_boxes) for portion in portions])  # [A, M]
     best_iou, matches = overlaps.max(dim=1)
     matches[best_iou < positive_iou] = IGNORED
     matches[best_iou < negative_iou] = NEGATIVE
@@ -87,6 +87,8 @@ def free_best_anchors(iou: Float[Tensor, "A M"]) -> Int64[Tensor, "P 2"]:
     tensor([[0, 0],
             [1, 1]])
     """
+    if (favourites := all_different(iou)) is not None:
+        return favourites
     kept = iou.new_zeros(iou.shape[0])  # the IoU of the pair that each anchor is in
     owner = torch.full_like(kept, NOBODY, dtype=torch.int64)
     asking = torch.arange(iou.shape[1], device=iou.device)
@@ -106,6 +108,21 @@ def free_best_anchors(iou: Float[Tensor, "A M"]) -> Int64[Tensor, "P 2"]:
         owner[asked[first]], kept[asked[first]] = asking[first], best[first]
         asking = torch.cat([asking[turned_away], before[before != NOBODY]]).sort().values
     return with_left_over(owner, iou.shape[1])
+
+
+def all_different(iou: Float[Tensor, "A M"]) -> Int64[Tensor, "M 2"] | None:
+    """Rows (object, anchor) where no two objects like the same anchor best, as is mostly so.
+
+    >>> all_different(torch.tensor([[0.9, 0.3], [0.1, 0.5]]))
+    tensor([[0, 0],
+            [1, 1]])
+    """
+    if min(iou.shape) == 0:
+        return None
+    best, anchors = iou.max(dim=0)
+    if len(anchors.unique()) < len(anchors) or (best <= 0).any():
+        return None
+    return torch.stack([torch.arange(len(anchors), device=iou.device), anchors], dim=1)
 
 
 def longest_list(iou: Float[Tensor, "A M"]) -> int:
