@@ -1,9 +1,14 @@
 """What functions refuse: each check says what was seen and what was wanted."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from detlab.types import Target
+
+MOST_LIGHT = 2.0
+"""In images of floats, where 1 is white; what is far above it counts to 255."""
 
 
 def check_boxes(boxes: Tensor, where: str = "boxes") -> None:
@@ -125,3 +130,37 @@ def check_count(name: str, value: int | float) -> None:
     """
     if not value >= 0:
         raise ValueError(f"want {name} >= 0, got {value}")
+
+
+def check_image(image: Any, name: str) -> None:
+    """Refuse what is no picture [3, H, W] of bytes or of finite numbers.
+
+    Raises:
+        ValueError: names the picture, the value seen and the value wanted.
+    """
+    if not isinstance(image, Tensor):
+        raise ValueError(f"{name}: want the image as a tensor [3, H, W], got {kind(image)}")
+    if image.ndim != 3 or image.shape[0] != 3 or image.numel() == 0:
+        raise ValueError(f"{name}: want an image [3, H, W], got {list(image.shape)}")
+    if image.dtype != torch.uint8 and not image.is_floating_point():
+        raise ValueError(
+            f"{name}: want an image of uint8 (0 to 255) or floats (0 to 1), got {image.dtype}"
+        )
+    if image.is_floating_point() and not image.isfinite().all():
+        raise ValueError(f"{name}: want finite numbers in the image, got NaN or infinity")
+    if image.is_floating_point() and image.max() > MOST_LIGHT:
+        raise ValueError(
+            f"{name}: want floats from 0 to 1 in the image, got up to {image.max():.4g}; "
+            "divide by 255, or hand in uint8"
+        )
+
+
+def kind(value: Any) -> str:
+    """What a value is, in a word or two, for a message.
+
+    >>> kind([torch.zeros(3), "a"]), kind(7)
+    ('list of Tensor, str', 'int')
+    """
+    if isinstance(value, tuple | list) and len(value) < 5:
+        return f"{type(value).__name__} of {', '.join(type(part).__name__ for part in value)}"
+    return type(value).__name__

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from detlab.checks import check_boxes, check_each, check_target
+from detlab.checks import check_boxes, check_each, check_image, check_target
+from detlab.detector.postprocess import detect
 
 SOUND = [[0.0, 0.0, 10.0, 5.0], [1.0, 2.0, 3.0, 4.0]]
 
@@ -94,3 +95,23 @@ def test_values_of_boxes_are_checked_in_every_row():
         check_each(boxes[:, [2, 1, 0, 3]])
     with pytest.raises(ValueError, match=r"got boxes \[4\]"):
         check_each(boxes[0])
+
+
+@pytest.mark.parametrize(
+    ("image", "what"),
+    [
+        (torch.full((3, 20, 30), 255.0), "floats from 0 to 1 in the image, got up to 255"),
+        (torch.zeros(3, 20, 30, dtype=torch.int64), "got torch.int64"),
+        (torch.full((3, 20, 30), float("nan")), "NaN or infinity"),
+        (torch.zeros(20, 30), r"got \[20, 30\]"),
+    ],
+)
+def test_what_is_no_picture_is_refused_and_not_misread(image, what):
+    with pytest.raises(ValueError, match=f"image 1: .*{what}"):
+        check_image(image, "image 1")
+    with pytest.raises(ValueError, match="image 1"):
+        detect(lambda images: None, [torch.zeros(3, 20, 30), image])
+
+
+def test_a_little_more_than_white_is_a_picture():
+    check_image(torch.full((3, 20, 30), 1.05), "resized with bicubic weights")

@@ -88,7 +88,9 @@ def test_a_learner_works_on_copies_of_the_lessons(detlab, tmp_path):
 
 def test_the_checkpoint_of_the_lessons_is_inside(programs, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    code = "from detlab import lesson; print(notebook.shipped_detector()[1].class_names[0])"
+    code = (
+        "from detlab.course import notebook; print(notebook.shipped_detector()[1].class_names[0])"
+    )
     assert run(programs / "python", "-c", code) == "background\n"
 
 

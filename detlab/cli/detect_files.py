@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from detlab.boxes import scale_boxes
+from detlab.boxes import clip_boxes, scale_boxes
 from detlab.data.pictures import SUFFIXES, list_pictures, read_header, read_picture
 from detlab.data.records import DataError
 from detlab.detector.checkpoint import CheckpointInfo
@@ -95,7 +95,7 @@ def detect_files(
 
 def resized(found: Detection, before: tuple[int, int], after: tuple[int, int]) -> Detection:
     """Detections in a picture of (height, width) `before`, for the same picture at `after`."""
-    boxes = scale_boxes(found["boxes"], before, after)
+    boxes = clip_boxes(scale_boxes(found["boxes"], before, after), after)
     return Detection(boxes=boxes, labels=found["labels"], scores=found["scores"])
 
 

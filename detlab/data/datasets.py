@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision.datasets import VOCDetection
@@ -108,7 +108,7 @@ def memory_to_spare() -> bool:
 
 def collate(
     batch: Sequence[tuple[Tensor, dict[str, Any]]], multiple: int = 32
-) -> tuple[UInt8[Tensor, "B 3 H W"], list[dict[str, Any]]]:
+) -> tuple[UInt8[Tensor, "B 3 H W"] | Float[Tensor, "B 3 H W"], list[dict[str, Any]]]:
     """Join items to one batch, the pictures filled up with zeros to one size.
 
     The padding is on the right and below, so every pixel and every box stays where it is:

@@ -159,6 +159,8 @@ def read_picture(path: Path, long_side: int | None = None) -> UInt8[Tensor, "3 H
         if long_side is not None:
             size = fitted_size(size, long_side)
             picture.draft("RGB", size[::-1])  # a JPEG can skip detail that resizing would drop
+        if isinstance(picture, TiffImageFile):
+            picture.filename = ""  # Pillow 13 maps raw pixels with their sides swapped: read them
         try:
             picture.load()
             rgb = picture if picture.mode == "RGB" else picture.convert("RGB")  # no needless copy

@@ -22,10 +22,10 @@ from detlab.detector.model import Detector, build_detector
 from detlab.errors import DetlabError
 from detlab.files import write_atomically
 
-FORMAT = "detlab 2"
+FORMAT = "detlab 3"
 """Written into every file; another number would mean another layout."""
-READABLE = ("detlab 1", FORMAT)
-"""The first one called the longest side image_size."""
+READABLE = ("detlab 1", "detlab 2", FORMAT)
+"""The first one called the longest side image_size; neither it nor the second had a checksum."""
 LARGEST = 2**16
 """Pixels of a side, channels, classes: a detector with more would fill any memory."""
 UNREADABLE = (KeyError, TypeError, ValueError, RuntimeError, OverflowError)
@@ -165,7 +165,8 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         CheckpointError: missing, damaged, or written by something else.
     """
     if not path.is_file():
-        raise CheckpointError(f"{path}: no such file; `detlab train --out DIR` writes one")
+        what = "is a folder" if path.is_dir() else "no such file"
+        raise CheckpointError(f"{path}: {what}; `detlab train --out DIR` writes DIR/checkpoint.…")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -174,7 +175,8 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path}: not a whole safetensors file ({error})") from error
     said = read_words(path, metadata)
-    if metadata.get("sha256", (now := checksum(tensors, metadata["said"]))) != now:
+    has_sum = metadata["format"] == FORMAT or "sha256" in metadata
+    if has_sum and metadata.get("sha256") != checksum(tensors, metadata["said"]):
         raise CheckpointError(f"{path}: damaged: its numbers are not those that were written")
     check_finite(path, tensors)
     return tensors, said

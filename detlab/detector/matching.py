@@ -126,13 +126,13 @@ def all_different(iou: Float[Tensor, "A M"]) -> Int64[Tensor, "M 2"] | None:
 
 
 def longest_list(iou: Float[Tensor, "A M"]) -> int:
-    """How many anchors the object overlaps that overlaps most of them; one if there are any.
+    """How many anchors an object may have to ask: those it overlaps, at most one per object.
 
     >>> longest_list(torch.tensor([[0.9, 0.0], [0.1, 0.0]]))
     2
     """
     counts: list[int] = (iou > 0).sum(dim=0).tolist()
-    return max([min(1, len(iou)), *counts])
+    return min(max([1, *counts]), len(iou), iou.shape[1])
 
 
 def best_of_each(anchors: Int64[Tensor, " N"], iou: Float[Tensor, " N"]) -> Int64[Tensor, " F"]:

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from detlab.boxes import clip_boxes, scale_boxes
-from detlab.checks import check_count, check_fraction, check_rows
+from detlab.checks import check_count, check_fraction, check_image, check_rows
 from detlab.classify import softmax
 from detlab.detector.anchors import Decode, decode_deltas
 from detlab.detector.padding import Candidates, select_in_picture
@@ -166,9 +166,14 @@ def detect(
         candidates: raw boxes of one image, see `select_candidates`.
         options: thresholds and the like, see `select_detections`.
 
+    Raises:
+        ValueError: an image is not [3, H, W] of uint8 or of finite floats from 0 to 1.
+
     Returns:
         One dict per image, on the detector's device; boxes in pixels of the image as it was given.
     """
+    for row, image in enumerate(images):
+        check_image(image, f"image {row}")
     fitted = [fit_image(image, longest_side) for image in images]
     options["candidates"] = partial(select_in_picture, candidates=candidates)
     detections: dict[int, Detection] = {}
@@ -179,7 +184,8 @@ def detect(
             detections.update(zip(rows, found, strict=True))
     for row, image in enumerate(images):
         boxes, size = detections[row]["boxes"], image_size(fitted[row])
-        detections[row]["boxes"] = scale_boxes(boxes, size, image_size(image))
+        whole = image_size(image)  # scaling may round a box beyond the edge
+        detections[row]["boxes"] = clip_boxes(scale_boxes(boxes, size, whole), whole)
     return [detections[row] for row in range(len(images))]
 
 

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from detlab.boxes import clip_boxes
 from detlab.detector.postprocess import detect
 from detlab.detector.suppression import suppress
 from detlab.images import image_size
@@ -128,7 +129,7 @@ def detect_in_tiles(
     for view in tiles if len(tiles) > 1 else ():  # a single one is the whole picture
         left, top, right, bottom = view.int().tolist()
         [part] = detect(detector, [image[:, top:bottom, left:right]], longest_side, **options)
-        boxes = part["boxes"] + view[[0, 1, 0, 1]].to(part["boxes"].device)
+        boxes = clip_boxes(part["boxes"] + view[[0, 1, 0, 1]].to(part["boxes"].device), size)
         margin = MARGIN * seen_scale(view, longest_side)
         whole = is_whole(boxes, view.to(boxes.device), size, margin)
         labels, scores = part["labels"][whole], part["scores"][whole]

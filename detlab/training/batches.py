@@ -14,8 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
+from torchvision import tv_tensors
+from torchvision.transforms import v2
 
-from detlab.checks import check_target
+from detlab.checks import check_image, check_target, kind
 from detlab.data.datasets import collate
 from detlab.data.transforms import resize_batch
 from detlab.hardware import num_processes, process_rank
@@ -76,11 +78,11 @@ class Batches(Dataset[tuple[Tensor, list[Target]]]):
 
     def item(self, row: int) -> tuple[Tensor, dict[str, Any]]:
         """A picture and its target, checked; boxes and labels become plain tensors."""
-        item = self.dataset[row]
+        item = in_corners(self.dataset[row])
         check_item(item, self.name(row), self.num_classes)
         image, target = item
-        plain = {key: target[key].as_subclass(Tensor) for key in ("boxes", "labels")}
-        return image, {**target, **plain}
+        plain = {key: target[key].detach().as_subclass(Tensor) for key in ("boxes", "labels")}
+        return image.detach(), {**target, **plain}
 
     def name(self, row: int) -> str:
         """What to call a picture when something is wrong with it: its file, or its number."""
@@ -92,6 +94,23 @@ class Batches(Dataset[tuple[Tensor, list[Target]]]):
     def names(self, step: int) -> list[str]:
         """What to call the pictures of a batch."""
         return [self.name(row) for row in self.pictures(step)]
+
+
+def in_corners(item: Any) -> Any:
+    """The same item, with x1 y1 x2 y2 where its boxes say by themselves that they are otherwise.
+
+    >>> wide = {"format": "XYWH", "canvas_size": (20, 30)}
+    >>> boxes = tv_tensors.BoundingBoxes([[2.0, 4.0, 8.0, 6.0]], **wide)
+    >>> in_corners((None, {"boxes": boxes}))[1]["boxes"].as_subclass(Tensor)
+    tensor([[ 2.,  4., 10., 10.]])
+    """
+    match item:
+        case (image, {"boxes": tv_tensors.BoundingBoxes() as boxes} as target):
+            corners = v2.functional.convert_bounding_box_format(
+                boxes, new_format=tv_tensors.BoundingBoxFormat.XYXY
+            )
+            return image, {**target, "boxes": corners}
+    return item
 
 
 def check_item(item: Any, name: str, num_classes: int | None = None) -> None:
@@ -119,41 +138,20 @@ def check_item(item: Any, name: str, num_classes: int | None = None) -> None:
         if key in target and not isinstance(target[key], Tensor):
             raise ValueError(f"{name}: want {key} as a tensor, got {kind(target[key])}")
     check_target(cast(Target, target), name)
-    labels = target["labels"]
+    boxes, labels = target["boxes"], target["labels"]
+    height, width = image.shape[1:]
+    outside = (boxes[:, :2] >= boxes.new_tensor([width, height])) | (boxes[:, 2:] <= 0)
+    if outside.any():
+        row = int(outside.any(dim=1).nonzero()[0])
+        raise ValueError(
+            f"{name}: want boxes that show in the image, {width} pixels wide and {height} high; "
+            f"row {row} is {boxes[row].tolist()}"
+        )
     if num_classes is not None and (labels >= num_classes).any():
         raise ValueError(
             f"{name}: want labels from 1 to {num_classes - 1}, as the detector has "
             f"{num_classes} classes with background; got {labels.tolist()}"
         )
-
-
-def check_image(image: Any, name: str) -> None:
-    """Refuse what is no picture [3, H, W] of bytes or of finite numbers.
-
-    Raises:
-        ValueError: names the picture, the value seen and the value wanted.
-    """
-    if not isinstance(image, Tensor):
-        raise ValueError(f"{name}: want the image as a tensor [3, H, W], got {kind(image)}")
-    if image.ndim != 3 or image.shape[0] != 3 or image.numel() == 0:
-        raise ValueError(f"{name}: want an image [3, H, W], got {list(image.shape)}")
-    if image.dtype != torch.uint8 and not image.is_floating_point():
-        raise ValueError(
-            f"{name}: want an image of uint8 (0 to 255) or floats (0 to 1), got {image.dtype}"
-        )
-    if image.is_floating_point() and not image.isfinite().all():
-        raise ValueError(f"{name}: want finite numbers in the image, got NaN or infinity")
-
-
-def kind(value: Any) -> str:
-    """What a value is, in a word or two, for a message.
-
-    >>> kind([torch.zeros(3), "a"]), kind(7)
-    ('list of Tensor, str', 'int')
-    """
-    if isinstance(value, tuple | list) and len(value) < 5:
-        return f"{type(value).__name__} of {', '.join(type(part).__name__ for part in value)}"
-    return type(value).__name__
 
 
 def num_classes_of(detector: nn.Module) -> int | None:

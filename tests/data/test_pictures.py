@@ -1,11 +1,13 @@
+import io
 import struct
 import zlib
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
+from torch.testing import assert_close
 from torchvision.transforms.v2.functional import pil_to_tensor
 
 from detlab.data.pictures import (
@@ -279,3 +281,16 @@ def test_no_damage_to_a_header_is_more_than_a_data_error(tmp_path, name):
             assert read_picture(tmp_path / name).shape[1:] == size
         except DataError:
             pass
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("mode", ["L", "P", "RGB", "RGBA", "CMYK"])
+def test_a_tiff_without_compression_is_read_as_shown(tmp_path, mode, orientation):
+    """Pillow 13.0.0 maps such a file into memory with its sides swapped, and scrambles it."""
+    stored = Image.fromarray(np.arange(24, dtype="uint8").reshape(4, 6) * 10)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    stored.convert(mode).save(tmp_path / "a.tif", exif=exif)
+    upright = ImageOps.exif_transpose(Image.open(io.BytesIO((tmp_path / "a.tif").read_bytes())))
+    wanted = torch.from_numpy(np.array(upright.convert("RGB"))).permute(2, 0, 1)
+    assert_close(read_picture(tmp_path / "a.tif"), wanted)

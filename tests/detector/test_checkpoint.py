@@ -411,7 +411,7 @@ def test_headers_that_make_no_detector_are_told_in_a_line(saved, change):
 def test_words_nested_thousands_deep_are_told(saved, depth):
     path, detector = saved
     said = json.dumps(asdict(INFO))[:-1] + ', "config": ' + "[" * depth + "]" * depth + "}"
-    metadata = {"format": FORMAT, "said": said}
+    metadata = {"format": "detlab 2", "said": said}
     safetensors.torch.save_file(detector.state_dict(), path, metadata)
     with pytest.raises(CheckpointError, match=r"small\.safetensors: its settings"):
         load_checkpoint(path)
@@ -460,3 +460,24 @@ def test_what_was_read_does_not_look_into_the_file(saved):
         file.seek(size // 2)
         file.write(bytes(size - size // 2))
     assert_close(tensors, before, rtol=0, atol=0)
+
+
+def test_the_shipped_checkpoint_tells_a_changed_byte(tmp_path):
+    raw = bytearray((SHIPPED / "course.safetensors").read_bytes())
+    raw[-5] ^= 1
+    path = tmp_path / "changed.safetensors"
+    path.write_bytes(raw)
+    with pytest.raises(CheckpointError, match=r"changed\.safetensors: damaged"):
+        load_checkpoint(path)
+
+
+def test_a_file_of_today_without_its_checksum_is_damaged(tmp_path):
+    tensors, said = read_tensors(SHIPPED / "course.safetensors")
+    path = tmp_path / "bare.safetensors"
+    path.write_bytes(
+        safetensors.torch.save(tensors, {"format": checkpoint.FORMAT, "said": json.dumps(said)})
+    )
+    with pytest.raises(CheckpointError, match="damaged"):
+        load_checkpoint(path)
+    with pytest.raises(CheckpointError, match="is a folder"):
+        load_checkpoint(tmp_path)

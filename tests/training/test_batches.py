@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 from torch.utils.data import Dataset
+from torchvision import tv_tensors
+from torchvision.transforms import v2
 from torchvision.tv_tensors import BoundingBoxes, Mask
 
 from detlab.detector.config import named_config
@@ -371,3 +373,47 @@ def test_boxes_of_torchvisions_transforms_become_plain_tensors():
     boxes = BoundingBoxes(BOX, format="XYXY", canvas_size=(32, 48))
     for target in one_round(Own(with_target(boxes=boxes))):
         assert type(target["boxes"]) is torch.Tensor
+
+
+class Always(Own):
+    """Four times the same item."""
+
+    def __getitem__(self, index):
+        return self.item
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("kind", ["XYWH", "CXCYWH", "XYXY"])
+def test_boxes_of_torchvisions_own_kind_become_corners_whatever_their_format(kind, workers):
+    corners = torch.tensor([[2.0, 4.0, 10.0, 10.0]])
+    boxes = v2.functional.convert_bounding_box_format(
+        corners,
+        old_format=tv_tensors.BoundingBoxFormat.XYXY,
+        new_format=tv_tensors.BoundingBoxFormat[kind],
+    )
+    boxes = tv_tensors.BoundingBoxes(boxes, format=kind, canvas_size=(20, 30))
+    target = {"boxes": boxes, "labels": torch.tensor([1])}
+    batches = Batches(Always((torch.zeros(3, 20, 30), target)), 2, seed=0)
+    loader = load_batches(batches, 0, torch.device("cpu"), workers)
+    _, targets = next(loader)
+    assert type(targets[0]["boxes"]) is torch.Tensor
+    assert_close(targets[0]["boxes"], corners)
+
+
+def test_what_hangs_on_gradients_is_let_go_before_it_is_sent():
+    image = torch.zeros(3, 20, 30, requires_grad=True)
+    boxes = torch.tensor([[2.0, 4.0, 10.0, 10.0]], requires_grad=True)
+    target = {"boxes": boxes, "labels": torch.tensor([1])}
+    loader = load_batches(Batches(Always((image, target)), 2, seed=0), 0, torch.device("cpu"), 2)
+    images, targets = next(loader)
+    assert not images.requires_grad
+    assert not targets[0]["boxes"].requires_grad
+
+
+@pytest.mark.parametrize(
+    "box", [[30.0, 2.0, 36.0, 8.0], [2.0, 20.0, 8.0, 25.0], [-9.0, 2.0, 0.0, 8.0]]
+)
+def test_a_box_that_does_not_show_in_its_picture_is_refused(box):
+    target = {"boxes": torch.tensor([[1.0, 1.0, 5.0, 5.0], box]), "labels": torch.tensor([1, 1])}
+    with pytest.raises(ValueError, match=r"a\.jpg: want boxes that show .* row 1 is \["):
+        check_item((torch.zeros(3, 20, 30), target), "a.jpg")

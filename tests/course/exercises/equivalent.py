@@ -19,6 +19,9 @@ EQUIVALENT = {
     "match_anchors": {
         "if not 0 <= negative_iou <= positive_iou <= 1: -> "
         "if not 0 <= negative_iou <= positive_iou <= 2:": "no right call has an IoU above 1",
+        "portions = anchors.split(max(1, AT_ONCE // len(gt_boxes))) -> "
+        "portions = anchors.split(max(2, AT_ONCE // len(gt_boxes)))": "portions of any size give "
+        "the same overlaps",
     },
     "nms": {
         "waiting = scores.argsort(descending=True, stable=True) -> "
