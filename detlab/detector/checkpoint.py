@@ -166,7 +166,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "no such file"
-        raise CheckpointError(f"{path}: {what}; `detlab train --out DIR` writes DIR/checkpoint.…")
+        raise CheckpointError(f"{path}: {what}; `detlab train --out DIR` writes one")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
