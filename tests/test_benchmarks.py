@@ -330,7 +330,8 @@ def test_annotators_who_agree_are_perfect_and_others_are_not(tmp_path):
     assert differed.details["AP"] < agreed.details["AP"] - 0.2
 
 
-TINY = ["--batch-size", "2", "--image-size", "64", "--steps", "1", "--rounds", "1"]
+# 64 pixels leave one cell to the last batch norms, whose slopes overflow in bfloat16
+TINY = ["--batch-size", "2", "--image-size", "96", "--steps", "1", "--rounds", "1"]
 
 
 @pytest.mark.slow

@@ -175,10 +175,10 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path}: not a whole safetensors file ({error})") from error
     said = read_words(path, metadata)
+    check_finite(path, tensors)
     has_sum = metadata["format"] == FORMAT or "sha256" in metadata
     if has_sum and metadata.get("sha256") != checksum(tensors, metadata["said"]):
         raise CheckpointError(f"{path}: damaged: its numbers are not those that were written")
-    check_finite(path, tensors)
     return tensors, said
 
 
