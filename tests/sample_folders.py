@@ -23,7 +23,7 @@ def write_picture(path: Path, size: tuple[int, int] = (WIDTH, HEIGHT), **options
     return path
 
 
-BACK = {  # what undoes EXIF's orientations; tests/test_pictures.py holds TURNS to Pillow's
+BACK = {  # what undoes EXIF's orientations; test_pictures.py holds `turn` to Pillow's
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,

@@ -21,7 +21,7 @@ from PIL.TiffImagePlugin import IMAGELENGTH, IMAGEWIDTH, TiffImageFile
 from torch import Tensor
 
 from detlab.data.records import DataError
-from detlab.images import fitted_size
+from detlab.images import fit_image, fitted_size
 
 PICTURE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 """The only decoders that are tried; others can start programs (EPS) or are never photographs."""
@@ -35,16 +35,13 @@ SUFFIXES = (
 STRIP = 256
 """Rows of a picture that are copied at a time."""
 
-TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+SWAPPED = 5
+"""From this EXIF orientation on, rows are shown as columns."""
+FLIPPED: dict[int, tuple[int, ...]] = {
+    **{1: (), 2: (2,), 3: (1, 2), 4: (1,)},
+    **{5: (), 6: (2,), 7: (1, 2), 8: (1,)},
 }
-"""EXIF orientation to what shows the stored pixels upright; from 5 on, height and width swap."""
+"""EXIF orientation to the dimensions of [3, H, W] that are then flipped."""
 
 
 class Header(NamedTuple):
@@ -63,7 +60,7 @@ class Header(NamedTuple):
         (640, 480)
         """
         height, width = self.stored_size
-        return (width, height) if self.orientation >= 5 else (height, width)
+        return (width, height) if self.orientation >= SWAPPED else (height, width)
 
 
 def read_header(path: Path) -> Header:
@@ -94,7 +91,7 @@ def orientation_of(picture: Image.Image, path: Path) -> int:
         orientation = exif.get(ExifTags.Base.Orientation)
     except Exception:  # a broken block raises nearly anything; viewers, too, show the pixels as is
         return 1
-    return orientation if orientation in TURNS else 1
+    return orientation if orientation in FLIPPED else 1
 
 
 def metadata_follows_pixels(path: Path) -> bool:
@@ -152,37 +149,54 @@ def read_picture(path: Path, long_side: int | None = None) -> UInt8[Tensor, "3 H
     Raises:
         DataError: as `open_picture`, or the pixels are cut short.
     """
+    stored, orientation = decode(path, long_side)
+    return turn(fit_image(stored, long_side), orientation)
+
+
+def decode(path: Path, long_side: int | None) -> tuple[UInt8[Tensor, "3 H W"], int]:
+    """The pixels of a picture, and the EXIF orientation that they are still to be turned by.
+
+    With `long_side`, as much detail may be missing as a longer side of so many pixels cannot show.
+    """
     with open_picture(path) as picture:
-        header = header_of(picture, path)
-        turned = isinstance(picture, TiffImageFile)  # by Pillow, while it decodes; only these
-        size = header.size if turned else header.stored_size
+        stored_size, orientation = header_of(picture, path)
         if long_side is not None:
-            size = fitted_size(size, long_side)
-            picture.draft("RGB", size[::-1])  # a JPEG can skip detail that resizing would drop
+            picture.draft("RGB", fitted_size(stored_size, long_side)[::-1])  # quicker, of a JPEG
         if isinstance(picture, TiffImageFile):
+            orientation = 1  # Pillow turns these itself, only these
             picture.filename = ""  # Pillow 13 maps raw pixels with their sides swapped: read them
         try:
             picture.load()
-            rgb = picture if picture.mode == "RGB" else picture.convert("RGB")  # no needless copy
         except (OSError, ValueError, SyntaxError, EOFError, struct.error) as error:
             raise DataError(f"{path}: truncated or damaged picture: {error}") from error
-    if rgb.size != size[::-1]:
-        rgb = rgb.resize(size[::-1], Image.Resampling.BILINEAR)
-    if header.orientation in TURNS and not turned:
-        rgb = rgb.transpose(TURNS[header.orientation])
-    return to_tensor(rgb)
+        return to_tensor(picture), orientation
 
 
-def to_tensor(rgb: Image.Image) -> UInt8[Tensor, "3 H W"]:
-    """The pixels of an RGB picture, copied strip by strip.
+def to_tensor(picture: Image.Image) -> UInt8[Tensor, "3 H W"]:
+    """The pixels of a picture as RGB, converted and copied strip by strip.
 
-    In one go, NumPy would hold them three times over: 0.8 GB for the largest picture allowed.
+    In one go, Pillow and NumPy would hold them three times over: 0.9 GB for the largest picture
+    allowed.
     """
-    pixels = torch.empty(rgb.height, rgb.width, 3, dtype=torch.uint8)
-    for top in range(0, rgb.height, STRIP):
-        strip = rgb.crop((0, top, rgb.width, min(top + STRIP, rgb.height)))
-        pixels[top : top + STRIP] = torch.from_numpy(np.array(strip))
+    pixels = torch.empty(picture.height, picture.width, 3, dtype=torch.uint8)
+    for top in range(0, picture.height, STRIP):
+        strip = picture.crop((0, top, picture.width, min(top + STRIP, picture.height)))
+        pixels[top : top + STRIP] = torch.from_numpy(np.array(strip.convert("RGB")))
     return pixels.permute(2, 0, 1)
+
+
+def turn(image: Tensor, orientation: int) -> Tensor:
+    """A picture [3, H, W] as EXIF's orientation shows it; from 5 on, height and width swap.
+
+    >>> stored = torch.tensor([[1, 2, 3], [4, 5, 6]]).expand(3, 2, 3)
+    >>> turn(stored, orientation=6)[0]  # a quarter turn, clockwise
+    tensor([[4, 1],
+            [5, 2],
+            [6, 3]])
+    """
+    if orientation >= SWAPPED:
+        image = image.transpose(1, 2)
+    return image.flip(FLIPPED[orientation]) if FLIPPED[orientation] else image
 
 
 def list_pictures(folder: Path) -> list[Path]:
