@@ -1,5 +1,6 @@
 """What functions refuse: each check says what was seen and what was wanted."""
 
+import math
 from typing import Any
 
 import torch
@@ -119,17 +120,17 @@ def check_positive(name: str, value: int | float) -> None:
 
 
 def check_count(name: str, value: int | float) -> None:
-    """Refuse what is below 0, or no number.
+    """Refuse what is below 0, infinite, or no number.
 
     Raises:
         ValueError: says what was seen.
 
     >>> check_count("max_detections", -1)
     Traceback (most recent call last):
-    ValueError: want max_detections >= 0, got -1
+    ValueError: want a finite max_detections >= 0, got -1
     """
-    if not value >= 0:
-        raise ValueError(f"want {name} >= 0, got {value}")
+    if not 0 <= value < math.inf:
+        raise ValueError(f"want a finite {name} >= 0, got {value}")
 
 
 def check_image(image: Any, name: str) -> None:

@@ -143,7 +143,7 @@ def evaluate(
     skip_bad: bool = False,
     as_json: Annotated[bool, arg(name="json")] = False,
 ) -> None:
-    """Judge a detector by the twelve COCO numbers, the AP of each class, and its speed.
+    """Evaluate a detector by the twelve COCO numbers, the AP of each class, and its speed.
 
     Args:
         checkpoint: written by `detlab train`.

@@ -89,16 +89,18 @@ def copy_lessons() -> None:
 
 
 def restore_lesson(lesson: Lesson, notebooks: Path = NOTEBOOKS) -> Path | None:
-    """Put a fresh notebook in place of a learner's, which is kept beside it.
+    """Put a fresh notebook in place of a learner's, which is kept beside it if it differs.
 
     Returns:
-        Where the learner's notebook is now; None if there was none.
+        Where the learner's notebook is now; None if there was none, or nothing in it to keep.
 
     Raises:
         FileNotFoundError: the lesson has no source here; the old notebook stays as it was.
     """
     fresh = shipped(lesson.stem, notebooks)
     place = notebooks / lesson.notebook.name
+    if place.exists() and place.read_bytes() == fresh.encode():
+        return None
     kept = dated(place.with_name(f"{place.stem}.kept.ipynb"))
     existed = place.exists()
     if existed:

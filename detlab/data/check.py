@@ -126,16 +126,6 @@ def check_splits(
     return sound, [fault for _, faults in checked.values() for fault in faults]
 
 
-def find_faults(annotations: Annotations) -> list[Fault]:
-    """Every fault of a split, see `check_all`."""
-    return check_all(annotations)[1]
-
-
-def sound_records(annotations: Annotations) -> list[Record]:
-    """What is sound of a split, see `check_all`."""
-    return check_all(annotations)[0]
-
-
 def sound_part(annotations: Annotations, skip_bad: bool, decode: bool = False) -> Annotations:
     """What can be trained on; its `faults` are what was left out of it.
 

@@ -32,11 +32,16 @@ IN_EACH_PART = ("max_candidates", "candidates", "soft_sigma")
 def tile_starts(length: int, tile: int, overlap: float = OVERLAP) -> list[int]:
     """Where tiles begin along a side, so that they cover it evenly; all in pixels.
 
+    Raises:
+        ValueError: a tile without pixels, or an overlap that lets tiles stand still.
+
     >>> tile_starts(100, tile=40)
     [0, 30, 60]
     >>> tile_starts(30, tile=40)
     [0]
     """
+    if tile < 1 or not 0 <= overlap < 1:
+        raise ValueError(f"want tile >= 1 and 0 <= overlap < 1, got {tile} and {overlap}")
     if length <= tile:
         return [0]
     steps = math.ceil((length - tile) / (tile * (1 - overlap)))
@@ -50,15 +55,10 @@ def tile_boxes(
 
     `starts` says where they begin along a side.
 
-    Raises:
-        ValueError: a tile without pixels, or an overlap that lets tiles stand still.
-
     >>> tile_boxes((40, 70), tile=40)
     tensor([[ 0.,  0., 40., 40.],
             [30.,  0., 70., 40.]])
     """
-    if tile < 1 or not 0 <= overlap < 1:
-        raise ValueError(f"want tile >= 1 and 0 <= overlap < 1, got {tile} and {overlap}")
     height, width = size
     tops, lefts = starts(height, tile, overlap), starts(width, tile, overlap)
     return torch.tensor(

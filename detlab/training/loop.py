@@ -211,6 +211,7 @@ def fit(
 
     Raises:
         NonFiniteLoss: names the pictures of the step.
+        ValueError: an item that cannot be learned from; names it, see `batches.check_item`.
     """
     config = config or TrainConfig()
     loss = loss or configured_loss(config)

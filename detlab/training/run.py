@@ -263,13 +263,13 @@ def evaluations_due(progress: float) -> int:
 
 
 def evaluate_average(run: Run, val_set: Any, settings: RunSettings) -> Metrics:
-    """Judge the averaged weights, which are the ones that the detector ends with."""
+    """Evaluate the averaged weights, which are the ones that the detector ends with."""
     average = cast(Detector, run.average.module)
     return evaluate(average, val_set, settings.detector.longest_side, settings.class_names)
 
 
 def finish(run: Run, val_set: Any, settings: RunSettings, folder: Path) -> Metrics:
-    """Judge the trained detector; write it down with its numbers, curves and examples."""
+    """Evaluate the trained detector; write it down with its numbers, curves and examples."""
     metrics = evaluate_average(run, val_set, settings)
     record_evaluation(folder, run, metrics)
     notes = {

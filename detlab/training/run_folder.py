@@ -120,11 +120,25 @@ def open_run(folder: Path, detector: Detector, settings: RunSettings, resume: bo
         for name in (RESUME, CHECKPOINT, SETTINGS, METRICS):
             remove_unfinished(folder / name)
     if (folder / RESUME).exists():
-        run = load_run(folder / RESUME, detector, settings.training)
+        run = saved_run(folder / RESUME, detector, settings.training)
     else:
         run = start_run(detector, settings.training)
     forget_after(folder, run.step)
     return run
+
+
+def saved_run(path: Path, detector: Detector, config: TrainConfig) -> Run:
+    """The run as it was saved, see `loop.load_run`.
+
+    Raises:
+        RunError: it cannot be read; says what to do.
+    """
+    try:
+        return load_run(path, detector, config)
+    except CheckpointError as error:
+        raise RunError(
+            f"{error}\ndelete {path.name} there, and --resume begins the run anew"
+        ) from error
 
 
 def write_settings(folder: Path, settings: RunSettings, device: torch.device) -> None:

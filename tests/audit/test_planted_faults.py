@@ -26,7 +26,7 @@ from detlab.audit.planted_faults import (
     write_faulty_reef,
 )
 from detlab.boxes import box_area
-from detlab.data.check import find_faults, sound_records
+from detlab.data.check import check_splits
 from detlab.data.datasets import load_dataset, read_splits
 from detlab.reef.scene import CLASS_NAMES, Scene
 
@@ -40,7 +40,7 @@ def written(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def splits(written):
-    return {name: sound_records(split) for name, split in read_splits(str(written[0])).items()}
+    return check_splits(read_splits(str(written[0])))[0]
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_strangers_of_two_splits_are_no_twins_and_other_boxes_no_doubles(written
 
 
 def test_boxes_without_area_are_the_unusable_ones_by_name(written):
-    unusable = [f for split in read_splits(str(written[0])).values() for f in find_faults(split)]
+    _, unusable = check_splits(read_splits(str(written[0])))
     planted = [fault for fault in written[1] if fault.kind == "no area"]
     assert {fault.record for fault in unusable} == {
         f"{fault.pictures[0].removesuffix('.jpg')} {fault.objects[0]}" for fault in planted

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from detlab.audit.twins import best_shift, find_twins, thumbnail
 from detlab.boxes import box_iou
-from detlab.data.check import sound_records
+from detlab.data.check import check_splits
 from detlab.data.datasets import read_splits
 from detlab.data.pictures import read_picture
 from detlab.data.records import Record
@@ -30,7 +30,8 @@ MARGIN = 2.0
 def measure_agreement(name: str) -> Row:
     """One labelling evaluated by the other, both ways round, over all twins of a set."""
     annotations = read_splits(name)
-    records = [record for split in annotations.values() for record in sound_records(split)]
+    sound, _ = check_splits(annotations)
+    records = [record for split in sound.values() for record in split]
     class_names = next(iter(annotations.values())).class_names
     pairs = find_twins([record.image for record in records])
     said: list[Detection] = []

@@ -41,6 +41,12 @@ def test_the_learners_notebook_is_kept_beside_the_fresh_one(notebooks):
     assert [cell.source for cell in nbformat.read(place, 4).cells] == ["# Start", "print(1)"]
 
 
+def test_nothing_is_kept_of_a_notebook_that_is_as_it_was_shipped(notebooks):
+    restore_lesson(find_lesson(0), notebooks)
+    assert restore_lesson(find_lesson(0), notebooks) is None
+    assert not list(notebooks.glob("*.kept*"))
+
+
 def test_two_within_a_second_are_both_kept(notebooks):
     place = notebooks / "00_start_here.ipynb"
     for words in ("my work", "and more", "and all"):

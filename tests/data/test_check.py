@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from detlab.data.check import box_fault, check_record, find_faults, sound_part, sound_records
+from detlab.data.check import box_fault, check_all, check_record, sound_part
 from detlab.data.folders import list_splits, read_split
 from detlab.data.records import Annotations, DataError, Fault, make_record
 from tests.sample_folders import HEIGHT, WIDTH, coco_content, coco_folder, voc_folder, write_picture
@@ -94,11 +94,11 @@ def spoilt(folder: Path) -> Path:
 
 def check_folder(folder):
     splits = [read_split(folder, split) for split in list_splits(folder)]
-    return [fault for split in splits for fault in find_faults(split)]
+    return [fault for split in splits for fault in check_all(split)[1]]
 
 
 def test_sound_records_are_what_is_left_of_a_split(tmp_path):
-    sound = sound_records(read_split(spoilt(tmp_path), "train"))
+    sound, _ = check_all(read_split(spoilt(tmp_path), "train"))
     assert [(record.image.name, len(record.boxes)) for record in sound] == [
         ("a.png", 0),
         ("b.png", 0),
@@ -173,7 +173,7 @@ def test_nothing_usable_is_an_error_even_when_skipping(tmp_path):
 def test_faults_met_in_reading_come_first(tmp_path):
     met = Fault(Path("a.json"), "annotation 1", "lacks 'bbox'")
     record = record_of(write_picture(tmp_path / "a.png"), [[5, 5, 5, 5]])
-    found = list(find_faults(Annotations((record,), ("background", "cat"), (met,))))
+    _, found = check_all(Annotations((record,), ("background", "cat"), (met,)))
     assert found[0] == met
     assert len(found) == 2
 

@@ -12,7 +12,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from detlab.data import datasets as data
-from detlab.data.check import find_faults, sound_part
+from detlab.data.check import check_all, sound_part
 from detlab.data.datasets import FolderDataset, collate, load_dataset, read_splits
 from detlab.data.folders import list_splits, read_split
 from detlab.data.records import DataError
@@ -227,7 +227,7 @@ def test_the_frozen_reef_is_read_from_its_folder(tmp_path, monkeypatch):
 
 
 def faults(name):
-    return [fault for split in read_splits(name).values() for fault in find_faults(split)]
+    return [fault for split in read_splits(name).values() for fault in check_all(split)[1]]
 
 
 def test_a_folder_or_a_set_by_name_is_checked(tmp_path, monkeypatch):

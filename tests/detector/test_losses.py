@@ -333,14 +333,14 @@ def test_a_class_loss_needs_a_label_for_each_row(class_loss, count, no_shape_che
 
 def test_settings_of_a_loss_that_mean_nothing_are_refused():
     logits, labels = torch.zeros(1, 2), torch.tensor([1])
-    for gamma in (-0.5, math.nan):
-        with pytest.raises(ValueError, match=f"want gamma >= 0, got {gamma}"):
+    for gamma in (-0.5, math.nan, math.inf):
+        with pytest.raises(ValueError, match=f"want a finite gamma >= 0, got {gamma}"):
             focal_loss(logits, labels, gamma=gamma)
     with pytest.raises(ValueError, match="alpha lies between 0 and 1, got -1"):
         focal_loss(logits, labels, alpha=-1.0)
-    with pytest.raises(ValueError, match="want fewest_negatives >= 0, got -1"):
+    with pytest.raises(ValueError, match="want a finite fewest_negatives >= 0, got -1"):
         hard_negative_cross_entropy(logits, labels, fewest_negatives=-1)
-    with pytest.raises(ValueError, match="want negatives_per_positive >= 0, got -3"):
+    with pytest.raises(ValueError, match="want a finite negatives_per_positive >= 0, got -3"):
         hard_negative_cross_entropy(logits, labels, negatives_per_positive=-3.0)
     for beta in (0.0, -1.0):
         with pytest.raises(ValueError, match=f"want beta > 0, got {beta}"):

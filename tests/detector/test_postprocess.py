@@ -236,7 +236,7 @@ def test_thresholds_outside_0_to_1_are_refused(name, value):
 
 @pytest.mark.parametrize("name", ["max_detections", "max_candidates"])
 def test_fewer_than_none_are_refused(name):
-    with pytest.raises(ValueError, match=f"want {name} >= 0, got -1"):
+    with pytest.raises(ValueError, match=f"want a finite {name} >= 0, got -1"):
         select_detections(TWO_CLASSES, [(9, 9)], **{name: -1})
 
 

@@ -309,7 +309,7 @@ def test_iou_thresholds_outside_0_to_1_are_refused(value):
 
 def test_what_would_be_cut_off_from_behind_or_raised_is_refused():
     raw = {"boxes": bars((0, 9)), "labels": torch.tensor([1]), "scores": torch.tensor([0.5])}
-    with pytest.raises(ValueError, match="want max_detections >= 0, got -1"):
+    with pytest.raises(ValueError, match="want a finite max_detections >= 0, got -1"):
         suppress(raw, max_detections=-1)
     with pytest.raises(ValueError, match=r"got 1\.5"):
         suppress(raw, score_threshold=1.5)

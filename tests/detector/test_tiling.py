@@ -57,6 +57,8 @@ def test_what_is_smaller_than_the_overlap_is_whole_somewhere(height, width, data
 def test_tiles_that_lead_nowhere_are_refused(tile, overlap):
     with pytest.raises(ValueError, match="want tile >= 1"):
         tile_boxes((20, 30), tile, overlap)
+    with pytest.raises(ValueError, match="want tile >= 1"):
+        tile_starts(100, tile, overlap)
 
 
 def test_unasked_the_next_tile_sees_a_quarter_of_a_tile_too():

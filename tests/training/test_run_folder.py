@@ -25,6 +25,7 @@ from detlab.training.run_folder import (
     read_settings,
     recorded,
     save,
+    saved_run,
     saved_step,
 )
 
@@ -100,6 +101,18 @@ def test_the_saved_step_is_that_of_the_file(tmp_path):
     path = tmp_path / RESUME
     path.write_bytes(path.read_bytes()[:-1])
     assert saved_step(tmp_path) is None
+
+
+def test_a_saved_run_that_cannot_be_read_says_what_to_do(tmp_path):
+    config = TrainConfig()
+    detector = build_detector(named_config("course", 3))
+    save(start_run(detector, config), tmp_path)
+    path = tmp_path / RESUME
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(RunError, match=r"not a whole safetensors file") as seen:
+        saved_run(path, detector, config)
+    advice = "delete resume.safetensors there, and --resume begins the run anew"
+    assert str(seen.value).split("\n")[-1] == advice
 
 
 def test_a_folder_is_held_by_one_training(tmp_path):
