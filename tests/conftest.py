@@ -1,6 +1,7 @@
 """What all tests share: the devices of this machine, a seed, hypothesis without a database."""
 
 import os
+import signal
 import tempfile
 from pathlib import Path
 
@@ -16,6 +17,8 @@ configuration.set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "detlab-hypo
 settings.register_profile("detlab", deadline=None, max_examples=50, database=None)
 settings.load_profile("detlab")
 os.environ["no_proxy"] = os.environ["NO_PROXY"] = "127.0.0.1,localhost"  # servers of these tests
+if hasattr(signal, "SIGHUP"):  # started by nohup, what tests start would be deaf to it, too
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 torch.set_num_threads(1)  # the tensors are small: threads would only wait for each other …
 os.environ["OMP_NUM_THREADS"] = "1"  # … and so in what tests start: kernels, commands
 

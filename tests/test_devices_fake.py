@@ -190,6 +190,10 @@ def test_torchs_own_pretence_agrees_where_nothing_depends_on_numbers():
         pytest.fail(f"torch moved FakeTensorMode or ShapeEnv, which are not public: {error}")
     shapes = ShapeEnv(allow_scalar_outputs=True, allow_dynamic_output_shape_ops=True)
     with FakeTensorMode(shape_env=shapes), torch.no_grad():
+        try:
+            torch.empty(2, device="cuda").uniform_()
+        except RuntimeError as error:
+            pytest.skip(f"this torch's FakeTensorMode asks a real GPU for random numbers: {error}")
         for config in (SOFTMAX, SIGMOID, FIVE_LEVELS):
             with torch.device("cuda"):  # weights only
                 detector = build_detector(config)
