@@ -69,6 +69,9 @@ A file uses files above its own line only, so it can be read from here downwards
     training/              how a detector learns
         anchor_fit.py          anchors that suit a data set
         batches.py             the order in which it sees its pictures
+        config.py              how long and how fast it learns
+        muon.py                an optimizer that moves a weight equally far in all directions
+        optimizers.py          which optimizer moves which weights, how fast
         loop.py                one step, one run, on one processor or many
         run_folder.py          settings, numbers, and where an interrupted run goes on
         run.py                 one training run, from the data to its folder
@@ -113,7 +116,7 @@ if TYPE_CHECKING:
     from detlab.detector.postprocess import detect as detect
     from detlab.errors import DetlabError as DetlabError
     from detlab.metrics.evaluation import evaluate as evaluate
-    from detlab.training.loop import TrainConfig as TrainConfig
+    from detlab.training.config import TrainConfig as TrainConfig
     from detlab.training.loop import fit as fit
 
     __version__: str
@@ -126,7 +129,7 @@ FRONT_DOOR = {
     "save_checkpoint": "detector.checkpoint",
     "detect": "detector.postprocess",
     "detection_loss": "detector.losses",
-    "TrainConfig": "training.loop",
+    "TrainConfig": "training.config",
     "fit": "training.loop",
     "load_dataset": "data.datasets",
     "evaluate": "metrics.evaluation",

@@ -131,7 +131,7 @@ def test_a_step_has_all_its_parts():
     [row] = bench.measure_overhead(argparse.Namespace(), steps=2, warm_up=1)
     for lap in row.details["laps"]:
         parts = {name: seconds for name, seconds in lap.items() if name != "step"}
-        assert set(parts) >= {*bench.OUTSIDE, "forward", "backward", "optimiser", "average"}
+        assert set(parts) >= {*bench.OUTSIDE, "forward", "backward", "optimizer", "average"}
         assert min(parts.values()) > 0
 
 
@@ -139,7 +139,7 @@ def test_a_step_has_all_its_parts():
 def test_a_peer_trains_and_detects(name):
     from detlab.data.transforms import Augmented, training_transforms
     from detlab.reef.scene import Reef
-    from detlab.training.loop import TrainConfig
+    from detlab.training.config import TrainConfig
 
     reef = Reef(seed=1, length=4)
     model = peers.BUILDERS[name](len(reef.class_names))

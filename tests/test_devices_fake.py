@@ -27,7 +27,8 @@ from detlab.detector.model import build_detector, from_torchvision
 from detlab.detector.postprocess import detect, select_detections, to_scores
 from detlab.detector.suppression import nms, nms_per_class, soft_nms, suppressed_by
 from detlab.hardware import any_process, first_process_says, mean_over_processes
-from detlab.training.loop import TrainConfig, configured_loss, start_run, train_step
+from detlab.training.config import TrainConfig
+from detlab.training.loop import configured_loss, start_run, train_step
 from tests.pretend_gpu import OnGpu, pretend_gpu
 
 SOFTMAX = DetectorConfig(num_classes=3, channels=8)

@@ -32,7 +32,7 @@ from detlab.detector.config import ConfigName, named_config
 from detlab.errors import DetlabError
 from detlab.hardware import choose_device, process_group
 from detlab.signals import Stopped, heard
-from detlab.training.loop import TrainConfig
+from detlab.training.config import TrainConfig
 from detlab.training.run import Interrupted, load_split, train_run
 from detlab.training.run_folder import CHECKPOINT, CURVES, METRICS, PREDICTIONS, saved_step
 

@@ -139,7 +139,7 @@ def check_memory() -> Check:
 def expect_training() -> Check:
     """Time a little of each part of the default training and say what it will be like."""
     from detlab.reef.scene import FROZEN_LENGTH
-    from detlab.training.loop import DEFAULT_SECONDS
+    from detlab.training.config import DEFAULT_SECONDS
     from detlab.training.run import EVALUATIONS, REEF_PICTURES
 
     started = time.perf_counter()
@@ -174,7 +174,8 @@ def measure_speeds() -> Speeds:
     from detlab.detector.postprocess import detect
     from detlab.hardware import choose_device
     from detlab.reef.scene import CLASS_NAMES, TRAIN_SEED, Reef
-    from detlab.training.loop import TrainConfig, fit
+    from detlab.training.config import TrainConfig
+    from detlab.training.loop import fit
 
     config = TrainConfig()
     reef = Reef(TRAIN_SEED, config.batch_size)

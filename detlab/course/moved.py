@@ -45,6 +45,8 @@ LEFT: Mapping[str, tuple[str, str]] = {
     "data.coco_format": ("formats", "read_coco coco_annotations"),
     "data.voc_format": ("formats", "read_voc voc_annotations"),
     "data.yolo_format": ("formats", "read_yolo"),
+    "training.config": ("train", "TrainConfig DEFAULT_SECONDS"),
+    "training.optimizers": ("train", "parameter_groups set_learning_rate"),
     "training.anchor_fit": ("anchors", "shape_iou refit_shapes fit_shapes"),
 }
 """Files of today with names that stood in another one than the rest of theirs."""

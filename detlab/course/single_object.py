@@ -20,7 +20,9 @@ from detlab.classify import accuracy, cross_entropy
 from detlab.detector.backbone import IMAGENET_MEAN, IMAGENET_STD, Normalise, TinyBody
 from detlab.detector.box_losses import giou_loss
 from detlab.reef.scene import Scene, draw_scene
-from detlab.training.loop import NonFiniteLoss, TrainConfig, set_learning_rate
+from detlab.training.config import TrainConfig
+from detlab.training.loop import NonFiniteLoss
+from detlab.training.optimizers import set_learning_rate
 
 CHANNELS = (16, 32, 64, 96)
 """Half of what the detector's body has: one object needs less."""

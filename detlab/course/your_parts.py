@@ -31,7 +31,8 @@ from detlab.detector import anchors, box_losses, losses, matching, postprocess
 from detlab.detector.config import DetectorConfig
 from detlab.detector.model import Detector, build_detector
 from detlab.detector.postprocess import detect
-from detlab.training.loop import Loss, TrainConfig
+from detlab.training.config import TrainConfig
+from detlab.training.loop import Loss
 from detlab.types import Activation, Detection, Predictions, Target
 
 

@@ -37,7 +37,8 @@ from detlab.metrics.evaluation import evaluate
 from detlab.reef.scene import Reef
 from detlab.signals import STOPPING, Asked, Stopped, heard
 from detlab.training.anchor_fit import box_shapes, fit_anchors
-from detlab.training.loop import Run, TrainConfig, fit
+from detlab.training.config import TrainConfig
+from detlab.training.loop import Run, fit
 from detlab.training.run_folder import (
     CHECKPOINT,
     CURVES,

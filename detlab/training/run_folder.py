@@ -31,7 +31,8 @@ from detlab.files import append_line, remove_unfinished, to_json, write_atomical
 from detlab.hardware import process_rank
 from detlab.locks import AlreadyLocked, locked
 from detlab.metrics.coco import Metrics
-from detlab.training.loop import Run, TrainConfig, load_run, save_run, start_run
+from detlab.training.config import TrainConfig
+from detlab.training.loop import Run, load_run, save_run, start_run
 
 SETTINGS, METRICS, RESUME = "settings.json", "metrics.jsonl", "resume.safetensors"
 LOCK = "run.lock"

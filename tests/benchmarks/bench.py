@@ -50,7 +50,8 @@ from detlab.detector.postprocess import detect
 from detlab.metrics.coco import COCO_NAMES, coco_metrics
 from detlab.metrics.evaluation import evaluate
 from detlab.reef.scene import CLASS_NAMES, TRAIN_SEED, Reef, draw_scene
-from detlab.training.loop import DEFAULT_SECONDS, TrainConfig, configured_loss, fit, start_run
+from detlab.training.config import DEFAULT_SECONDS, TrainConfig
+from detlab.training.loop import configured_loss, fit, start_run
 from detlab.training.run import REEF_PICTURES, augmentation
 from detlab.types import Detection, Target
 
@@ -311,7 +312,8 @@ def timed_steps(dataset: Any) -> Iterator[dict[str, float]]:
     config = TrainConfig(epochs=10_000.0)
     run = start_run(detector, config)
     detector.forward = watch.time("forward", detector.forward)  # type: ignore[method-assign]
-    run.optimizer.step = watch.time("optimiser", run.optimizer.step)  # type: ignore[method-assign]
+    for optimizer in run.optimizers:
+        optimizer.step = watch.time("optimizer", optimizer.step)  # type: ignore[method-assign]
     run.average.update_parameters = watch.time(  # type: ignore[method-assign]
         "average", run.average.update_parameters
     )

@@ -27,13 +27,9 @@ from detlab.detector.config import named_config
 from detlab.detector.model import Detector, build_detector, from_torchvision
 from detlab.detector.postprocess import detect, to_scores
 from detlab.hardware import choose_dtype
-from detlab.training.loop import (
-    TrainConfig,
-    configured_loss,
-    set_learning_rate,
-    start_run,
-    train_step,
-)
+from detlab.training.config import TrainConfig
+from detlab.training.loop import configured_loss, start_run, train_step
+from detlab.training.optimizers import set_learning_rate
 from detlab.types import Detection, Target
 
 OURS, THEIRS = "detlab", "torchvision"
@@ -117,7 +113,8 @@ def our_step(device: torch.device, images: Tensor, targets: list[Target]) -> Cal
     run, loss = start_run(detector, config), configured_loss(config)
 
     def step() -> None:
-        set_learning_rate(run.optimizer, config, progress=0.01)
+        for optimizer in run.optimizers:
+            set_learning_rate(optimizer, config, progress=0.01)
         train_step(run, detector, images, targets, config, loss)
 
     return step

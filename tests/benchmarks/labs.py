@@ -22,7 +22,8 @@ from detlab.detector.postprocess import detect
 from detlab.detector.suppression import nms, separate_classes
 from detlab.metrics.coco import coco_metrics
 from detlab.reef.scene import CLASS_NAMES, TRAIN_SEED, Reef, Scene, draw_scene
-from detlab.training.loop import TrainConfig, fit
+from detlab.training.config import TrainConfig
+from detlab.training.loop import fit
 from detlab.training.run import augmentation
 from detlab.types import Detection
 from detlab.widgets import IoULab, MatchLab, NMSLab, TrainingView

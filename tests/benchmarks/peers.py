@@ -32,12 +32,8 @@ from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 from detlab.hardware import choose_dtype
 from detlab.metrics.evaluation import evaluate_images
 from detlab.training.batches import Batches, load_batches
-from detlab.training.loop import (
-    DEFAULT_SECONDS,
-    TrainConfig,
-    parameter_groups,
-    set_learning_rate,
-)
+from detlab.training.config import DEFAULT_SECONDS, TrainConfig
+from detlab.training.optimizers import make_optimizers, set_learning_rate
 from detlab.types import Detection
 
 SSDLITE, RETINANET = "SSDlite", "RetinaNet-R18"
@@ -114,22 +110,22 @@ def train_peer(model: nn.Module, dataset: Any, config: TrainConfig) -> tuple[int
     device = next(model.parameters()).device
     model.to(memory_format=torch.channels_last).train()
     use_half_in_training(model, choose_dtype(config.precision, device), device)
-    optimizer = torch.optim.AdamW(
-        parameter_groups(model, config), config.learning_rate, weight_decay=config.weight_decay
-    )
+    optimizers = make_optimizers(model, config)
     batches = Batches(dataset, config.batch_size, config.seed)
     loader = load_batches(batches, 0, device, config.workers)
     steps, seconds = 0, 0.0
     while (progress := seconds / (config.seconds or DEFAULT_SECONDS)) < 1:
         started = time.perf_counter()
         images, targets = next(loader)
-        set_learning_rate(optimizer, config, progress)
+        for optimizer in optimizers:
+            set_learning_rate(optimizer, config, progress)
         loss = sum(model(list(images / 255), targets).values())
         if loss.isfinite():
-            optimizer.zero_grad()
+            model.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
-            optimizer.step()
+            for optimizer in optimizers:
+                optimizer.step()
         steps, seconds = steps + 1, seconds + time.perf_counter() - started
     return steps, seconds
 

@@ -49,7 +49,8 @@ from detlab.detector.postprocess import detect
 from detlab.draw.figures import save_figure
 from detlab.metrics.evaluation import evaluate
 from detlab.training.anchor_fit import box_shapes, fit_anchors
-from detlab.training.loop import TrainConfig, fit
+from detlab.training.config import TrainConfig
+from detlab.training.loop import fit
 from detlab.training.run import augmentation
 
 OURS, RETINANET, SSDLITE = "detlab", "RetinaNet-MobileNetV2", "SSDlite-MobileNetV3"

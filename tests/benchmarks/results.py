@@ -33,7 +33,7 @@ from detlab.hardware import choose_device
 from detlab.metrics.baselines import find_nothing, mean_box, random_anchors
 from detlab.metrics.coco import Metrics
 from detlab.metrics.evaluation import evaluate, evaluate_images
-from detlab.training.loop import TrainConfig
+from detlab.training.config import TrainConfig
 from detlab.training.run import train_run
 from detlab.training.run_folder import CHECKPOINT, SETTINGS, differences
 

@@ -29,7 +29,7 @@ from detlab.detector.checkpoint import CheckpointInfo, load_checkpoint, save_che
 from detlab.detector.config import named_config
 from detlab.detector.model import build_detector
 from detlab.training import run_folder
-from detlab.training.loop import TrainConfig
+from detlab.training.config import TrainConfig
 from tests.local_server import serve
 from tests.sample_folders import (
     SCENES,

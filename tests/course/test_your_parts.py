@@ -17,7 +17,8 @@ from detlab.detector.config import DetectorConfig
 from detlab.detector.model import build_detector
 from detlab.metrics.evaluation import evaluate_images
 from detlab.reef.scene import CLASS_NAMES, Reef, ReefConfig
-from detlab.training.loop import TrainConfig, configured_loss, fit
+from detlab.training.config import TrainConfig
+from detlab.training.loop import configured_loss, fit
 
 CONFIG = DetectorConfig(len(CLASS_NAMES), channels=32, longest_side=64)
 STEPS = TrainConfig(

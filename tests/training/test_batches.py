@@ -27,7 +27,8 @@ from detlab.training.batches import (
     shuffled,
     with_arrays,
 )
-from detlab.training.loop import TrainConfig, fit
+from detlab.training.config import TrainConfig
+from detlab.training.loop import fit
 
 CPU = torch.device("cpu")
 

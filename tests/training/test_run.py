@@ -21,7 +21,8 @@ from detlab.detector.model import build_detector
 from detlab.reef.scene import TRAIN_SEED, Reef
 from detlab.signals import STOPPING
 from detlab.training import run, run_folder
-from detlab.training.loop import TrainConfig, start_run
+from detlab.training.config import TrainConfig
+from detlab.training.loop import start_run
 from detlab.training.run import (
     Interrupted,
     augmentation,
@@ -188,7 +189,7 @@ KILLED = """
 import os, sys, torch
 from pathlib import Path
 from detlab.training import run
-from detlab.training.loop import TrainConfig
+from detlab.training.config import TrainConfig
 
 append_line = run.append_line
 def append_and_die(path, line):

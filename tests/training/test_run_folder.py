@@ -8,7 +8,8 @@ import pytest
 from detlab.detector.config import named_config
 from detlab.detector.model import build_detector
 from detlab.training import run_folder
-from detlab.training.loop import TrainConfig, start_run
+from detlab.training.config import TrainConfig
+from detlab.training.loop import start_run
 from detlab.training.run_folder import (
     LOCK,
     METRICS,

@@ -1,0 +1,116 @@
+"""How long and how fast a detector learns: settings that are stored with a run.
+
+Uses no other file; loop.py follows them.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Literal, get_args
+
+from detlab.hardware import Precision
+
+DEFAULT_SECONDS = 300.0
+"""Five minutes of training bring the course's detector to its goal on two processor cores."""
+FRACTIONS = (
+    *("body_rate", "warmup", "weight_decay", "average_decay", "vertical_flip"),
+    *("positive_iou", "negative_iou"),
+)
+"""Settings from 0 to 1."""
+ABOVE_0 = (
+    *("seconds", "epochs", "batch_size", "crop"),
+    *("learning_rate", "muon_rate", "clip_norm"),
+)
+"""Settings above 0, where they are given at all."""
+Algorithm = Literal["adamw", "muon"]
+Schedule = Literal["cosine", "flat"]
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "optimizer": get_args(Algorithm),
+    "schedule": get_args(Schedule),
+}
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How long and how fast to learn."""
+
+    seconds: float | None = None
+    """Stop after so much time of training; 300 where neither this nor epochs is given."""
+    epochs: float | None = None
+    """Stop after so many rounds through the data; give this or seconds."""
+    batch_size: int = 16
+    """Pictures a step, on each process."""
+    optimizer: Algorithm = "adamw"
+    """muon: for the weights of convolutions, and AdamW for all others."""
+    learning_rate: float = 3e-3
+    """AdamW's, at its highest, after the warm-up."""
+    muon_rate: float = 0.02
+    """Muon's, at its highest."""
+    schedule: Schedule = "cosine"
+    """How the rates fall after the warm-up: along half a cosine, or not before the last 60 %."""
+    body_rate: float = 1.0
+    """Fraction of the rates for the body: less than 1 where it has learned on ImageNet already."""
+    warmup: float = 0.05
+    """Fraction of the run in which the rates grow from 0."""
+    weight_decay: float = 0.05
+    """Pull of every weight towards 0."""
+    box_weight: float = 5.0
+    """The lambda in L = Lcls + lambda * Lbox."""
+    positive_iou: float = 0.4
+    """An anchor that overlaps an object so well learns it; lower means more who learn, sooner."""
+    negative_iou: float = 0.3
+    """An anchor that overlaps all objects less learns background."""
+    clip_norm: float = 10.0
+    """Longer gradients are shortened to this."""
+    average_decay: float = 0.995
+    """Fraction of the past in the averaged weights, per step; less in the first steps of a run."""
+    seed: int = 0
+    """Decides the order of pictures and their augmentation."""
+    multiscale: float = 1.0
+    """Each batch is shown up to so many times larger or smaller; 1 leaves its size."""
+    vertical_flip: float = 0.0
+    """Chance that a photograph is shown upside down; 0.5 where there is no up, as among cells."""
+    crop: int | None = None
+    """Learn from squares of so many pixels cut out of photographs; None: from whole ones. The
+    detector sees small objects large, and a step costs no more."""
+    precision: Precision = "auto"
+    """auto: bfloat16 where the processor computes with it, else float16 on a GPU, else float32."""
+    compile: bool = False
+    """Let torch.compile fuse the network: a slow first step, faster ones after."""
+    workers: int | None = None
+    """Processes that load pictures; None: none on a CPU, up to 8 beside a GPU."""
+
+    def __post_init__(self) -> None:
+        """Refuse settings that train nothing.
+
+        Raises:
+            ValueError: says which, and what it may be.
+        """
+        if self.seconds is not None and self.epochs is not None:
+            raise ValueError(f"give seconds or epochs, not both: {self.seconds} and {self.epochs}")
+        for name, value in asdict(self).items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(f"{name} is a finite number, got {value}")
+        for name in ABOVE_0:
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise ValueError(f"{name} is above 0, got {value}")
+        if self.box_weight < 0:
+            raise ValueError(f"box_weight scales a loss, it cannot be negative: {self.box_weight}")
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} is one of {choices}, got {getattr(self, name)!r}")
+        for name in FRACTIONS:
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is from 0 to 1, got {getattr(self, name)}")
+        if self.negative_iou > self.positive_iou:
+            raise ValueError(
+                "want negative_iou <= positive_iou, "
+                f"got {self.negative_iou} and {self.positive_iou}"
+            )
+        if self.workers is not None and self.workers < 0:
+            raise ValueError(f"workers is 0 or more, got {self.workers}")
+        if not 0 <= self.seed < 2**63:
+            raise ValueError(f"seed is from 0 to 2**63 - 1, got {self.seed}")
+        if self.multiscale < 1:
+            raise ValueError(f"multiscale is 1, or a factor above it, got {self.multiscale}")

@@ -1,0 +1,99 @@
+"""Muon: a weight moves equally far in every direction, not only where its gradient is large.
+
+Uses no other file. loop.py gives it what mixes channels, above all the kernels of convolutions.
+
+Muon, and the coefficients, are from Jordan et al., "Muon: An optimizer for hidden layers in neural
+networks", 2024; that its steps can be taken on a small square is from "Gram Newton-Schulz", Dao AI
+Lab, 2026.
+"""
+
+from collections.abc import Callable, Iterable
+from itertools import groupby
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+"""Of x, x³ and x⁵. Small singular values grow by the first; those near 1 stay from .7 to 1.2."""
+
+
+class Muon(torch.optim.Optimizer):
+    """Momentum made orthogonal, for weights [out, in, ...], each read as a matrix [out, rest].
+
+    Args:
+        params: weights, or groups of them with settings of their own.
+        lr: how far each direction moves in a step; more where out is above rest.
+        momentum: fraction of the past in the gradient that is followed.
+        weight_decay: pull of every weight towards 0, as a fraction of lr.
+        num_steps: see `orthogonalise`.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 0.02,
+        momentum: float = 0.95,
+        weight_decay: float = 0.05,
+        num_steps: int = 4,
+    ) -> None:
+        settings = {"momentum": momentum, "weight_decay": weight_decay, "num_steps": num_steps}
+        super().__init__(params, {"lr": lr, **settings})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        """Move the weights that have a gradient, all those of one shape at once."""
+        for group in self.param_groups:
+            learning = [weight for weight in group["params"] if weight.grad is not None]
+            for _, same in groupby(sorted(learning, key=matrix_shape), key=matrix_shape):
+                weights = list(same)
+                moves = torch.stack([self.follow(weight, group["momentum"]) for weight in weights])
+                moves = orthogonalise(moves.flatten(2), group["num_steps"]).view_as(moves)
+                rows, columns = matrix_shape(weights[0])
+                length = group["lr"] * max(1.0, rows / columns) ** 0.5
+                for weight, move in zip(weights, moves, strict=True):
+                    weight.mul_(1 - group["lr"] * group["weight_decay"])
+                    weight.sub_(move, alpha=length)
+
+    def follow(self, weight: Tensor, momentum: float) -> Tensor:
+        """The smoothed gradient, a step ahead of itself: as if this one came again (Nesterov's)."""
+        assert weight.grad is not None
+        if "momentum" not in self.state[weight]:
+            self.state[weight]["momentum"] = torch.zeros_like(weight)
+        smoothed = self.state[weight]["momentum"]
+        smoothed.lerp_(weight.grad, 1 - momentum)
+        return weight.grad.lerp(smoothed, momentum)
+
+
+def matrix_shape(weight: Tensor) -> tuple[int, int]:
+    """Rows and columns of a weight [out, in, ...] that is read as a matrix.
+
+    >>> matrix_shape(torch.zeros(64, 32, 3, 3))
+    (64, 288)
+    """
+    return len(weight), weight[0].numel()
+
+
+def orthogonalise(matrices: Float[Tensor, "N R C"], num_steps: int = 4) -> Float[Tensor, "N R C"]:
+    """Bring all singular values near 1 and leave the directions: U S Vᵀ becomes about U Vᵀ.
+
+    A Newton-Schulz step takes X to a X + b (X Xᵀ) X + c (X Xᵀ)² X, which is P X. P is made of X Xᵀ
+    alone, and so is the next one: all steps are taken on that small square, and the product of the
+    Ps meets X once, at the end.
+
+    >>> orthogonalise(torch.tensor([[[6.0, 0.0, 0.0], [0.0, 4.0, 0.0]]]))
+    tensor([[[0.6979, 0.0000, 0.0000],
+             [0.0000, 1.0446, 0.0000]]])
+    """
+    a, b, c = COEFFICIENTS
+    if matrices.shape[1] > matrices.shape[2]:
+        return orthogonalise(matrices.mT, num_steps).mT
+    matrices = F.normalize(matrices.flatten(1)).view_as(matrices)
+    square = matrices @ matrices.mT
+    product = one = torch.eye(len(square[0]), device=square.device).expand_as(square)
+    for _ in range(num_steps):
+        step = a * one + torch.baddbmm(square, square, square, beta=b, alpha=c)  # P
+        product, square = step @ product, step @ square @ step
+    return product @ matrices
