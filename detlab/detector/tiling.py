@@ -32,20 +32,26 @@ IN_EACH_PART = ("max_candidates", "candidates", "soft_sigma")
 def tile_starts(length: int, tile: int, overlap: float = OVERLAP) -> list[int]:
     """Where tiles begin along a side, so that they cover it evenly; all in pixels.
 
-    Raises:
-        ValueError: a tile without pixels, or an overlap that lets tiles stand still.
-
     >>> tile_starts(100, tile=40)
     [0, 30, 60]
     >>> tile_starts(30, tile=40)
     [0]
     """
-    if tile < 1 or not 0 <= overlap < 1:
-        raise ValueError(f"want tile >= 1 and 0 <= overlap < 1, got {tile} and {overlap}")
+    check_tiles(tile, overlap)
     if length <= tile:
         return [0]
     steps = math.ceil((length - tile) / (tile * (1 - overlap)))
     return [round(step * (length - tile) / steps) for step in range(steps + 1)]
+
+
+def check_tiles(tile: int, overlap: float) -> None:
+    """Refuse tiles that would never come to the end of a side.
+
+    Raises:
+        ValueError: a tile without pixels, or an overlap that lets tiles stand still.
+    """
+    if tile < 1 or not 0 <= overlap < 1:
+        raise ValueError(f"want tile >= 1 and 0 <= overlap < 1, got {tile} and {overlap}")
 
 
 def tile_boxes(
