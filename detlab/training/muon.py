@@ -81,19 +81,31 @@ def orthogonalise(matrices: Float[Tensor, "N R C"], num_steps: int = 4) -> Float
 
     A Newton-Schulz step takes X to a X + b (X Xᵀ) X + c (X Xᵀ)² X, which is P X. P is made of X Xᵀ
     alone, and so is the next one: all steps are taken on that small square, and the product of the
-    Ps meets X once, at the end.
+    Ps meets X once, at the end, see `newton_schulz`.
 
     >>> orthogonalise(torch.tensor([[[6.0, 0.0, 0.0], [0.0, 4.0, 0.0]]]))
     tensor([[[0.6979, 0.0000, 0.0000],
              [0.0000, 1.0446, 0.0000]]])
     """
-    a, b, c = COEFFICIENTS
     if matrices.shape[1] > matrices.shape[2]:
         return orthogonalise(matrices.mT, num_steps).mT
     matrices = F.normalize(matrices.flatten(1)).view_as(matrices)
     square = matrices @ matrices.mT
-    product = one = torch.eye(len(square[0]), device=square.device).expand_as(square)
-    for _ in range(num_steps):
-        step = a * one + torch.baddbmm(square, square, square, beta=b, alpha=c)  # P
-        product, square = step @ product, step @ square @ step
+    product = step = newton_schulz(square)
+    for _ in range(num_steps - 1):
+        square = step @ square @ step
+        step = newton_schulz(square)
+        product = step @ product
     return product @ matrices
+
+
+def newton_schulz(square: Float[Tensor, "N R R"]) -> Float[Tensor, "N R R"]:
+    """The P of one step, a I + b S + c S² with S = X Xᵀ.
+
+    >>> newton_schulz(torch.ones(1, 1, 1))  # a + b + c
+    tensor([[[0.7010]]])
+    """
+    a, b, c = COEFFICIENTS
+    step = torch.baddbmm(square, square, square, beta=b, alpha=c)
+    step.diagonal(dim1=1, dim2=2).add_(a)
+    return step
