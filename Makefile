@@ -1,6 +1,6 @@
 # make lab   opens the course         make test    runs every check
 # make quick | test-lowest | setup | format | notebooks | exercises | handout | results | peers
-# make bench | bench-gpu | bench-widgets
+# make bench | bench-gpu | bench-widgets | speedrun
 # With TORCH=cpu, what is installed leaves out CUDA, which only NVIDIA GPUs need.
 
 PYTHON ?= python3
@@ -16,7 +16,7 @@ INSTALL_TORCH := $(if $(filter cpu,$(TORCH)),$(INSTALL) --index-url $(CPU_INDEX)
 PYTEST = $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := lab
-.PHONY: lab test quick test-lowest setup format notebooks exercises handout results peers bench bench-gpu bench-widgets
+.PHONY: lab test quick test-lowest setup format notebooks exercises handout results peers bench bench-gpu bench-widgets speedrun
 
 lab: $(VENV)/installed
 	$(BIN)/detlab lab -- $(ARGS)
@@ -66,6 +66,9 @@ bench-gpu: $(VENV)/installed-dev
 
 bench-widgets: $(VENV)/installed-dev
 	$(BIN)/python tests/benchmarks/bench_widgets.py $(ARGS)
+
+speedrun: $(VENV)/installed-dev
+	$(BIN)/python tests/benchmarks/speedrun.py $(ARGS)
 
 # An environment is remade when pyproject.toml changes; what is there already is kept.
 $(VENV)/bin-ready:

@@ -21,7 +21,8 @@ from detlab.detector.checkpoint import load_checkpoint, save_checkpoint
 from detlab.detector.config import named_config
 from detlab.detector.model import build_detector
 from detlab.metrics.coco import COCO_NAMES
-from detlab.reef.scene import CLASS_NAMES, draw_scene
+from detlab.reef.scene import CLASS_NAMES, Reef, draw_scene
+from detlab.training.config import TrainConfig
 from tests.sample_folders import SCENES, coco_folder
 
 BENCHMARKS = Path(__file__).parent / "benchmarks"
@@ -35,6 +36,7 @@ import photo_peers  # noqa: E402
 import report  # noqa: E402
 import results  # noqa: E402
 import second_annotator  # noqa: E402
+import speedrun  # noqa: E402
 
 CPU = torch.device("cpu")
 BCCD = Path(os.environ.get("DETLAB_DATA", "nowhere")) / "bccd" / "BCCD"
@@ -343,3 +345,71 @@ def test_the_gpu_benchmark_runs_on_any_device(name):
         assert row.details["anchors"] == 0
     else:
         assert min(row.details["pictures_per_second"]["torchvision"]) > 0
+
+
+# ---------------------------------------------------------------- the speedrun
+
+
+@pytest.fixture
+def few_trials(tmp_path, monkeypatch):
+    """A ladder of two rungs, a reef of four pictures, and what one asks of the speedrun."""
+    lower = speedrun.Rung("lower", {"batch_size": 2, "precision": "float32"})
+    monkeypatch.setattr(speedrun, "LADDER", (lower, speedrun.Rung("upper", {"box_weight": 8.0})))
+    monkeypatch.setattr(speedrun, "training_pictures", lambda: Reef(seed=1, length=4))
+    monkeypatch.setattr(speedrun, "DEV_PICTURES", 3)
+    asked = ["--dev", "--seconds", "0.2", "--seeds", "0", "5", "--out", str(tmp_path)]
+    return speedrun.parse_arguments(asked)
+
+
+def test_a_rung_keeps_the_changes_below_it(few_trials):
+    lower, upper = speedrun.recipe("lower"), speedrun.recipe("upper")
+    assert (lower.batch_size, lower.box_weight) == (2, TrainConfig().box_weight)
+    assert (upper.batch_size, upper.box_weight) == (2, 8.0)
+    with pytest.raises(ValueError, match="no rung 'none'"):
+        speedrun.recipe("none")
+
+
+def test_the_lowest_rung_is_the_recipe_of_the_shipped_checkpoint():
+    _, info = load_checkpoint(bench.CHECKPOINT)
+    then = info.notes["settings"]["training"]
+    lowest = speedrun.comparable(speedrun.recipe(speedrun.LADDER[0].name))
+    without = {"seconds", "seed"}
+    assert {name: lowest[name] for name in then if name not in without} == {
+        name: value for name, value in then.items() if name not in without
+    }
+
+
+def test_a_speedrun_trains_what_is_not_on_record_yet(few_trials, monkeypatch, capsys):
+    todo = list(speedrun.trials_to_run(few_trials))
+    assert todo == [(rung, 0.2, seed) for seed in (0, 5) for rung in ("lower", "upper")]
+    done = speedrun.run_trial(*todo[0], dev=True)
+    assert done["steps"] > 0
+    assert 0 <= done["AP"] <= 1
+    speedrun.append_line(few_trials.out / speedrun.TRIALS, speedrun.to_json(done))
+    assert list(speedrun.trials_to_run(few_trials)) == todo[1:]
+    few_trials.dev = False  # other pictures: nothing of it counts
+    assert list(speedrun.trials_to_run(few_trials)) == todo
+    few_trials.dev = True
+    other = speedrun.Rung("lower", {"batch_size": 3, "precision": "float32"})
+    monkeypatch.setattr(speedrun, "LADDER", (other, speedrun.LADDER[1]))  # another recipe, as well
+    assert list(speedrun.trials_to_run(few_trials)) == todo
+
+
+def test_a_table_shows_medians_and_who_reached_the_goal():
+    names = [rung.name for rung in speedrun.LADDER]
+    trials = [
+        {"rung": names[0], "seconds": seconds, "seed": seed, "AP": ap, "AP75": ap + 0.1}
+        for seconds, aps in ((60.0, (0.5, 0.52, 0.6)), (120.0, (0.69, 0.7, 0.8)))
+        for seed, ap in enumerate(aps)
+    ]
+    head, _, first, second, *_ = speedrun.table(trials, [60.0, 120.0]).splitlines()
+    assert head == "| rung | AP, AP75 after 60 s | AP, AP75 after 120 s | seconds to AP 0.70 |"
+    cells = "0.520 (0.500–0.600), 0.620 | 0.700 (0.690–0.800), 0.800 | 120 |"
+    assert first == f"| {names[0]} | {cells}"
+    assert second == f"| {names[1]} | – | – | – |"
+
+
+def test_a_short_speedrun_is_one_seed_and_two_minutes():
+    short = speedrun.parse_arguments(["--short"])
+    assert (short.seconds, short.seeds) == ([120.0], [0])
+    assert short.rungs == list(range(len(speedrun.LADDER)))
