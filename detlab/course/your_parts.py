@@ -146,7 +146,7 @@ class Parts:
             found: dict[str, Tensor] = self["matched_loss"](
                 predictions, labels, gt_boxes, counted, class_loss, box_loss, lambda_
             )
-            return found
+            return losses.with_quality(found, predictions, labels, gt_boxes, config.quality)
 
         return loss
 

@@ -1,7 +1,7 @@
 """How wrong the predictions are: L = Lcls + lambda * Lbox.
 
-Uses matching.py and box_losses.py: matched anchors learn a class and a box, background learns
-class 0.
+Uses matching.py, box_losses.py and quality.py: matched anchors learn a class and a box, background
+learns class 0.
 
 Focal loss is from Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017; hard negatives
 from Liu et al., "SSD", ECCV 2016.
@@ -18,6 +18,7 @@ from detlab.checks import check_count, check_fraction, check_rows
 from detlab.classify import cross_entropy
 from detlab.detector.box_losses import BoxLoss, giou_box_loss
 from detlab.detector.matching import IGNORED, match_anchors
+from detlab.detector.quality import quality_loss
 from detlab.hardware import mean_over_processes, num_processes
 from detlab.types import Activation, Predictions, Target
 
@@ -129,6 +130,7 @@ def detection_loss(
     match: Match = match_anchors,
     class_loss: ClassLoss | None = None,
     box_loss: BoxLoss = giou_box_loss,
+    quality: float = 0.0,
 ) -> dict[str, Float[Tensor, ""]]:
     """L = Lcls + lambda · Lbox, each a mean over the batch's positive anchors.
 
@@ -139,6 +141,7 @@ def detection_loss(
         match: who learns what, see `matching.match_anchors`.
         class_loss: focal loss for sigmoid detectors, hard negatives for softmax, or your own.
         box_loss: GIoU, Smooth L1, L1, or your own.
+        quality: how far a score is to follow its box's IoU, 0 to 1, see `quality.quality_loss`.
 
     Returns:
         "class", "box" and "total", all scalars.
@@ -157,7 +160,23 @@ def detection_loss(
         raise ValueError(f"{len(predictions.logits)} images but {len(targets)} targets")
     labels, gt_boxes, counted = match_batch(predictions.anchors, targets, match)
     class_loss = class_loss or CLASS_LOSSES[predictions.activation]
-    return matched_loss(predictions, labels, gt_boxes, counted, class_loss, box_loss, box_weight)
+    losses = matched_loss(predictions, labels, gt_boxes, counted, class_loss, box_loss, box_weight)
+    return with_quality(losses, predictions, labels, gt_boxes, quality)
+
+
+def with_quality(
+    losses: dict[str, Float[Tensor, ""]],
+    predictions: Predictions,
+    labels: Int64[Tensor, "B A"],
+    gt_boxes: Float[Tensor, "B A 4"],
+    quality: float,
+) -> dict[str, Float[Tensor, ""]]:
+    """The losses of `matched_loss`, the class loss asking for scores that follow the boxes' IoU."""
+    if quality == 0:
+        return losses
+    extra = quality_loss(predictions, labels, gt_boxes, quality)
+    extra = extra / positives_to_divide_by(labels > 0)
+    return {**losses, "class": losses["class"] + extra, "total": losses["total"] + extra}
 
 
 def matched_loss(

@@ -14,7 +14,7 @@ DEFAULT_SECONDS = 300.0
 """Five minutes of training bring the course's detector to its goal on two processor cores."""
 FRACTIONS = (
     *("body_rate", "warmup", "weight_decay", "average_decay", "vertical_flip"),
-    *("positive_iou", "negative_iou"),
+    *("positive_iou", "negative_iou", "quality"),
 )
 """Settings from 0 to 1."""
 ABOVE_0 = (
@@ -56,6 +56,8 @@ class TrainConfig:
     """Pull of every weight towards 0."""
     box_weight: float = 5.0
     """The lambda in L = Lcls + lambda * Lbox."""
+    quality: float = 0.0
+    """How far a score is to say how well its box fits: 0 wants 1 of every positive, 1 its IoU."""
     positive_iou: float = 0.4
     """An anchor that overlaps an object so well learns it; lower means more who learn, sooner."""
     negative_iou: float = 0.3

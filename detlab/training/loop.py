@@ -204,11 +204,13 @@ def move_weights(run: Run, total: Tensor, clip_norm: float) -> bool:
 
 
 def configured_loss(config: TrainConfig) -> Loss:
-    """The detection loss with the settings' lambda and thresholds of matching."""
+    """The detection loss with the settings' lambda, quality and thresholds of matching."""
     match = partial(
         match_anchors, positive_iou=config.positive_iou, negative_iou=config.negative_iou
     )
-    return partial(detection_loss, box_weight=config.box_weight, match=match)
+    return partial(
+        detection_loss, box_weight=config.box_weight, match=match, quality=config.quality
+    )
 
 
 def distribute(detector: Detector, config: TrainConfig) -> nn.Module:
