@@ -35,9 +35,9 @@ class Muon(torch.optim.Optimizer):
         self,
         params: Iterable[Any],
         lr: float = 0.02,
-        momentum: float = 0.95,
+        momentum: float = 0.9,
         weight_decay: float = 0.05,
-        num_steps: int = 4,
+        num_steps: int = 2,
     ) -> None:
         settings = {"momentum": momentum, "weight_decay": weight_decay, "num_steps": num_steps}
         super().__init__(params, {"lr": lr, **settings})
@@ -76,16 +76,16 @@ def matrix_shape(weight: Tensor) -> tuple[int, int]:
     return len(weight), weight[0].numel()
 
 
-def orthogonalise(matrices: Float[Tensor, "N R C"], num_steps: int = 4) -> Float[Tensor, "N R C"]:
-    """Bring all singular values near 1 and leave the directions: U S Vᵀ becomes about U Vᵀ.
+def orthogonalise(matrices: Float[Tensor, "N R C"], num_steps: int = 2) -> Float[Tensor, "N R C"]:
+    """Bring the singular values towards 1, leave the directions: U S Vᵀ becomes about U Vᵀ.
 
     A Newton-Schulz step takes X to a X + b (X Xᵀ) X + c (X Xᵀ)² X, which is P X. P is made of X Xᵀ
     alone, and so is the next one: all steps are taken on that small square, and the product of the
     Ps meets X once, at the end, see `newton_schulz`.
 
     >>> orthogonalise(torch.tensor([[[6.0, 0.0, 0.0], [0.0, 4.0, 0.0]]]))
-    tensor([[[0.6979, 0.0000, 0.0000],
-             [0.0000, 1.0446, 0.0000]]])
+    tensor([[[0.7819, 0.0000, 0.0000],
+             [0.0000, 0.9465, 0.0000]]])
     """
     if matrices.shape[1] > matrices.shape[2]:
         return orthogonalise(matrices.mT, num_steps).mT
