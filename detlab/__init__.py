@@ -21,6 +21,7 @@ A file uses files above its own line only, so it can be read from here downwards
         losses.py              class loss + lambda * box loss
         backbone.py            image to feature maps
         config.py              what a detector is made of
+        head.py                feature maps to classes and deltas
         model.py               backbone + head + anchors = Detector
         suppression.py         one box per object: NMS, per class, Soft-NMS
         padding.py             padding is not picture: what seems to stand in it is left out

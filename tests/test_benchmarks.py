@@ -354,7 +354,8 @@ def test_the_gpu_benchmark_runs_on_any_device(name):
 def few_trials(tmp_path, monkeypatch):
     """A ladder of two rungs, a reef of four pictures, and what one asks of the speedrun."""
     lower = speedrun.Rung("lower", {"batch_size": 2, "precision": "float32"})
-    monkeypatch.setattr(speedrun, "LADDER", (lower, speedrun.Rung("upper", {"box_weight": 8.0})))
+    upper = speedrun.Rung("upper", {"box_weight": 8.0}, {"last_kernel": 1})
+    monkeypatch.setattr(speedrun, "LADDER", (lower, upper))
     monkeypatch.setattr(speedrun, "training_pictures", lambda: Reef(seed=1, length=4))
     monkeypatch.setattr(speedrun, "DEV_PICTURES", 3)
     asked = ["--dev", "--seconds", "0.2", "--seeds", "0", "5", "--out", str(tmp_path)]
@@ -362,7 +363,8 @@ def few_trials(tmp_path, monkeypatch):
 
 
 def test_a_rung_keeps_the_changes_below_it(few_trials):
-    lower, upper = speedrun.recipe("lower"), speedrun.recipe("upper")
+    (lower, plain), (upper, changed) = speedrun.recipe("lower"), speedrun.recipe("upper")
+    assert (plain.last_kernel, changed.last_kernel) == (3, 1)
     assert (lower.batch_size, lower.box_weight) == (2, TrainConfig().box_weight)
     assert (upper.batch_size, upper.box_weight) == (2, 8.0)
     with pytest.raises(ValueError, match="no rung 'none'"):
@@ -372,7 +374,7 @@ def test_a_rung_keeps_the_changes_below_it(few_trials):
 def test_the_lowest_rung_is_the_recipe_of_the_shipped_checkpoint():
     _, info = load_checkpoint(bench.CHECKPOINT)
     then = info.notes["settings"]["training"]
-    lowest = speedrun.comparable(speedrun.recipe(speedrun.LADDER[0].name))
+    lowest = speedrun.comparable(*speedrun.recipe(speedrun.LADDER[0].name))
     without = {"seconds", "seed"}
     assert {name: lowest[name] for name in then if name not in without} == {
         name: value for name, value in then.items() if name not in without

@@ -37,6 +37,7 @@ LEFT: Mapping[str, tuple[str, str]] = {
     "checks": ("types", "check_boxes check_target"),
     "detector.config": ("model", "DetectorConfig ConfigName named_config scaled"),
     "detector.backbone": ("model", "Normalise IMAGENET_MEAN IMAGENET_STD"),
+    "detector.head": ("model", "PRIOR SILENT Branch Head start_quiet"),
     "detector.box_losses": (
         "losses",
         "l1_loss squared_loss smooth_l1_loss iou_loss giou_loss "

@@ -23,6 +23,8 @@ class DetectorConfig:
     """Of every pyramid level and of the head."""
     head_depth: int = 1
     """Convolutions before the last one, in each of the head's two branches."""
+    last_kernel: int = 3
+    """Side, in cells, of the kernel that gives the answers at the end of each branch; odd."""
     anchor_sizes: tuple[tuple[float, ...], ...] = ((16.0, 24.0), (32.0, 48.0), (64.0, 96.0))
     """Per level, finest first: square roots of the anchors' areas, in pixels. 3 levels or 5."""
     aspect_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
@@ -38,6 +40,8 @@ class DetectorConfig:
             raise ValueError(f"want background and a class at least, got {self.num_classes}")
         if self.activation not in ("sigmoid", "softmax"):
             raise ValueError(f"want activation sigmoid or softmax, got {self.activation!r}")
+        if self.last_kernel < 1 or self.last_kernel % 2 == 0:
+            raise ValueError(f"last_kernel is odd, 1 or more, got {self.last_kernel}")
         if len(self.anchor_sizes) not in (3, 5) or len(set(map(len, self.anchor_sizes))) != 1:
             raise ValueError(f"want as many sizes on each of 3 or 5 levels: {self.anchor_sizes}")
         lengths = (self.longest_side, *self.aspect_ratios, *sum(self.anchor_sizes, ()))

@@ -1,21 +1,16 @@
 """The detector: backbone, head and anchors. It only predicts.
 
-Uses config.py, anchors.py and backbone.py. losses.py and postprocess.py read what it predicts.
-
-One head shared over all levels, and its first bias, are from Lin et al., "Focal Loss for Dense
-Object Detection" (RetinaNet), ICCV 2017.
+Uses config.py, anchors.py, backbone.py and head.py. losses.py and postprocess.py read what it
+predicts.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torchvision.models.detection.retinanet import RetinaNet
-from torchvision.ops import Conv2dNormActivation
 
 from detlab.detector.anchors import Grid, anchor_grid, pyramid_anchors
 from detlab.detector.backbone import (
@@ -26,56 +21,11 @@ from detlab.detector.backbone import (
     build_backbone,
 )
 from detlab.detector.config import DetectorConfig
+from detlab.detector.head import Head, start_quiet
 from detlab.types import Activation, Predictions
-
-PRIOR = 0.01
-"""What an untrained sigmoid detector believes of every anchor and class: almost surely nothing."""
-SILENT = -20.0
-"""As a logit a score of two in a billion."""
 
 MakeAnchors = Callable[[Tensor, Sequence[Tensor]], Tensor]
 """Images [B 3 H W] and maps [B C _ _] of each level to anchors [A 4]."""
-
-
-class Branch(nn.Module):
-    """Some convolutions, then one that gives every anchor shape of every cell its answers."""
-
-    def __init__(
-        self, channels: int, depth: int, num_shapes: int, num_answers: int, norm: Any = None
-    ) -> None:
-        super().__init__()
-        self.num_answers = num_answers
-        self.tower = nn.Sequential(
-            *[Conv2dNormActivation(channels, channels, 3, norm_layer=norm) for _ in range(depth)]
-        )
-        self.last = nn.Conv2d(channels, num_shapes * num_answers, 3, padding=1)
-
-    def forward(self, features: Float[Tensor, "B C H W"]) -> Float[Tensor, "B HWS N"]:
-        """Answers in the order of the anchors: row by row, cell by cell, shape by shape."""
-        answers: Tensor = self.last(self.tower(features))  # [B, S * N, H, W]
-        return answers.permute(0, 2, 3, 1).reshape(answers.shape[0], -1, self.num_answers)
-
-
-class Head(nn.Module):
-    """What and where: one branch says the classes, one the deltas, the same on all levels."""
-
-    def __init__(
-        self, channels: int, depth: int, num_shapes: int, num_classes: int, norm: Any = None
-    ) -> None:
-        super().__init__()
-        self.classes = Branch(channels, depth, num_shapes, num_classes, norm)
-        self.boxes = Branch(channels, depth, num_shapes, 4, norm)
-        for last in (self.classes.last, self.boxes.last):
-            nn.init.normal_(last.weight, std=0.01)
-            nn.init.zeros_(cast(Tensor, last.bias))
-
-    def forward(
-        self, maps: Sequence[Float[Tensor, "B C _ _"]]
-    ) -> tuple[Float[Tensor, "B A K"], Float[Tensor, "B A 4"]]:
-        """Logits and deltas of every anchor of every level."""
-        logits = torch.cat([self.classes(features) for features in maps], dim=1)
-        deltas = torch.cat([self.boxes(features) for features in maps], dim=1)
-        return logits, deltas
 
 
 class Detector(nn.Module):
@@ -151,7 +101,8 @@ def build_detector(config: DetectorConfig, grid: Grid = anchor_grid) -> Detector
     num_levels = len(config.anchor_sizes)
     backbone = build_backbone(config.backbone, config.channels, config.pretrained, num_levels)
     num_shapes = len(config.anchor_sizes[0]) * len(config.aspect_ratios)
-    head = Head(config.channels, config.head_depth, num_shapes, config.num_classes)
+    shape = (config.channels, config.head_depth, num_shapes, config.num_classes)
+    head = Head(*shape, last_kernel=config.last_kernel)
     if config.activation == "sigmoid":
         start_quiet(head.classes)
     make_anchors = partial(
@@ -161,18 +112,6 @@ def build_detector(config: DetectorConfig, grid: Grid = anchor_grid) -> Detector
         grid=grid,
     )
     return Detector(backbone, head, make_anchors, config.activation)
-
-
-@torch.no_grad()
-def start_quiet(classes: Branch) -> None:
-    """Let every class begin with a score of PRIOR, and background, which is no object, with none.
-
-    Among thousands of anchors few hold an object: starting at 0.5 the first loss would be huge.
-    The prior is from Lin et al., "Focal Loss", ICCV 2017.
-    """
-    bias = cast(Tensor, classes.last.bias).view(-1, classes.num_answers)  # [S, K]
-    bias.fill_(-math.log((1 - PRIOR) / PRIOR))
-    bias[:, 0] = SILENT
 
 
 def anchors_on_maps(

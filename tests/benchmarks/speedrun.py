@@ -23,7 +23,7 @@ import argparse
 import json
 import subprocess
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from statistics import median
@@ -34,7 +34,7 @@ from report import describe_machine, header, load_average, spread
 
 from detlab.data.datasets import load_dataset
 from detlab.data.transforms import Augmented
-from detlab.detector.config import named_config
+from detlab.detector.config import DetectorConfig, named_config
 from detlab.detector.model import build_detector
 from detlab.files import append_line, to_json
 from detlab.metrics.evaluation import evaluate
@@ -56,14 +56,18 @@ class Rung:
     """A recipe by what is changed in the one below it."""
 
     name: str
-    changes: dict[str, Any]
-    """Of TrainConfig."""
+    training: dict[str, Any]
+    """Changes of TrainConfig."""
+    detector: dict[str, Any] = field(default_factory=dict)
+    """Changes of the course's DetectorConfig."""
 
 
 LADDER = (
     Rung("AdamW, a cosine", {"optimizer": "adamw", "schedule": "cosine"}),
     Rung("Muon for what mixes channels", {"optimizer": "muon"}),
     Rung("a flat rate that falls in the end", {"schedule": "flat"}),
+    Rung("half of a score follows the box's IoU", {"quality": 0.5}),
+    Rung("answers from a cell alone, not its neighbours", {}, {"last_kernel": 1}),
 )
 """From the recipe of version 0.2.0 upwards."""
 
@@ -96,17 +100,18 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     return options
 
 
-def recipe(name: str) -> TrainConfig:
+def recipe(name: str) -> tuple[TrainConfig, DetectorConfig]:
     """All settings of a rung: its changes, and those of the rungs below.
 
-    >>> recipe("Muon for what mixes channels").schedule
+    >>> recipe("Muon for what mixes channels")[0].schedule
     'cosine'
     """
-    config = TrainConfig()
+    training, detector = TrainConfig(), named_config("course", len(CLASS_NAMES))
     for rung in LADDER:
-        config = replace(config, **rung.changes)
+        training = replace(training, **rung.training)
+        detector = replace(detector, **rung.detector)
         if rung.name == name:
-            return config
+            return training, detector
     raise ValueError(f"no rung {name!r}; want one of {[rung.name for rung in LADDER]}")
 
 
@@ -130,31 +135,37 @@ def finished(options: argparse.Namespace) -> list[dict[str, Any]]:
     return [
         trial
         for trial in trials
-        if trial["rung"] in names and trial["recipe"] == comparable(recipe(trial["rung"]))
+        if trial["rung"] in names and trial["recipe"] == comparable(*recipe(trial["rung"]))
     ]
 
 
-def comparable(config: TrainConfig) -> dict[str, Any]:
+def comparable(training: TrainConfig, detector: DetectorConfig) -> dict[str, Any]:
     """Settings as they come back from a file, without what differs from trial to trial."""
-    settings: dict[str, Any] = json.loads(to_json(vars(replace(config, seconds=None, seed=0))))
+    both = vars(replace(training, seconds=None, seed=0)) | vars(detector)
+    settings: dict[str, Any] = json.loads(to_json(both))
     return settings
 
 
 def run_trial(rung: str, seconds: float, seed: int, dev: bool) -> dict[str, Any]:
     """Train a rung's recipe for so long, and evaluate what is left when the time is over."""
-    config = replace(recipe(rung), seconds=seconds, seed=seed)
+    training, settings = recipe(rung)
+    config = replace(training, seconds=seconds, seed=seed)
     train_set = training_pictures()
     torch.manual_seed(seed)
-    detector = build_detector(named_config("course", len(CLASS_NAMES)))
+    detector = build_detector(settings)
     steps = 0
     for numbers in fit(detector, Augmented(train_set, augmentation("reef", config)), config):
         steps = int(numbers["step"])
     unseen = Reef(DEV_SEED, DEV_PICTURES) if dev else load_dataset("reef", "val")
-    metrics = evaluate(detector, unseen, 128, CLASS_NAMES).coco
+    metrics = evaluate(detector, unseen, settings.longest_side, CLASS_NAMES).coco
     return {
         **{"rung": rung, "seconds": seconds, "seed": seed, "dev": dev, "steps": steps},
         **{name: metrics[name] for name in ("AP", "AP50", "AP75")},
-        **{"recipe": comparable(config), "machine": describe_machine(), "commit": commit()},
+        **{
+            "recipe": comparable(config, settings),
+            "machine": describe_machine(),
+            "commit": commit(),
+        },
     }
 
 

@@ -8,7 +8,8 @@ from torch.testing import assert_close
 from torchvision.models.detection.retinanet import RetinaNetHead, _default_anchorgen
 
 from detlab.detector.config import DetectorConfig, named_config
-from detlab.detector.model import Head, build_detector
+from detlab.detector.head import Head
+from detlab.detector.model import build_detector
 
 SMALL = DetectorConfig(num_classes=3, channels=16, activation="sigmoid")
 
@@ -61,6 +62,8 @@ def test_an_unknown_config_is_refused_with_the_known_ones():
         ({"aspect_ratios": ()}, "above 0"),
         ({"aspect_ratios": (1.0, -2.0)}, "above 0"),
         ({"longest_side": 0}, "above 0"),
+        ({"last_kernel": 2}, "last_kernel is odd, 1 or more, got 2"),
+        ({"last_kernel": -1}, "last_kernel is odd, 1 or more, got -1"),
     ],
 )
 def test_settings_that_build_no_detector_are_refused(settings, message):
