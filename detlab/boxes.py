@@ -93,10 +93,10 @@ def intersection_area(
     tensor([[2.]])
     """
     ax1, ay1, ax2, ay2 = boxes_a.T[:, :, None].unbind()  # each [N, 1]
-    bx1, by1, bx2, by2 = boxes_b.T.unbind()  # each [M]
+    bx1, by1, bx2, by2 = boxes_b.T.contiguous().unbind()  # each [M]; read N times, so in one piece
     width = torch.minimum(ax2, bx2) - torch.maximum(ax1, bx1)  # [N, M]
     height = torch.minimum(ay2, by2) - torch.maximum(ay1, by1)
-    return width.clamp(min=0) * height.clamp(min=0)  # boxes apart share no patch
+    return width.clamp_(min=0) * height.clamp_(min=0)  # boxes apart share no patch
 
 
 def union_area(

@@ -20,9 +20,10 @@ def check_boxes(boxes: Tensor, where: str = "boxes") -> None:
     """
     if boxes.ndim != 2 or boxes.shape[1] != 4 or not boxes.is_floating_point():
         raise ValueError(f"{where}: want a float [N, 4], got {boxes.dtype} {list(boxes.shape)}")
-    good = boxes.isfinite().all(dim=1) & (boxes[:, 2:] > boxes[:, :2]).all(dim=1)
+    low, high = boxes[:, :2], boxes[:, 2:]
+    good = (low > -math.inf) & (low < high) & (high < math.inf)  # false, too, where one is NaN
     if not good.all():
-        row = int((~good).nonzero()[0])
+        row = int((~good).nonzero()[0, 0])
         raise ValueError(
             f"{where}: want finite x1 y1 x2 y2 with x2 > x1 and y2 > y1; "
             f"row {row} is {boxes[row].tolist()}"

@@ -114,11 +114,10 @@ def match_batch(
     for target in targets:
         check_rows(boxes=target["boxes"], labels=target["labels"])
         matches = match(anchors, target["boxes"])
-        # One row more, the last: what NEGATIVE and IGNORED point to.
-        padded_labels = F.pad(target["labels"], (0, 1))
-        padded_boxes = F.pad(target["boxes"], (0, 0, 0, 1))
-        labels.append(padded_labels[matches.clamp(min=-1)])
-        gt_boxes.append(padded_boxes[matches.clamp(min=-1)])
+        # One row more, the first: what NEGATIVE and IGNORED point to.
+        rows = (matches + 1).clamp(min=0)
+        labels.append(F.pad(target["labels"], (1, 0)).index_select(0, rows))
+        gt_boxes.append(F.pad(target["boxes"], (0, 0, 1, 0)).index_select(0, rows))
         counted.append(matches != IGNORED)
     return torch.stack(labels), torch.stack(gt_boxes), torch.stack(counted)
 
@@ -203,7 +202,7 @@ def matched_loss(
     positive = labels > 0
     num_positive = positives_to_divide_by(positive)
 
-    logits = predictions.logits.float()
+    logits = predictions.logits.float().unbind()  # [A, K] each, whose gradients are joined once
     rows = range(len(logits))
     lcls = sum(class_loss(logits[row][counted[row]], labels[row][counted[row]]) for row in rows)
 

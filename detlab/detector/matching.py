@@ -6,7 +6,7 @@ Two thresholds are from Ren et al., "Faster R-CNN", NeurIPS 2015; a forced match
 object an anchor of its own, is from Erhan et al., "Scalable Object Detection", CVPR 2014.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from jaxtyping import Float, Int64
@@ -21,8 +21,13 @@ IGNORED = -2
 """Too close to call: no loss counts it."""
 NOBODY = -1
 """No object has this anchor yet."""
-AT_ONCE = 2**22
-"""Pairs whose overlaps are counted at once: box_iou holds several tables of them."""
+AT_ONCE = 2**18
+"""Pairs whose overlaps are counted at once: the tables of box_iou then fit into a core's cache."""
+FEW = 16
+"""Anchors that an object notes down at first; it mostly gets one of these."""
+
+Wishes = Iterator[tuple[float, int]]
+"""IoU and anchor, best first, of those that an object has not asked yet."""
 
 
 def match_anchors(
@@ -73,11 +78,10 @@ def match_anchors(
 def free_best_anchors(iou: Float[Tensor, "A M"]) -> Int64[Tensor, "P 2"]:
     """Each object's best anchor that no better pair has taken, as long as there are anchors.
 
-    Every object asks for the anchor that it overlaps most, of those that no better pair has; an
-    anchor keeps the best pair and turns the others away, and these ask again. It ends with the
-    pairs of a search through all of them, best first, in few steps: Gale and Shapley, "College
-    Admissions and the Stability of Marriage", 1962. Who overlaps no free anchor gets one that is
-    left over.
+    Every object asks for the anchor that it overlaps most; an anchor keeps the best pair and turns
+    the others away, and these ask for their next. It ends with the pairs of a search through all of
+    them, best first, in few steps: Gale and Shapley, "College Admissions and the Stability of
+    Marriage", 1962. Who overlaps no free anchor gets one that is left over.
 
     Returns:
         Rows (object, anchor), in no order. Of equally good pairs the earlier object's comes first.
@@ -87,27 +91,18 @@ def free_best_anchors(iou: Float[Tensor, "A M"]) -> Int64[Tensor, "P 2"]:
     tensor([[0, 0],
             [1, 1]])
     """
+    if min(iou.shape) == 0:
+        return torch.zeros((0, 2), dtype=torch.int64, device=iou.device)
     if (favourites := all_different(iou)) is not None:
         return favourites
-    kept = iou.new_zeros(iou.shape[0])  # the IoU of the pair that each anchor is in
-    owner = torch.full_like(kept, NOBODY, dtype=torch.int64)
-    asking = torch.arange(iou.shape[1], device=iou.device)
-    overlaps, anchors = iou.topk(longest_list(iou), dim=0)  # [L, M], an object's best first
-    while min(iou.shape) > 0:
-        rivals, owners = kept[anchors[:, asking]], owner[anchors[:, asking]]  # [L, N]
-        hopes = overlaps[:, asking] > rivals
-        hopes |= (overlaps[:, asking] == rivals) & (asking < owners)
-        place = hopes.int().argmax(dim=0)
-        asking, place = asking[hopes.any(dim=0)], place[hopes.any(dim=0)]
-        if len(asking) == 0:
-            break
-        asked, best = anchors[place, asking], overlaps[place, asking]
-        first = best_of_each(asked, best)
-        turned_away = torch.ones_like(asking, dtype=torch.bool).index_fill(0, first, False)
-        before = owner[asked[first]]
-        owner[asked[first]], kept[asked[first]] = asking[first], best[first]
-        asking = torch.cat([asking[turned_away], before[before != NOBODY]]).sort().values
-    return with_left_over(owner, iou.shape[1])
+    kept, owner = [0.0] * len(iou), [NOBODY] * len(iou)  # the pair that each anchor is in
+    wishes: dict[int, Wishes] = {}
+    asking = list(range(iou.shape[1]))
+    while len(asking) > 0:
+        hopes = where_preferred(iou, asking, kept, owner) if wishes else iou
+        wishes |= zip(asking, best_first(hopes, min(FEW, *iou.shape)), strict=True)
+        asking = ask_in_turn(asking, wishes, kept, owner)
+    return with_left_over(torch.tensor(owner, device=iou.device), iou.shape[1])
 
 
 def all_different(iou: Float[Tensor, "A M"]) -> Int64[Tensor, "M 2"] | None:
@@ -117,35 +112,65 @@ def all_different(iou: Float[Tensor, "A M"]) -> Int64[Tensor, "M 2"] | None:
     tensor([[0, 0],
             [1, 1]])
     """
-    if min(iou.shape) == 0:
-        return None
     best, anchors = iou.max(dim=0)
-    if len(anchors.unique()) < len(anchors) or (best <= 0).any():
+    if len(set(anchors.tolist())) < len(anchors) or best.min() <= 0:
         return None
     return torch.stack([torch.arange(len(anchors), device=iou.device), anchors], dim=1)
 
 
-def longest_list(iou: Float[Tensor, "A M"]) -> int:
-    """How many anchors an object may have to ask: those it overlaps, at most one per object.
+def best_first(iou: Float[Tensor, "A N"], length: int) -> list[Wishes]:
+    """For each object the `length` anchors that it overlaps most: IoU, anchor.
 
-    >>> longest_list(torch.tensor([[0.9, 0.0], [0.1, 0.0]]))
-    2
+    >>> [list(wishes) for wishes in best_first(torch.tensor([[0.5, 0.0], [0.75, 1.0]]), 2)]
+    [[(0.75, 1), (0.5, 0)], [(1.0, 1), (0.0, 0)]]
     """
-    counts: list[int] = (iou > 0).sum(dim=0).tolist()
-    return min(max([1, *counts]), len(iou), iou.shape[1])
+    overlaps, anchors = iou.topk(length, dim=0)
+    columns = zip(overlaps.T.tolist(), anchors.T.tolist(), strict=True)
+    return [zip(*column, strict=True) for column in columns]
 
 
-def best_of_each(anchors: Int64[Tensor, " N"], iou: Float[Tensor, " N"]) -> Int64[Tensor, " F"]:
-    """For each anchor the row of its best pair, of equal ones the first.
+def ask_in_turn(
+    asking: Sequence[int], wishes: Mapping[int, Wishes], kept: list[float], owner: list[int]
+) -> list[int]:
+    """Let objects ask, and each that is pushed out in its turn; changes all but `asking`.
 
-    >>> best_of_each(torch.tensor([7, 3, 7]), torch.tensor([0.5, 0.4, 0.6]))
-    tensor([1, 2])
+    Returns:
+        The objects that came to the end of their wishes.
+
+    >>> kept, owner = [0.5, 0.0], [2, NOBODY]
+    >>> wishes = {0: iter([(0.75, 0)]), 2: iter([(0.25, 1)])}
+    >>> ask_in_turn([0], wishes, kept, owner), kept, owner
+    ([], [0.75, 0.25], [0, 2])
     """
-    order = iou.argsort(descending=True, stable=True)
-    sorted_anchors, places = anchors[order].sort(stable=True)
-    is_first = torch.ones_like(sorted_anchors, dtype=torch.bool)
-    is_first[1:] = sorted_anchors[1:] != sorted_anchors[:-1]
-    return order[places[is_first]]
+    waiting, at_the_end = list(asking), []
+    while len(waiting) > 0:
+        row = waiting.pop()
+        for overlap, anchor in wishes[row]:
+            if overlap <= 0:  # as all that follow: any anchor that is left over will do
+                break
+            rival = owner[anchor]
+            if overlap > kept[anchor] or (overlap == kept[anchor] and row < rival):
+                kept[anchor], owner[anchor] = overlap, row
+                waiting += [rival] if rival != NOBODY else []
+                break
+        else:
+            at_the_end.append(row)
+    return at_the_end
+
+
+def where_preferred(
+    iou: Float[Tensor, "A M"], rows: Sequence[int], kept: Sequence[float], owner: Sequence[int]
+) -> Float[Tensor, "A N"]:
+    """The IoU of some objects with the anchors that prefer them to their owner, 0 with the others.
+
+    >>> where_preferred(torch.tensor([[0.5, 0.75], [0.5, 0.25]]), [0], [0.5, 0.5], [1, NOBODY])
+    tensor([[0.5000],
+            [0.0000]])
+    """
+    asking, owners = (torch.tensor(each, device=iou.device) for each in (rows, owner))
+    overlaps, rivals = iou.index_select(1, asking), iou.new_tensor(kept)[:, None]
+    preferred = (overlaps > rivals) | ((overlaps == rivals) & (asking < owners[:, None]))
+    return overlaps.where(preferred, 0)
 
 
 def with_left_over(owner: Int64[Tensor, " A"], num_objects: int) -> Int64[Tensor, "P 2"]:

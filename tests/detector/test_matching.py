@@ -204,6 +204,25 @@ def test_objects_that_like_the_same_anchors_are_paired_as_one_by_one():
     check_pairs(torch.rand(50, 90) + torch.rand(50, 1))
 
 
+@pytest.mark.parametrize("few", [1, 3])
+@pytest.mark.parametrize("number", [40, 700])  # of 600 anchors
+def test_objects_that_note_down_few_anchors_are_paired_as_one_by_one(number, few, monkeypatch):
+    monkeypatch.setattr(matching, "FEW", few)
+    iou = box_iou(GRID, crowd(number, number, 40)).double()
+    check_pairs(iou * (1 + 1e-3 * torch.rand_like(iou)))
+    check_pairs(box_iou(GRID, crowd(1, 3, 60).expand(80, 4)))
+
+
+@given(box_lists, box_lists)
+def test_of_equally_good_pairs_the_earlier_object_has_its_anchor(anchors, gt_boxes):
+    iou = box_iou(anchors, gt_boxes)
+    pairs = free_best_anchors(iou).tolist()
+    kept = {anchor: (iou[anchor, row].item(), -row) for row, anchor in pairs}
+    for row, anchor in pairs:  # nobody would rather have an anchor that would rather have it
+        for other in (iou[:, row] > iou[anchor, row]).nonzero()[:, 0].tolist():
+            assert kept[other] > (iou[other, row].item(), -row)
+
+
 def test_an_anchor_that_is_asked_later_still_goes_to_the_earlier_object():
     iou = torch.tensor([[0.8, 0.9, 0.0], [0.5, 0.0, 0.5]])  # object 0 loses anchor 0 first
     assert sorted(free_best_anchors(iou).tolist()) == [[0, 1], [1, 0]]
