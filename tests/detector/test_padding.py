@@ -126,3 +126,13 @@ def test_numbers_that_are_none_are_no_detection():
     )
     (found,) = detect(lambda images: said, [torch.zeros(3, 20, 60)])
     assert_close(found["boxes"], bars((30, 40)))
+
+
+def test_a_picture_without_padding_is_looked_at_where_it_lies():
+    predictions = fires_everywhere(torch.zeros(2, 3, 64, 96))
+    for row in (0, 1):
+        seen = without_padding(predictions, row, (64, 96))
+        assert seen.anchors.data_ptr() == predictions.anchors.data_ptr()
+        assert seen.logits.data_ptr() == predictions.logits[row].data_ptr()
+        assert_close(seen.logits, predictions.logits[row, None])
+        assert_close(seen.deltas, predictions.deltas[row, None])
