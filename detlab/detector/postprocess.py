@@ -203,13 +203,21 @@ def rows_by_size(images: Sequence[Tensor]) -> dict[tuple[int, int], list[int]]:
 
 @contextmanager
 def evaluation_mode(detector: Callable[[Tensor], Predictions]) -> Iterator[torch.device | None]:
-    """Batch norm and dropout as in use, for a while; gives the device where the weights lie."""
+    """Batch norm and dropout as in use, for a while; gives the device where the weights lie.
+
+    Afterwards every part is in the mode that it was in: some may be frozen while others train.
+    """
     if not isinstance(detector, nn.Module):
         yield None
         return
-    was_training = detector.training
-    detector.eval()
+    modes = {module: module.training for module in detector.modules()}
+    learns = any(modes.values())
+    if learns:
+        detector.eval()
     try:
         yield next((parameter.device for parameter in detector.parameters()), None)
     finally:
-        detector.train(was_training)
+        if learns:
+            detector.train(modes[detector])  # which a part may have made its own
+            for module, mode in modes.items():
+                module.training = mode

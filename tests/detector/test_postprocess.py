@@ -331,6 +331,32 @@ def test_the_mode_comes_back_after_an_error_too():
     assert detector.training
 
 
+@pytest.mark.parametrize("whole", [True, False])
+def test_parts_in_modes_of_their_own_come_back_to_them(whole):
+    detector = build_detector(DetectorConfig(num_classes=3)).train(whole)
+    detector.backbone.body.train(not whole)  # as where some layers are frozen
+    before = [module.training for module in detector.modules()]
+    with evaluation_mode(detector):
+        assert not any(module.training for module in detector.modules())
+    assert [module.training for module in detector.modules()] == before
+
+
+def test_a_part_with_a_way_of_its_own_to_change_modes_is_asked():
+    class Merged(Watcher):
+        """Its weight is doubled for use, as adapters are merged into theirs."""
+
+        def train(self, mode=True):
+            if mode != self.training:
+                self.weight.data *= 0.5 if mode else 2.0
+            return super().train(mode)
+
+    detector = Merged()
+    with evaluation_mode(detector):
+        assert detector.weight == 2
+    assert detector.weight == 1
+    assert detector.training
+
+
 def test_detect_brings_pictures_to_the_detector(device):
     with evaluation_mode(Watcher().to(device)) as where:
         assert where.type == device.type
