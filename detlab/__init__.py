@@ -23,6 +23,7 @@ A file uses files above its own line only, so it can be read from here downwards
         config.py              what a detector is made of
         head.py                feature maps to classes and deltas
         model.py               backbone + head + anchors = Detector
+        fusion.py              a copy that only detects, faster
         suppression.py         one box per object: NMS, per class, Soft-NMS
         padding.py             padding is not picture: what seems to stand in it is left out
         postprocess.py         predictions to detections: decode, threshold, suppress
