@@ -193,6 +193,7 @@ def detect(
         device: where to compute.
     """
     from detlab.cli.detect_files import detect_files, find_pictures
+    from detlab.detector.fusion import fused
 
     thresholds = {"score_threshold": score_threshold, "iou_threshold": iou_threshold}
     for name, value in thresholds.items():
@@ -201,7 +202,7 @@ def detect(
     check_pixels("--tile", tile)
     detector, info = load_checkpoint(checkpoint, device_named(device))
     paths = find_pictures(pictures)
-    for path, found in detect_files(detector, info, paths, out, tile, **thresholds):
+    for path, found in detect_files(fused(detector), info, paths, out, tile, **thresholds):
         counts = Counter(info.class_names[label] for label in found["labels"].tolist())
         print(
             f"{path}: "

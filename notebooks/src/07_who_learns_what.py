@@ -498,8 +498,8 @@ torch.testing.assert_close(mine, package)
 
 # %% [markdown]
 # What differs in the package's `match_anchors`? It checks its thresholds and boxes, can be told not
-# to force, and takes the IoU as an argument. The best pairs come from `free_best_anchors`: all
-# objects ask for an anchor at once, since training wants the pairs in every step.
+# to force, and takes the IoU as an argument. The best pairs come from `free_best_anchors`: objects
+# ask for an anchor in turn, which is quick, since training wants the pairs in every step.
 
 # %%
 notebook.show_source(match_anchors)
