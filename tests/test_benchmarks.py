@@ -397,6 +397,18 @@ def test_a_speedrun_trains_what_is_not_on_record_yet(few_trials, monkeypatch, ca
     assert list(speedrun.trials_to_run(few_trials)) == todo
 
 
+def test_a_speedrun_writes_down_each_trial_and_prints_the_table(few_trials, monkeypatch, capsys):
+    few_trials.out = few_trials.out / "new" / "folder"
+    monkeypatch.setattr(speedrun, "parse_arguments", lambda: few_trials)
+    speedrun.main()
+    printed = capsys.readouterr().out
+    assert printed.count("seed 5: AP 0.") == 2
+    assert "| upper | 0." in printed
+    assert len(speedrun.finished(few_trials)) == 4
+    speedrun.main()  # all is on record
+    assert "seed" not in capsys.readouterr().out
+
+
 def test_a_table_shows_medians_and_who_reached_the_goal():
     names = [rung.name for rung in speedrun.LADDER]
     trials = [

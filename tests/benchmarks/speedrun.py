@@ -75,6 +75,7 @@ LADDER = (
 def main() -> None:
     """Train what has not been trained, then print the table of all."""
     options = parse_arguments()
+    options.out.mkdir(parents=True, exist_ok=True)
     machine = describe_machine()
     for rung, seconds, seed in trials_to_run(options):
         trial = run_trial(rung, seconds, seed, options.dev)
