@@ -119,7 +119,7 @@ def check_numbers(config: DetectorConfig) -> None:
     Raises:
         ValueError: says which, and what it may be.
     """
-    for name in ("num_classes", "channels", "head_depth", "longest_side"):
+    for name in ("num_classes", "channels", "head_depth", "last_kernel", "longest_side"):
         value = getattr(config, name)
         if type(value) is not int or not 0 <= value <= LARGEST:
             raise ValueError(f"{name} is a whole number up to {LARGEST}, got {value!r}")

@@ -38,6 +38,11 @@ SETTINGS, METRICS, RESUME = "settings.json", "metrics.jsonl", "resume.safetensor
 LOCK = "run.lock"
 STEP = ("progress", "loss_class", "loss_box", "loss_total")
 """What the line of a step holds at least, beside its number and seconds."""
+OF_BEFORE = {
+    "detector": {"last_kernel": 3},
+    "training": {"optimizer": "adamw", "schedule": "cosine", "muon_rate": 0.02, "quality": 0.0},
+}
+"""Settings that runs of version 0.2.0 and before do not name, as these have learned by them."""
 CHECKPOINT, CURVES, PREDICTIONS = "checkpoint.safetensors", "curves.png", "predictions.png"
 
 
@@ -157,7 +162,10 @@ def read_settings(folder: Path) -> dict[str, Any]:
     """
     try:
         settings = dict(json.loads((folder / SETTINGS).read_bytes()))
-        return {**settings, "detector": with_longest_side(settings["detector"])}
+        settings["detector"] = with_longest_side(settings["detector"])
+        for part, unsaid in OF_BEFORE.items():
+            settings[part] = unsaid | settings.get(part, {})
+        return settings
     except UNREADABLE as error:
         raise RunError(f"{folder / SETTINGS}: damaged ({error!r}); start a new run") from error
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -89,7 +90,27 @@ def test_damaged_settings_are_told(tmp_path, text):
 
 def test_settings_of_before_called_the_longest_side_image_size(tmp_path):
     (tmp_path / SETTINGS).write_text('{"detector": {"image_size": 96}, "data": "pets"}')
-    assert read_settings(tmp_path) == {"detector": {"longest_side": 96}, "data": "pets"}
+    found = read_settings(tmp_path)
+    assert found["detector"] == {"longest_side": 96, "last_kernel": 3}
+    assert found["data"] == "pets"
+
+
+def test_a_run_begun_before_muon_goes_on_as_it_began(tmp_path):
+    """Its settings do not name what there was not; by now a default may be another."""
+    config, settings = named_config("course", 3), TrainConfig()
+    later = {"optimizer", "schedule", "muon_rate", "quality"}
+    training = {name: value for name, value in asdict(settings).items() if name not in later}
+    detector = {name: value for name, value in asdict(config).items() if name != "last_kernel"}
+    (tmp_path / SETTINGS).write_text(json.dumps({"detector": detector, "training": training}))
+    began = {"optimizer": "adamw", "schedule": "cosine", "muon_rate": 0.02, "quality": 0.0}
+    now = asdict(replace(settings, **began)), asdict(replace(config, last_kernel=3))
+    found = read_settings(tmp_path)
+    assert differences(found, {**found, "training": now[0], "detector": json_of(now[1])}) == ""
+
+
+def json_of(settings):
+    """As a file gives it back: tuples are lists there."""
+    return json.loads(json.dumps(settings))
 
 
 def test_the_saved_step_is_that_of_the_file(tmp_path):
