@@ -17,7 +17,6 @@ A file uses files above its own line only, so it can be read from here downwards
         anchors.py             a grid of guesses; boxes to deltas and back
         matching.py            which anchor answers for which object
         box_losses.py          how far boxes are off: L1, Smooth L1, IoU, GIoU
-        quality.py             scores that say how well their boxes fit
         losses.py              class loss + lambda * box loss
         backbone.py            image to feature maps
         config.py              what a detector is made of

@@ -3,18 +3,20 @@
 Uses anchors.py. A loss of this file ends in `_box_loss` where it reads deltas of anchors.
 
 Smooth L1 is from Girshick, "Fast R-CNN", ICCV 2015; GIoU as a loss from Rezatofighi et al.,
-"Generalized Intersection over Union", CVPR 2019.
+"Generalized Intersection over Union", CVPR 2019; the overlap as what a score is to reach from Li et
+al., "Generalized Focal Loss", NeurIPS 2020.
 """
 
 from collections.abc import Callable, Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from detlab.boxes import paired_giou, paired_iou
-from detlab.checks import check_positive, check_rows
+from detlab.checks import check_fraction, check_positive, check_rows
 from detlab.detector.anchors import Decode, Encode, decode_deltas, encode_boxes
+from detlab.types import Predictions
 
 BoxLoss = Callable[[Tensor, Tensor, Tensor, Sequence[float]], Tensor]
 """deltas [P 4], anchors [P 4], gt_boxes [P 4], delta weights to the summed loss, a scalar."""
@@ -131,3 +133,43 @@ def giou_box_loss(
     """
     check_rows(deltas=deltas, anchors=anchors, gt_boxes=gt_boxes)
     return giou_loss(decode(deltas, anchors, weights), gt_boxes, giou).sum()
+
+
+def quality_loss(
+    predictions: Predictions,
+    labels: Int64[Tensor, "B A"],
+    gt_boxes: Float[Tensor, "B A 4"],
+    quality: float,
+) -> Float[Tensor, ""]:
+    """What the summed class loss is more by, where a score is to reach less for a loose box.
+
+    A positive anchor's class is to reach 1 - quality · (1 − IoU) instead of 1; background, or the
+    no of a sigmoid, gets the rest. Cross-entropy is linear in what is to be reached, so the rest
+    costs itself times the difference of the two logits. No gradient goes through the IoU.
+
+    Args:
+        predictions: what the detector said of the batch.
+        labels: what each anchor is to learn, 0 for background, see `losses.match_batch`.
+        gt_boxes: the box of each anchor, in pixels of the batch's images.
+        quality: 0 asks every positive for a score of 1, 1 for its IoU.
+
+    Raises:
+        ValueError: quality is not from 0 to 1.
+
+    >>> anchors = torch.tensor([[0.0, 0.0, 8.0, 8.0]])
+    >>> said = Predictions(torch.tensor([[[1.0, 3.0]]]), torch.zeros(1, 1, 4), anchors, "softmax")
+    >>> box = torch.tensor([[[0.0, 0.0, 8.0, 4.0]]])  # half the anchor
+    >>> quality_loss(said, torch.tensor([[1]]), box, quality=1.0)  # 1/2 · (3 - 1)
+    tensor(1.)
+    """
+    check_fraction("quality", quality)
+    positive = labels > 0
+    anchors = predictions.anchors.expand_as(gt_boxes)[positive]
+    deltas = predictions.deltas[positive].detach().float()
+    boxes = decode_deltas(deltas, anchors, predictions.delta_weights)
+    rest = quality * (1 - paired_iou(boxes, gt_boxes[positive]))
+    logits = predictions.logits[positive].float()
+    ahead = torch.take_along_dim(logits, labels[positive][:, None], dim=1)[:, 0]
+    if predictions.activation == "softmax":
+        ahead = ahead - logits[:, 0]
+    return (rest * ahead).sum()

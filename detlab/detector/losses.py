@@ -1,7 +1,7 @@
 """How wrong the predictions are: L = Lcls + lambda * Lbox.
 
-Uses matching.py, box_losses.py and quality.py: matched anchors learn a class and a box, background
-learns class 0.
+Uses matching.py and box_losses.py: matched anchors learn a class and a box, background learns
+class 0.
 
 Focal loss is from Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017; hard negatives
 from Liu et al., "SSD", ECCV 2016.
@@ -16,9 +16,8 @@ from torch import Tensor
 
 from detlab.checks import check_count, check_fraction, check_rows
 from detlab.classify import cross_entropy
-from detlab.detector.box_losses import BoxLoss, giou_box_loss
+from detlab.detector.box_losses import BoxLoss, giou_box_loss, quality_loss
 from detlab.detector.matching import IGNORED, match_anchors
-from detlab.detector.quality import quality_loss
 from detlab.hardware import mean_over_processes, num_processes
 from detlab.types import Activation, Predictions, Target
 
@@ -140,7 +139,7 @@ def detection_loss(
         match: who learns what, see `matching.match_anchors`.
         class_loss: focal loss for sigmoid detectors, hard negatives for softmax, or your own.
         box_loss: GIoU, Smooth L1, L1, or your own.
-        quality: how far a score is to follow its box's IoU, 0 to 1, see `quality.quality_loss`.
+        quality: how far a score is to follow its box's IoU, 0 to 1, see `box_losses.quality_loss`.
 
     Returns:
         "class", "box" and "total", all scalars.

@@ -11,9 +11,9 @@ from torch.testing import assert_close
 
 from detlab.boxes import paired_iou
 from detlab.detector.anchors import decode_deltas
+from detlab.detector.box_losses import quality_loss
 from detlab.detector.losses import detection_loss
 from detlab.detector.matching import match_anchors
-from detlab.detector.quality import quality_loss
 from detlab.types import Predictions, Target
 
 ANCHORS = torch.tensor(
