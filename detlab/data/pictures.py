@@ -157,6 +157,9 @@ def decode(path: Path, long_side: int | None) -> tuple[UInt8[Tensor, "3 H W"], i
     """The pixels of a picture, and the EXIF orientation that they are still to be turned by.
 
     With `long_side`, as much detail may be missing as a longer side of so many pixels cannot show.
+
+    Raises:
+        DataError: as `read_picture`.
     """
     with open_picture(path) as picture:
         stored_size, orientation = header_of(picture, path)
@@ -167,9 +170,9 @@ def decode(path: Path, long_side: int | None) -> tuple[UInt8[Tensor, "3 H W"], i
             picture.filename = ""  # Pillow 13 maps raw pixels with their sides swapped: read them
         try:
             picture.load()
+            return to_tensor(picture), orientation
         except (OSError, ValueError, SyntaxError, EOFError, struct.error) as error:
             raise DataError(f"{path}: truncated or damaged picture: {error}") from error
-        return to_tensor(picture), orientation
 
 
 def to_tensor(picture: Image.Image) -> UInt8[Tensor, "3 H W"]:

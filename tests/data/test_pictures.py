@@ -47,6 +47,25 @@ def test_every_colour_mode_becomes_rgb(tmp_path, mode):
     assert read_picture(path).shape == (3, 4, 5)
 
 
+def test_colours_that_pillow_cannot_convert_are_told_with_the_file(tmp_path, monkeypatch):
+    path = write_picture(tmp_path / "a.png")
+
+    def refuse(picture, mode):
+        raise ValueError(f"conversion from {picture.mode} to {mode} not supported")
+
+    monkeypatch.setattr(Image.Image, "convert", refuse)
+    with pytest.raises(DataError, match=r"a\.png: .* conversion from RGB to RGB not supported"):
+        read_picture(path)
+
+
+@pytest.mark.parametrize("size", [(7, 256), (5, 257), (3, 700)])
+def test_a_palette_is_kept_from_strip_to_strip(tmp_path, size):
+    colours = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    Image.fromarray(colours).quantize(64).save(tmp_path / "a.png", transparency=3)
+    expected = pil_to_tensor(Image.open(tmp_path / "a.png").convert("RGB"))
+    assert torch.equal(read_picture(tmp_path / "a.png"), expected)
+
+
 def test_the_longer_side_gets_the_wanted_length(tmp_path):
     path = write_picture(tmp_path / "a.jpg", size=(640, 480))
     assert read_picture(path, long_side=320).shape == (3, 240, 320)
