@@ -10,6 +10,7 @@ import torchvision
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from detlab.boxes import xyxy_to_cxcywh
 from detlab.types import Predictions
 
 Candidates = Callable[
@@ -66,7 +67,7 @@ def without_padding(predictions: Predictions, row: int, image_size: tuple[int, i
     tensor([[0., 0., 8., 8.]])
     """
     height, width = image_size
-    centres = (predictions.anchors[:, :2] + predictions.anchors[:, 2:]) / 2
+    centres = xyxy_to_cxcywh(predictions.anchors)[:, :2]
     inside = ((centres >= 0) & (centres < centres.new_tensor([width, height]))).all(dim=1)
     if inside.all():  # no padding, so nothing to copy
         return predictions._replace(
