@@ -99,11 +99,11 @@ def restore_lesson(lesson: Lesson, notebooks: Path = NOTEBOOKS) -> Path | None:
     """
     fresh = shipped(lesson.stem, notebooks)
     place = notebooks / lesson.notebook.name
-    if place.exists() and place.read_bytes() == fresh.encode():
-        return None
-    kept = dated(place.with_name(f"{place.stem}.kept.ipynb"))
-    existed = place.exists()
-    if existed:
+    kept = None
+    if place.exists():
+        if place.read_bytes() == fresh.encode():
+            return None
+        kept = dated(place.with_name(f"{place.stem}.kept.ipynb"))
         place.rename(kept)
     write_atomically(place, fresh.encode())
-    return kept if existed else None
+    return kept

@@ -1,6 +1,6 @@
 """Muon: a weight moves equally far in every direction, not only where its gradient is large.
 
-Uses no other file. loop.py gives it what mixes channels, above all the kernels of convolutions.
+Uses no other file. optimizers.py gives it what mixes channels, above all kernels of convolutions.
 
 Muon, and the coefficients, are from Jordan et al., "Muon: An optimizer for hidden layers in neural
 networks", 2024; that its steps can be taken on a small square is from "Gram Newton-Schulz", Dao AI
