@@ -50,21 +50,29 @@ class Muon(torch.optim.Optimizer):
             for _, same in groupby(sorted(learning, key=matrix_shape), key=matrix_shape):
                 weights = list(same)
                 moves = torch.stack([self.follow(weight, group["momentum"]) for weight in weights])
-                moves = orthogonalise(moves.flatten(2), group["num_steps"]).view_as(moves)
                 rows, columns = matrix_shape(weights[0])
                 length = group["lr"] * max(1.0, rows / columns) ** 0.5
+                moves = orthogonalise(moves, group["num_steps"])
                 for weight, move in zip(weights, moves, strict=True):
                     weight.mul_(1 - group["lr"] * group["weight_decay"])
-                    weight.sub_(move, alpha=length)
+                    in_memory(weight).sub_(move.view_as(in_memory(weight)), alpha=length)
 
-    def follow(self, weight: Tensor, momentum: float) -> Tensor:
+    def follow(self, weight: Tensor, momentum: float) -> Float[Tensor, "R C"]:
         """The smoothed gradient, a step ahead of itself: as if this one came again (Nesterov's)."""
         assert weight.grad is not None
         if "momentum" not in self.state[weight]:
             self.state[weight]["momentum"] = torch.zeros_like(weight)
         smoothed = self.state[weight]["momentum"]
         smoothed.lerp_(weight.grad, 1 - momentum)
-        return weight.grad.lerp(smoothed, momentum)
+        return in_memory(weight.grad.lerp(smoothed, momentum)).flatten(1)
+
+
+def in_memory(weight: Tensor) -> Tensor:
+    """A view [out, ..., in] of a weight [out, in, ...]: as `channels_last` lays kernels down.
+
+    The order of a matrix's columns is of no matter here, but copying them would be.
+    """
+    return weight.movedim(1, -1)
 
 
 def matrix_shape(weight: Tensor) -> tuple[int, int]:
