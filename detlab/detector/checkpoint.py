@@ -69,6 +69,8 @@ def load_checkpoint(
 ) -> tuple[Detector, CheckpointInfo]:
     """Read a detector back, in evaluation mode; weights stored in half precision become float32.
 
+    They lie in memory as `channels_last` lays them, which convolutions read faster.
+
     Raises:
         CheckpointError: missing, damaged, or not a checkpoint of this package.
     """
@@ -85,7 +87,7 @@ def load_checkpoint(
     except UNREADABLE as error:
         reason = str(error).splitlines()[0][:300]
         raise CheckpointError(f"{path}: its settings do not fit its weights: {reason}") from error
-    return detector.to(device).eval(), info
+    return detector.to(device, memory_format=torch.channels_last).eval(), info
 
 
 def read_info(said: Mapping[str, Any]) -> CheckpointInfo:

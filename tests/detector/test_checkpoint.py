@@ -35,7 +35,7 @@ SHIPPED = Path(__file__).parents[2] / "data" / "checkpoints"
 
 def test_the_shipped_detector_is_small_and_its_card_says_what_its_header_says():
     path, card = SHIPPED / "course.safetensors", (SHIPPED / "README.md").read_text()
-    assert path.stat().st_size <= 5e6
+    assert path.stat().st_size <= 2e6
     detector, info = load_checkpoint(path)
     notes, metrics = info.notes, info.notes["metrics"]
     numbers = " / ".join(f"{metrics[name]:.3f}" for name in ("AP", "AP50", "AP75"))
@@ -64,6 +64,7 @@ def test_a_checkpoint_gives_back_detector_settings_names_and_notes(saved):
     assert not loaded.training
     assert_close(loaded.state_dict(), detector.state_dict(), rtol=0, atol=0)
     images = torch.rand(1, 3, 64, 96)
+    detector.to(memory_format=torch.channels_last)  # as the loaded one lies, so adds up alike
     with torch.no_grad():
         assert_close(loaded(images).logits, detector(images).logits, rtol=0, atol=0)
         assert loaded(images).activation == "softmax"
