@@ -88,6 +88,7 @@ A file uses files above its own line only, so it can be read from here downwards
         moved.py               where the files of earlier versions are now
         stored_answers.py      a learner's function outside its lesson
         your_parts.py          what a learner built, put into the real detector
+        records.py             what takes longer than a lesson may, measured once
         own_cells.py           a learner's own cells beside those of a newer lesson
         update.py              the lessons of this version, and what a learner wrote in earlier ones
         clone.py               a clone brought to the newest version by git

@@ -23,6 +23,7 @@ from detlab.detector.model import build_detector
 from detlab.metrics.coco import COCO_NAMES
 from detlab.reef.scene import CLASS_NAMES, Reef, draw_scene
 from detlab.training.config import TrainConfig
+from detlab.training.run_folder import OF_BEFORE
 from tests.sample_folders import SCENES, coco_folder
 
 BENCHMARKS = Path(__file__).parent / "benchmarks"
@@ -40,11 +41,6 @@ import speedrun  # noqa: E402
 
 CPU = torch.device("cpu")
 BCCD = Path(os.environ.get("DETLAB_DATA", "nowhere")) / "bccd" / "BCCD"
-
-
-def test_a_spread_is_the_median_and_the_range():
-    assert report.spread([3.0, 1.0, 10.0], digits=1) == "3.0 (1.0–10.0)"
-    assert report.spread([0.7136]) == "0.71"
 
 
 def test_ratios_compare_within_a_round():
@@ -353,7 +349,7 @@ def test_the_gpu_benchmark_runs_on_any_device(name):
 @pytest.fixture
 def few_trials(tmp_path, monkeypatch):
     """A ladder of two rungs, a reef of four pictures, and what one asks of the speedrun."""
-    lower = speedrun.Rung("lower", {"batch_size": 2, "precision": "float32"})
+    lower = speedrun.Rung("lower", {"batch_size": 2, "precision": "float32"}, {"last_kernel": 3})
     upper = speedrun.Rung("upper", {"box_weight": 8.0}, {"last_kernel": 1})
     monkeypatch.setattr(speedrun, "LADDER", (lower, upper))
     monkeypatch.setattr(speedrun, "training_pictures", lambda: Reef(seed=1, length=4))
@@ -371,14 +367,13 @@ def test_a_rung_keeps_the_changes_below_it(few_trials):
         speedrun.recipe("none")
 
 
-def test_the_lowest_rung_is_the_recipe_of_the_shipped_checkpoint():
-    _, info = load_checkpoint(bench.CHECKPOINT)
-    then = info.notes["settings"]["training"]
-    lowest = speedrun.comparable(*speedrun.recipe(speedrun.LADDER[0].name))
-    without = {"seconds", "seed"}
-    assert {name: lowest[name] for name in then if name not in without} == {
-        name: value for name, value in then.items() if name not in without
-    }
+def test_the_ladder_leads_from_the_recipe_of_version_0_2_0_to_the_default():
+    training, detector = speedrun.recipe(speedrun.LADDER[0].name)
+    for settings, before in ((training, OF_BEFORE["training"]), (detector, OF_BEFORE["detector"])):
+        assert {name: getattr(settings, name) for name in before} == before
+    assert training.zoom == 1.0
+    default = TrainConfig(), named_config("course", len(CLASS_NAMES))
+    assert speedrun.recipe(speedrun.LADDER[-1].name) == default
 
 
 def test_a_speedrun_trains_what_is_not_on_record_yet(few_trials, monkeypatch, capsys):
@@ -409,18 +404,18 @@ def test_a_speedrun_writes_down_each_trial_and_prints_the_table(few_trials, monk
     assert "seed" not in capsys.readouterr().out
 
 
-def test_a_table_shows_medians_and_who_reached_the_goal():
-    names = [rung.name for rung in speedrun.LADDER]
-    trials = [
-        {"rung": names[0], "seconds": seconds, "seed": seed, "AP": ap, "AP75": ap + 0.1}
-        for seconds, aps in ((60.0, (0.5, 0.52, 0.6)), (120.0, (0.69, 0.7, 0.8)))
-        for seed, ap in enumerate(aps)
+def test_what_is_trained_goes_into_the_record_once(few_trials, monkeypatch, tmp_path):
+    record = tmp_path / "record.jsonl"
+    record.write_text('{"rung": "of another day"}\n')
+    monkeypatch.setattr(speedrun, "RECORD", record)
+    monkeypatch.setattr(speedrun, "run_trial", lambda *what: {"rung": what[0], "seed": what[2]})
+    monkeypatch.setattr(speedrun, "finished", lambda _: trials)
+    trials = [speedrun.run_trial("lower", 0.2, seed) for seed in (0, 5)]
+    for _ in range(2):
+        speedrun.add_to_record(trials)
+    assert [json.loads(line)["rung"] for line in record.read_text().splitlines()] == [
+        *("of another day", "lower", "lower")
     ]
-    head, _, first, second, *_ = speedrun.table(trials, [60.0, 120.0]).splitlines()
-    assert head == "| rung | AP, AP75 after 60 s | AP, AP75 after 120 s | seconds to AP 0.70 |"
-    cells = "0.520 (0.500–0.600), 0.620 | 0.700 (0.690–0.800), 0.800 | 120 |"
-    assert first == f"| {names[0]} | {cells}"
-    assert second == f"| {names[1]} | – | – | – |"
 
 
 def test_a_short_speedrun_is_one_seed_and_two_minutes():

@@ -48,15 +48,14 @@ def training_transforms(
         crop: show squares with sides of so many pixels; None shows pictures in their own size.
     """
     size = None if crop is None else (crop, crop)
-    upside_down = [v2.RandomVerticalFlip(vertical_flip)] if vertical_flip > 0 else []
-    return v2.Compose(
-        [
-            *upside_down,
-            v2.RandomHorizontalFlip(flip),
-            partial(random_window, scale=scale, min_visible=min_visible, size=size),
-            v2.RandomApply([v2.ColorJitter(light, light, light)], p=0.5),
-        ]
-    )
+    steps: list[Any] = [v2.RandomHorizontalFlip(flip)]
+    if vertical_flip > 0:
+        steps.append(v2.RandomVerticalFlip(vertical_flip))
+    if size or scale != (1, 1):
+        steps.append(partial(random_window, scale=scale, min_visible=min_visible, size=size))
+    if light > 0:
+        steps.append(v2.RandomApply([v2.ColorJitter(light, light, light)], p=0.5))
+    return v2.Compose(steps)
 
 
 def random_window(

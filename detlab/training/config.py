@@ -40,13 +40,13 @@ class TrainConfig:
     """Stop after so many rounds through the data; give this or seconds."""
     batch_size: int = 16
     """Pictures a step, on each process."""
-    optimizer: Algorithm = "adamw"
+    optimizer: Algorithm = "muon"
     """muon: for the weights of convolutions, and AdamW for all others."""
     learning_rate: float = 3e-3
     """AdamW's, at its highest, after the warm-up."""
     muon_rate: float = 0.02
     """Muon's, at its highest."""
-    schedule: Schedule = "cosine"
+    schedule: Schedule = "flat"
     """How the rates fall after the warm-up: along half a cosine, or not before the last 60 %."""
     body_rate: float = 1.0
     """Fraction of the rates for the body: less than 1 where it has learned on ImageNet already."""
@@ -56,7 +56,7 @@ class TrainConfig:
     """Pull of every weight towards 0."""
     box_weight: float = 5.0
     """The lambda in L = Lcls + lambda * Lbox."""
-    quality: float = 0.0
+    quality: float = 0.5
     """How far a score is to say how well its box fits: 0 wants 1 of every positive, 1 its IoU."""
     positive_iou: float = 0.4
     """An anchor that overlaps an object so well learns it; lower means more who learn, sooner."""
@@ -70,6 +70,9 @@ class TrainConfig:
     """Decides the order of pictures and their augmentation."""
     multiscale: float = 1.0
     """Each batch is shown up to so many times larger or smaller; 1 leaves its size."""
+    zoom: float | None = None
+    """Each picture is shown up to so many times larger or smaller, with black around it where that
+    leaves room; 1 leaves its size. None: 1.1 for the reef, 1.4 for photographs, which are few."""
     vertical_flip: float = 0.0
     """Chance that a photograph is shown upside down; 0.5 where there is no up, as among cells."""
     crop: int | None = None
@@ -114,5 +117,7 @@ class TrainConfig:
             raise ValueError(f"workers is 0 or more, got {self.workers}")
         if not 0 <= self.seed < 2**63:
             raise ValueError(f"seed is from 0 to 2**63 - 1, got {self.seed}")
-        if self.multiscale < 1:
-            raise ValueError(f"multiscale is 1, or a factor above it, got {self.multiscale}")
+        for name in ("multiscale", "zoom"):
+            factor = getattr(self, name)
+            if factor is not None and factor < 1:
+                raise ValueError(f"{name} is 1, or a factor above it, got {factor}")

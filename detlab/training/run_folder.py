@@ -165,6 +165,8 @@ def read_settings(folder: Path) -> dict[str, Any]:
         settings["detector"] = with_longest_side(settings["detector"])
         for part, unsaid in OF_BEFORE.items():
             settings[part] = unsaid | settings.get(part, {})
+        zoom = 1.0 if settings.get("data") == "reef" else None  # it was mirrored, nothing else
+        settings["training"].setdefault("zoom", zoom)
         return settings
     except UNREADABLE as error:
         raise RunError(f"{folder / SETTINGS}: damaged ({error!r}); start a new run") from error

@@ -59,7 +59,7 @@ Commit(
 # really there, the **ground truth**.
 
 # %% tags=["thumbnail"]
-[found] = detect(detector, [scene.image], info.config.longest_side, score_threshold=0.4)
+[found] = detect(detector, [scene.image], info.config.longest_side, score_threshold=0.5)
 notebook.Show(
     draw_alone(Picture(scene.image, scene.target, found), info.class_names),
     "the same reef; a dashed box with a name and a score lies on each of the animals",

@@ -164,8 +164,8 @@ threshold_lab = ThresholdLab(
     truth,
     info.class_names,
     score_threshold=0.05,
-    task="Precision at least 0.90, and still a recall of 0.93",
-    goal=lambda lab: lab.precision >= 0.9 and lab.recall >= 0.93,
+    task="Precision at least 0.95, and still a recall of 0.95",
+    goal=lambda lab: lab.precision >= 0.95 and lab.recall >= 0.95,
 )
 threshold_lab
 
@@ -507,7 +507,7 @@ print("gain in                AP50         AP         AP")
 print("a place is right   from 0.5   from 0.5  from 0.75")
 for error in ERRORS:
     rough, fitting = gains[error, 0.5], gains[error, 0.75]
-    print(f"{error:<16} {rough['AP50']:>10.3f} {rough['AP']:>10.3f} {fitting['AP']:>10.3f}")
+    print(f"{error:<16} {rough['AP50']:>10.4f} {rough['AP']:>10.4f} {fitting['AP']:>10.4f}")
 others = [gains[error, 0.75]["AP"] for error in ERRORS if error != "location"]
 assert gains["location", 0.75]["AP"] > 3 * max(others)
 assert gains["class", 0.5]["AP50"] > gains["location", 0.5]["AP50"]
@@ -547,8 +547,8 @@ cost_lab = ThresholdLab(
     truth,
     info.class_names,
     score_threshold=0.95,
-    task="A cost below 2,200",
-    goal=lambda lab: lab.cost < 2200,
+    task="A cost below 1,500",
+    goal=lambda lab: lab.cost < 1500,
     miss_cost=50,
 )
 cost_lab
@@ -563,7 +563,7 @@ for threshold in (0.95, 0.5, 0.05):
     cost = wrong + 50 * missed
     print(f"score from {threshold:.2f}: {wrong:>5,} false positives", end=" ")
     print(f"+ 50 · {missed:>2} missed = {cost:,}")
-    assert cost > 2200
+    assert cost > 1500
 
 # %% [markdown]
 # ## Use · choose on one half, evaluate on the other
@@ -598,8 +598,8 @@ for name, row in (("0.5, as many do", middle), ("best F1", by_f1), ("least cost"
     print(f"{name:<15} (from {thresholds[row]:.2f}): F1 {f1[1, row]:.2f},", end=" ")
     print(f"cost {cost[1, row]:.0f}")
 assert f1[1, by_f1] > f1[1].max() - 0.02
-assert f1[1, by_f1] > f1[1, middle] + 0.03
-assert cost[1, by_cost] < cost[1, middle] < cost[1, by_f1]
+assert abs(f1[1, by_f1] - f1[1, middle]) < 0.03
+assert cost[1, by_cost] < min(cost[1, middle], cost[1, by_f1])
 assert thresholds[by_cost] < thresholds[by_f1] - 0.1
 
 # %%
@@ -612,31 +612,29 @@ for half, style in ((0, "-"), (1, "--")):
     right.plot(thresholds, cost[half], style, color="#d55e00", label=name)
 left.axvline(thresholds[by_f1], color="grey", linewidth=0.8)
 right.axvline(thresholds[by_cost], color="grey", linewidth=0.8)
-left.set(title="F1 wants a high threshold", xlabel="score threshold", ylabel="F1")
+left.set(title="F1 is nearly level in the middle", xlabel="score threshold", ylabel="F1")
 right.set(title="Costly misses want a low one", xlabel="score threshold", ylabel="cost")
 left.legend(frameon=False, loc="lower right")
-notebook.Show(
-    figure, "F1 rises up to a threshold near 0.95; cost is least near 0.2, then it climbs."
-)
+notebook.Show(figure, "F1 is highest from 0.4 to 0.8; cost is least near 0.15, then it climbs.")
 
 # %% [markdown]
 # There is no *right* threshold, there are only prices; so of the three pictures at the beginning,
-# the diver rather takes the left one and the robot the right one. And 0.5 is nobody's choice. Why
-# is F1 best only near 0.9? What do the scores mean?
+# the diver rather takes the left one and the robot the right one. F1 finds 0.5 as good as any near
+# it, and the survey pays half as much again for it. What do the scores mean?
 #
 # ## Commit · sure, surer
 #
-# If scores were honest, seven in ten of the boxes that score 0.7 would be right.
+# If scores were honest, half of the boxes that score about 0.5 would be right.
 
 # %%
 Commit(
-    "Of the boxes that score 0.5 to 0.9, how many are right?",
+    "Of the boxes that score 0.3 to 0.8, how many are right?",
     options={
-        "about 7 in 10": "That is what the scores promise.",
-        "about half": "That would be near to what the scores promise. It is worse.",
-        "fewer than 2 in 10": "The scores in the middle promise far more than they keep.",
+        "nearly all": "Only of those that score more. Scores do rise with what is right.",
+        "about half": "That is what the scores promise.",
+        "about 1 in 4": "The scores in the middle promise twice what they keep.",
     },
-    answer="fewer than 2 in 10",
+    answer="about 1 in 4",
     key="10-scores",
 )
 
@@ -653,36 +651,37 @@ bins = calibration(scores, is_hit)
 for promised, kept, number in zip(*(column.tolist() for column in bins), strict=True):
     print(f"{number:>4} boxes: promised {promised:.2f}, kept {kept:.2f}")
 print(f"expected calibration error {bins.error:.2f}")
-middling = (scores >= 0.5) & (scores < 0.9)
-print(f"score 0.5 to 0.9: {is_hit[middling].float().mean():.0%} are right")
-assert is_hit[middling].float().mean() < 0.2
+middling = (scores >= 0.3) & (scores < 0.8)
+print(f"score 0.3 to 0.8: {is_hit[middling].float().mean():.0%} are right")
+assert is_hit[middling].float().mean() < 0.3
 
 # %%
 # As a picture, beside what honest scores would keep:
 figure = Figure(figsize=(5, 3.6), layout="constrained")
-ax = figure.add_subplot(title="Only the top bin keeps its promise")
+ax = figure.add_subplot(title="In the middle less is kept than promised")
 centres = torch.arange(10) / 10 + 0.05
 ax.bar(centres, bins.fraction_correct, width=0.09, color="#0072b2", label="kept")
 ax.plot([0, 1], [0, 1], "--", color="#d55e00", label="an honest score")
 ax.set(xlabel="score (promised)", ylabel="precision in the bin (kept)", xlim=(0, 1), ylim=(0, 1))
 ax.legend(frameon=False)
-notebook.Show(figure, "Bars far below the diagonal in all bins but the last, which reaches 0.95.")
+notebook.Show(figure, "Bars far below the diagonal up to 0.8; the last two bins reach it.")
 
 # %% [markdown]
 # The calibration error looks small because more than half of the boxes score below 0.1: where
-# little is promised, the gap is small. In the middle the gap is large. What are those boxes? Ask
-# for their kind:
+# little is promised, the gap is small. In the middle the gap is large. What are the wrong boxes
+# there? Ask for their kind:
 
 # %%
 all_kinds = [kind for each in kinds for kind in each]
-of_middling = Counter(all_kinds[row] for row in middling.nonzero()[:, 0].tolist())
-print("most of them:", of_middling.most_common(1)[0][0])
-assert of_middling.most_common(1)[0][0] == "class"
+wrong = (middling & ~is_hit).nonzero()[:, 0].tolist()
+[(most, number)] = Counter(all_kinds[row] for row in wrong).most_common(1)
+print(f"most of them: {most}, {number} of {len(wrong)}")
+assert most == "class"
 
 # %% [markdown]
 # Right places, wrong names. Many are second names: lesson 08's NMS works class by class, so *turtle
-# 0.98* and *stingray 0.70* live side by side on one animal. If that is it, suppressing across
-# classes must help:
+# 0.98* and *stingray 0.35* live side by side on one animal. If that is it, suppressing across
+# classes must help. We look at what scores 0.3 or more:
 
 # %%
 from detlab.detector.suppression import nms
@@ -692,12 +691,12 @@ for f in found:
     kept = nms(f["boxes"], f["scores"], 0.5)  # labels are not looked at
     single.append({key: value[kept] for key, value in f.items()})
 for name, boxed in (("class by class", found), ("across classes", single)):
-    visible = torch.cat([f["scores"] for f in boxed]) >= 0.5
+    visible = torch.cat([f["scores"] for f in boxed]) >= 0.3
     hits = torch.cat([match_image(f, t) for f, t in zip(boxed, truth, strict=True)]) >= 0
     ap = coco_metrics(boxed, truth, info.class_names).coco["AP"]
-    print(f"{name}: AP {ap:.2f}, precision at 0.5 {hits[visible].float().mean():.2f}")
+    print(f"{name}: AP {ap:.2f}, precision at 0.3 {hits[visible].float().mean():.2f}")
 assert ap < coco["AP"] - 0.003
-assert hits[visible].float().mean() > is_hit[scores >= 0.5].float().mean() + 0.05
+assert hits[visible].float().mean() > is_hit[scores >= 0.3].float().mean() + 0.02
 
 # %% [markdown]
 # Precision rises, and AP falls a little: it likes second names, low in the line, in case the first

@@ -37,10 +37,11 @@ from peers import (
     evaluate_peer,
     train_peer,
 )
-from report import Row, describe_machine, publish, ratios, spread, take_turns
+from report import Row, describe_machine, publish, ratios, take_turns
 from torch import Tensor
 
 from detlab.boxes import xyxy_to_xywh
+from detlab.course.records import spread
 from detlab.data.datasets import REEF_VAL, load_dataset
 from detlab.data.transforms import Augmented
 from detlab.detector.checkpoint import load_checkpoint

@@ -19,10 +19,11 @@ from statistics import mean, median
 from typing import Any
 
 import torch
-from report import Row, describe_machine, publish, ratios, spread, take_turns
+from report import Row, describe_machine, publish, ratios, take_turns
 from torch import Tensor, nn
 from torchvision.models.detection import RetinaNet, retinanet_resnet50_fpn
 
+from detlab.course.records import spread
 from detlab.detector.config import named_config
 from detlab.detector.model import Detector, build_detector, from_torchvision
 from detlab.detector.postprocess import detect, to_scores

@@ -23,7 +23,9 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page
-from report import Row, describe_machine, publish, ratios, spread, table
+from report import Row, describe_machine, publish, ratios, table
+
+from detlab.course.records import spread
 
 HERE = Path(__file__).parent
 sys.path.append(str(HERE.parent))

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import torch
@@ -26,20 +25,6 @@ class Row:
     """None: nobody set a goal."""
     details: dict[str, Any] = field(default_factory=dict)
     """Every single measurement, for the JSON."""
-
-
-def spread(values: Sequence[float], digits: int = 2) -> str:
-    """Median and range of some measurements; a single one stands alone.
-
-    >>> spread([3.0, 1.0, 2.0], digits=1)
-    '2.0 (1.0–3.0)'
-    >>> spread([0.714])
-    '0.71'
-    """
-    middle = f"{median(values):.{digits}f}"
-    if len(values) == 1:
-        return middle
-    return f"{middle} ({min(values):.{digits}f}–{max(values):.{digits}f})"
 
 
 def ratios(numerators: Iterable[float], denominators: Iterable[float]) -> list[float]:

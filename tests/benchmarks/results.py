@@ -19,10 +19,11 @@ from statistics import median
 from typing import Any
 
 from audit_time import measure_audit
-from report import Row, describe_machine, publish, spread
+from report import Row, describe_machine, publish
 from second_annotator import measure_agreement
 
 from detlab.audit.findings import twins_of
+from detlab.course.records import spread
 from detlab.data.check import check_splits
 from detlab.data.datasets import FolderDataset, load_dataset, read_splits
 from detlab.data.records import Annotations, DataError

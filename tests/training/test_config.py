@@ -24,6 +24,7 @@ from detlab.training.config import DEFAULT_SECONDS, TrainConfig
         ({"schedule": "step"}, r"schedule is one of \('cosine', 'flat'\), got 'step'"),
         ({"box_weight": -1.0}, "cannot be negative: -1.0"),
         ({"multiscale": 0.5}, "a factor above it, got 0.5"),
+        ({"zoom": 0.5}, "zoom is 1, or a factor above it, got 0.5"),
         ({"vertical_flip": 50.0}, "vertical_flip is from 0 to 1, got 50.0"),
         ({"warmup": -1.0}, "warmup is from 0 to 1"),
         ({"weight_decay": -0.1}, "weight_decay is from 0 to 1"),

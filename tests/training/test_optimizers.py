@@ -20,7 +20,7 @@ from tests.training.test_loop import SHORT, Rectangles, batch, small_detector
     [(0.0, 0.0), (0.05, 0.5), (0.1, 1.0), (0.55, 0.5), (1.0, 0.0)],
 )
 def test_the_learning_rate_warms_up_and_falls_along_a_cosine(progress, share):
-    config = TrainConfig(epochs=1.0, warmup=0.1)
+    config = TrainConfig(epochs=1.0, warmup=0.1, schedule="cosine")
     optimizer = torch.optim.AdamW([nn.Parameter(torch.ones(1))], lr=0.5)
     set_learning_rate(optimizer, config, 0.05)  # whatever came before
     set_learning_rate(optimizer, config, progress)
@@ -36,7 +36,7 @@ def test_no_warm_up_begins_at_the_top():
 
 @pytest.mark.parametrize("backbone", ["tiny", "mobilenet_v2"])
 def test_the_body_learns_at_its_share_of_the_rate(backbone):
-    config = replace(SHORT, warmup=0.0, weight_decay=0.0, body_rate=0.25)
+    config = replace(SHORT, optimizer="adamw", warmup=0.0, weight_decay=0.0, body_rate=0.25)
     detector = small_detector(backbone=backbone)
     before = copy.deepcopy(detector)
     run = start_run(detector, config)
@@ -73,7 +73,7 @@ def test_a_flat_rate_falls_along_a_line_in_the_last_three_fifths():
 
 def test_without_muon_adamw_moves_every_weight():
     detector = small_detector()
-    (adamw,) = make_optimizers(detector, SHORT)
+    (adamw,) = make_optimizers(detector, replace(SHORT, optimizer="adamw"))
     assert type(adamw) is torch.optim.AdamW
     assert {*map(id, moved_by(adamw))} == {*map(id, detector.parameters())}
 

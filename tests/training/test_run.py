@@ -423,9 +423,25 @@ def test_annotations_that_name_no_class_train_nothing(tmp_path):
 # ---------------------------------------------------------------- small parts
 
 
-def test_the_reef_is_only_mirrored_and_folders_get_all():
-    assert isinstance(augmentation("reef", TrainConfig()), v2.RandomHorizontalFlip)
-    assert isinstance(augmentation("some/folder", TrainConfig()), v2.Compose)
+@pytest.mark.parametrize(
+    ("data", "zoom", "scale", "light"),
+    [
+        ("reef", None, (1 / 1.1, 1.1), 0.0),
+        ("reef", 2.0, (0.5, 2.0), 0.0),
+        ("some/folder", None, (1 / 1.4, 1.4), None),
+        ("some/folder", 1.0, (1.0, 1.0), None),
+    ],
+)
+def test_the_reef_is_zoomed_a_little_and_folders_get_all(monkeypatch, data, zoom, scale, light):
+    monkeypatch.setattr(run, "training_transforms", lambda **options: lambda: options)
+    options = augmentation(data, TrainConfig(zoom=zoom))()
+    assert options["scale"] == pytest.approx(scale)
+    assert options.get("light") == light  # None: as much as the transforms give by themselves
+
+
+def test_a_reef_without_zoom_is_only_mirrored():
+    mirror = augmentation("reef", TrainConfig(zoom=1.0))
+    assert [type(step) for step in mirror.transforms] == [v2.RandomHorizontalFlip]
 
 
 @pytest.mark.parametrize("settings", [{"crop": 64}, {"vertical_flip": 0.5}])
@@ -437,7 +453,8 @@ def test_the_reef_is_neither_cropped_nor_turned_upside_down(settings):
 def test_photographs_can_be_cropped_and_turned_upside_down(monkeypatch):
     monkeypatch.setattr(run, "training_transforms", lambda **options: lambda: options)
     wanted = {"crop": 64, "vertical_flip": 0.5}
-    assert augmentation("some/folder", TrainConfig(**wanted))() == wanted
+    options = augmentation("some/folder", TrainConfig(**wanted))()
+    assert {name: options[name] for name in wanted} == wanted
 
 
 def test_the_reef_draws_the_pictures_of_a_training():

@@ -95,15 +95,17 @@ def test_settings_of_before_called_the_longest_side_image_size(tmp_path):
     assert found["data"] == "pets"
 
 
-def test_a_run_begun_before_muon_goes_on_as_it_began(tmp_path):
+@pytest.mark.parametrize(("data", "zoom"), [("reef", 1.0), ("pets", None)])
+def test_a_run_begun_before_muon_goes_on_as_it_began(tmp_path, data, zoom):
     """Its settings do not name what there was not; by now a default may be another."""
     config, settings = named_config("course", 3), TrainConfig()
-    later = {"optimizer", "schedule", "muon_rate", "quality"}
+    later = {"optimizer", "schedule", "muon_rate", "quality", "zoom"}
     training = {name: value for name, value in asdict(settings).items() if name not in later}
     detector = {name: value for name, value in asdict(config).items() if name != "last_kernel"}
-    (tmp_path / SETTINGS).write_text(json.dumps({"detector": detector, "training": training}))
+    said = {"data": data, "detector": detector, "training": training}
+    (tmp_path / SETTINGS).write_text(json.dumps(said))
     began = {"optimizer": "adamw", "schedule": "cosine", "muon_rate": 0.02, "quality": 0.0}
-    now = asdict(replace(settings, **began)), asdict(replace(config, last_kernel=3))
+    now = asdict(replace(settings, **began, zoom=zoom)), asdict(replace(config, last_kernel=3))
     found = read_settings(tmp_path)
     assert differences(found, {**found, "training": now[0], "detector": json_of(now[1])}) == ""
 
