@@ -518,25 +518,26 @@ assert measured > 0.6
 # 3. **Quality.** A positive anchor is not asked for a score of 1, but for one half way to its box's
 #    IoU. Of two boxes on one animal the better one then scores higher, and NMS keeps it.
 # 4. **1 × 1.** The last kernel of the head looks at one cell, not at nine. So a step is shorter.
-# 5. **Zoom.** Each picture is shown up to 1.1 times larger or smaller.
+# 5. **Zoom.** Each picture is shown up to 1.1 times larger or smaller, with black around it where
+#    that leaves room.
 
 # %%
 Commit(
     "Which change buys the most AP in two minutes?",
     options={
-        "Muon": "And it does so although each of its steps takes longer.",
-        "the flat rate": "It comes second: more of the run is spent at a high rate.",
-        "quality": "It makes scores more honest, which is worth a point or so.",
-        "1 × 1": "It saves a little time and a few weights.",
+        "Muon": "More than all others together, although each of its steps takes longer.",
+        "the flat rate": "Two minutes are hardly better for it.",
+        "quality": "It asks for scores that say how well a box fits. AP hardly moves.",
+        "1 × 1": "It comes second.",
     },
     answer="Muon",
     key="09-what-bought-most",
 )
 
 # %% [markdown]
-# Each cell is a training of its own, on two processor cores: the median of its seeds, with lowest
-# and highest; behind the comma AP75, for boxes that fit well. It takes hours, so it was done once,
-# by `make speedrun`, and is read from a file.
+# Each cell is a training of its own, on two processor cores: AP, and behind the comma AP75, for
+# boxes that fit well; where there are several seeds, their median, with lowest and highest. It
+# takes hours, so it was done once, by `make speedrun`, and is read from a file.
 
 # %%
 trials = newest(read_record("speedrun"))
@@ -544,6 +545,9 @@ rungs = list(dict.fromkeys(trial["rung"] for trial in trials))
 Markdown(ladder(trials, rungs, goal=0.7))
 
 # %% [markdown]
+# Zoom costs AP in a short training: it makes the pictures harder. It is there for longer ones, and
+# for pictures of other shapes, which come with black edges.
+#
 # One change can be tried here: your training from above once more, with AdamW in place of Muon.
 
 # %%

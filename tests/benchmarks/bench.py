@@ -30,9 +30,9 @@ import psutil
 import torch
 from peers import (
     BUILDERS,
-    LEARNING_RATES,
     RETINANET,
     SSDLITE,
+    TRAINING,
     detect_with_peer,
     evaluate_peer,
     train_peer,
@@ -198,7 +198,7 @@ def train_ours(dataset: Any, val: Any, config: TrainConfig) -> dict[str, float]:
 def train_theirs(name: str, dataset: Any, val: Any, config: TrainConfig) -> dict[str, float]:
     """One of torchvision's."""
     model = BUILDERS[name](len(val.class_names))
-    steps, seconds = train_peer(model, dataset, replace(config, learning_rate=LEARNING_RATES[name]))
+    steps, seconds = train_peer(model, dataset, replace(config, **TRAINING[name]))
     return summary(evaluate_peer(model, val, val.class_names), steps, seconds)
 
 
