@@ -50,10 +50,10 @@ Commit(
 detector, info = notebook.shipped_detector()
 names = info.class_names
 dials = {"objects": (4, 6), "crowding": 0.5, "empty_fraction": 0.0}
-scene = reef.draw_scene(reef.VAL_SEED, 80, image_size=(512, 512), **dials)
+scene = reef.draw_scene(reef.VAL_SEED, 485, image_size=(512, 512), **dials)
 with torch.no_grad():
     predictions = detector(
-        reef.draw_scene(reef.VAL_SEED, 80, **dials).image[None]
+        reef.draw_scene(reef.VAL_SEED, 485, **dials).image[None]
     )  # 128 × 128 pixels
 boxes, labels, scores = select_candidates(predictions, 0, (128, 128), 0.3, max_candidates=1000)
 boxes = scale_boxes(boxes, (128, 128), (512, 512))
@@ -122,8 +122,9 @@ stepper.step = 0
 stepper
 
 # %% [markdown]
-# The same decisions as a list. One box speaks for a whole bundle. The last one suppresses only a
-# few: most boxes on the second turtle overlapped the *first* one's box, too, and went with it.
+# The same decisions as a list. One box speaks for a whole bundle. The last one finds fewer to
+# suppress: some boxes on the second jellyfish overlapped the *first* one's box, too, and went with
+# it.
 
 # %%
 # NBVAL_IGNORE_OUTPUT
@@ -381,7 +382,7 @@ assert counts[0.9][1] > counts[0.5][1] + 200
 # lower depends on how crowded the pictures are, so choose the threshold on pictures like those that
 # it will meet.
 #
-# By eye: the reef of the beginning, with its two turtles.
+# By eye: the reef of the beginning, with its two jellyfish.
 
 # %%
 pictures = []
@@ -391,7 +392,7 @@ for name, threshold in {"too eager, 0.1": 0.1, "usual, 0.5": 0.5, "too patient, 
     pictures.append(Picture(scene.image, scene.target, guess, name))
 notebook.Show(
     draw_grid(pictures, names, columns=3, title="One reef, three IoU thresholds"),
-    "A reef three times: one of two turtles has no box; each animal has one; each has a bundle",
+    "A reef three times: one of two jellyfish has no box; each animal has one; each has a bundle",
 )
 
 # %% [markdown]
