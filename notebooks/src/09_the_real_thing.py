@@ -16,7 +16,6 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from IPython.display import Markdown
 from matplotlib.figure import Figure
 from torch.testing import assert_close
 from torch.utils.data import Subset
@@ -24,7 +23,6 @@ from torch.utils.data import Subset
 from detlab import Detector, TrainConfig, detect, fit, load_dataset, reef
 from detlab.boxes import clip_boxes
 from detlab.course import exercises, notebook
-from detlab.course.records import ladder, newest, read_record
 from detlab.course.your_parts import suspects
 from detlab.detector import losses
 from detlab.detector.anchors import decode_deltas
@@ -540,6 +538,10 @@ Commit(
 # takes hours, so it was done once, by `make speedrun`, and is read from a file.
 
 # %%
+from IPython.display import Markdown
+
+from detlab.course.records import ladder, newest, read_record
+
 trials = newest(read_record("speedrun"))
 rungs = list(dict.fromkeys(trial["rung"] for trial in trials))
 Markdown(ladder(trials, rungs, goal=0.7))

@@ -615,7 +615,9 @@ right.axvline(thresholds[by_cost], color="grey", linewidth=0.8)
 left.set(title="F1 is nearly level in the middle", xlabel="score threshold", ylabel="F1")
 right.set(title="Costly misses want a low one", xlabel="score threshold", ylabel="cost")
 left.legend(frameon=False, loc="lower right")
-notebook.Show(figure, "F1 is nearly level from 0.4 to 0.9; cost is least near 0.15, then it climbs.")
+notebook.Show(
+    figure, "F1 is nearly level from 0.4 to 0.9; cost is least near 0.15, then it climbs."
+)
 
 # %% [markdown]
 # There is no *right* threshold, there are only prices; so of the three pictures at the beginning,

@@ -246,7 +246,7 @@ def test_a_wrong_part_finds_less():
     wrong = exercises.matched_loss.mistakes["background learned boxes"].function
     detector, lost = trained(right.exchange("matched_loss", wrong))
     assert lost[-1] < lost[0]
-    assert average_precision(right, detector) < 0.1
+    assert average_precision(right, detector) < 0.25  # above 0.5 with the right one
 
 
 def test_of_three_suspects_only_b_teaches_no_background():
