@@ -240,7 +240,8 @@ Commit(
 # Run this cell and the next, and watch the dashed boxes. Which is learned first, *what* or *where*:
 # which loss is the first to fall to a twentieth of where it began? (Class begins at about 9, box
 # below 1, so box lies low from the start.) **stop training** ends it early.
-#
+
+# %% [markdown]
 # An **epoch** is one round through the pictures. Here all four are one batch, so each epoch is one
 # step. Positive from 0.4, negative below 0.4: no anchor is ignored. `quality=0.0` leaves the loss
 # as you wrote it; *Commit · what bought most* says what a quality above 0 asks for.
@@ -507,12 +508,15 @@ assert measured > 0.6
 #
 # The same five minutes once gave AP 0.71. What lies between is a **ladder**: each rung is the one
 # below it with one change more. The lowest is AdamW, whose rate falls along half a cosine.
-#
+
+# %% [markdown]
 # 1. **Muon.** AdamW chooses a step for each *number* of a weight. Muon takes a weight as a whole,
 #    a matrix, and moves it equally far in all directions, also in those where the gradient is
 #    small. It moves what mixes channels, above all kernels; AdamW moves the rest.
 # 2. **A flat rate.** The learning rate stays at its top for 40 % of the run and then falls along a
 #    line.
+
+# %% [markdown]
 # 3. **Quality.** A positive anchor is not asked for a score of 1, but for one half way to its box's
 #    IoU. Of two boxes on one animal the better one then scores higher, and NMS keeps it.
 # 4. **1 × 1.** The last kernel of the head looks at one cell, not at nine. So a step is shorter.
