@@ -1,6 +1,7 @@
 """What is kept of long trainings: read whole, the newest counts, and a table of it."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -59,3 +60,10 @@ def test_every_row_of_the_speedruns_record_says_how_it_came_about():
 def test_a_spread_is_the_median_and_the_range():
     assert spread([3.0, 1.0, 10.0], digits=1) == "3.0 (1.0–10.0)"
     assert spread([0.7136]) == "0.71"
+
+
+def test_the_readme_shows_the_ladder_of_the_record():
+    trials = newest(read_record("speedrun"))
+    rungs = list(dict.fromkeys(trial["rung"] for trial in trials))
+    shown = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    assert f"<!-- ladder -->\n{ladder(trials, rungs, goal=0.7)}\n<!-- /ladder -->" in shown
