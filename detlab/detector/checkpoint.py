@@ -87,7 +87,7 @@ def load_checkpoint(
     except UNREADABLE as error:
         reason = str(error).splitlines()[0][:300]
         raise CheckpointError(f"{path}: its settings do not fit its weights: {reason}") from error
-    return detector.to(device, memory_format=torch.channels_last).eval(), info
+    return detector.to(device).to(memory_format=torch.channels_last).eval(), info
 
 
 def read_info(said: Mapping[str, Any]) -> CheckpointInfo:
