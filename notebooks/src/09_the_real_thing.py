@@ -551,8 +551,8 @@ rungs = list(dict.fromkeys(trial["rung"] for trial in trials))
 Markdown(ladder(trials, rungs, goal=0.7))
 
 # %% [markdown]
-# Zoom costs AP in a short training: it makes the pictures harder. It is there for longer ones, and
-# for pictures of other shapes, which come with black edges.
+# Zoom costs AP in a short training, since it makes the pictures harder, and gains in a longer one.
+# It also prepares for pictures of other shapes, which come with black edges.
 #
 # One change can be tried here: your training from above once more, with AdamW in place of Muon.
 
