@@ -244,9 +244,9 @@ def test_training_with_a_learners_parts_is_training_with_the_packages():
 def test_a_wrong_part_finds_less():
     right = collect()
     wrong = exercises.matched_loss.mistakes["background learned boxes"].function
-    detector, lost = trained(right.exchange("matched_loss", wrong))
+    detector, lost = trained(right.exchange("matched_loss", wrong), quality=0.0)
     assert lost[-1] < lost[0]
-    assert average_precision(right, detector) < 0.25  # above 0.5 with the right one
+    assert average_precision(right, detector) < 0.1
 
 
 def test_of_three_suspects_only_b_teaches_no_background():
