@@ -404,18 +404,21 @@ def test_a_speedrun_writes_down_each_trial_and_prints_the_table(few_trials, monk
     assert "seed" not in capsys.readouterr().out
 
 
-def test_what_is_trained_goes_into_the_record_once(few_trials, monkeypatch, tmp_path):
+def test_what_is_trained_goes_into_the_record_once(monkeypatch, tmp_path):
     record = tmp_path / "record.jsonl"
     record.write_text('{"rung": "of another day"}\n')
     monkeypatch.setattr(speedrun, "RECORD", record)
-    monkeypatch.setattr(speedrun, "run_trial", lambda *what: {"rung": what[0], "seed": what[2]})
-    monkeypatch.setattr(speedrun, "finished", lambda _: trials)
-    trials = [speedrun.run_trial("lower", 0.2, seed) for seed in (0, 5)]
     for _ in range(2):
-        speedrun.add_to_record(trials)
+        speedrun.add_to_record([{"rung": "lower", "seed": seed} for seed in (0, 5)])
     assert [json.loads(line)["rung"] for line in record.read_text().splitlines()] == [
         *("of another day", "lower", "lower")
     ]
+
+
+def test_what_is_only_for_choosing_does_not_go_into_the_record(capsys):
+    with pytest.raises(SystemExit):
+        speedrun.parse_arguments(["--dev", "--record"])
+    assert "--dev is for choosing" in capsys.readouterr().err
 
 
 def test_a_short_speedrun_is_one_seed_and_two_minutes():

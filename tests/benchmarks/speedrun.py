@@ -106,6 +106,8 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--out", type=Path, default=Path("runs/speedrun"))
     options = parser.parse_args(arguments)
+    if options.dev and options.record:
+        parser.error("--dev is for choosing; what it measures does not go into the record")
     if options.short:
         options.seconds, options.seeds = [120.0], [0]
     if options.rungs is None:
