@@ -4,22 +4,32 @@ Follows folders.py, whose readers report what they cannot read. datasets.py load
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
-import torch
-
+from detlab.boxes import clip_boxes
 from detlab.data.pictures import Header, read_header, read_picture
-from detlab.data.records import Annotations, DataError, Fault, Record
+from detlab.data.records import Annotations, DataError, Fault, Note, Record
 
 SLACK = 1.0
 """Pixels a box may reach past the edge: annotation tools round and count from 0 or from 1."""
+A_FEW = 5.0
+"""Pixels past the edge that are clipped with a word: a hand slips while it drags."""
+
+
+class Checked(NamedTuple):
+    """What is sound of one picture or of many, what is at fault, and what is worth a word."""
+
+    sound: list[Record]
+    faults: list[Fault]
+    notes: list[Note]
 
 
 def box_fault(box: list[float], image_size: tuple[int, int]) -> str | None:
     """Say what is wrong with one box (x1 y1 x2 y2, pixels), or None.
 
-    >>> box_fault([0.0, 0.0, 30.5, 20.0], image_size=(20, 30))
+    >>> box_fault([0.0, 0.0, 30.5, 24.0], image_size=(20, 30))
     >>> box_fault([5.0, 5.0, 5.0, 9.0], image_size=(20, 30))
     'box 5 5 5 9 has no area inside the 30x20 picture; want x2 > x1 and y2 > y1'
     """
@@ -28,13 +38,23 @@ def box_fault(box: list[float], image_size: tuple[int, int]) -> str | None:
     written = " ".join(f"{value:g}" for value in box)
     if not all(map(math.isfinite, box)):
         return f"box {written}; want four finite numbers"
-    if min(x1, y1) < -SLACK or x2 > width + SLACK or y2 > height + SLACK:
+    if past_edge(box, image_size) > A_FEW:
         return f"box {written} reaches outside the {width}x{height} picture"
     if min(x2, width) <= max(x1, 0) or min(y2, height) <= max(y1, 0):
         return f"box {written} has no area inside the {width}x{height} picture; " + (
             "want x2 > x1 and y2 > y1"
         )
     return None
+
+
+def past_edge(box: list[float], image_size: tuple[int, int]) -> float:
+    """How many pixels a box reaches past the edge of its picture, where it does so most.
+
+    >>> past_edge([-3.0, 0.0, 31.0, 20.0], image_size=(20, 30))
+    3.0
+    """
+    (height, width), (x1, y1, x2, y2) = image_size, box
+    return max(0.0, -x1, -y1, x2 - width, y2 - height)
 
 
 def size_fault(record: Record, header: Header) -> str | None:
@@ -58,7 +78,7 @@ def size_fault(record: Record, header: Header) -> str | None:
     )
 
 
-def check_record(record: Record, decode: bool = False) -> tuple[Record | None, list[Fault]]:
+def check_record(record: Record, decode: bool = False) -> Checked:
     """Separate the sound half of a record from its faults.
 
     A picture that cannot be used takes the whole record with it; a bad box goes alone.
@@ -69,6 +89,9 @@ def check_record(record: Record, decode: bool = False) -> tuple[Record | None, l
         record: what a reader found.
         decode: also decode every pixel (some ms a picture), which finds truncated files;
             otherwise only the header is read.
+
+    Returns:
+        One sound record or none.
     """
     try:
         header = read_header(record.image)
@@ -76,30 +99,41 @@ def check_record(record: Record, decode: bool = False) -> tuple[Record | None, l
             read_picture(record.image)
     except DataError as error:
         what = str(error).removeprefix(f"{record.image}: ")
-        return None, [Fault(record.image, "", what)]
+        return Checked([], [Fault(record.image, "", what)], [])
     if fault := size_fault(record, header):
-        return None, [Fault(record.image, "", fault)]
+        return Checked([], [Fault(record.image, "", fault)], [])
 
-    height, width = header.size
-    faults = [box_fault(box, (height, width)) for box in record.boxes.tolist()]
-    kept = [row for row, fault in enumerate(faults) if fault is None]
-    edges = torch.tensor([width, height, width, height])
-    sound = replace(
+    size = header.size
+    where = [f"{record.image.stem} {name}" for name in record.objects]
+    found = [box_fault(box, size) for box in record.boxes.tolist()]
+    faults = [
+        Fault(record.source, name, what) for name, what in zip(where, found, strict=True) if what
+    ]
+    kept = [row for row, fault in enumerate(found) if fault is None]
+    notes = [
+        Note(f"boxes reached up to {A_FEW:g} pixels past the edge and are clipped", where[row])
+        for row in kept
+        if past_edge(record.boxes[row].tolist(), size) > SLACK
+    ]
+    return Checked([sound_record(record, kept, size)], faults, notes)
+
+
+def sound_record(record: Record, kept: list[int], image_size: tuple[int, int]) -> Record:
+    """Those rows of a record, clipped to a picture of that (height, width)."""
+    regions = [box_fault(box, image_size) is None for box in record.ignored_boxes.tolist()]
+    return replace(
         record,
-        image_size=(height, width),
-        boxes=record.boxes[kept].clamp(min=0).minimum(edges),
+        image_size=image_size,
+        boxes=clip_boxes(record.boxes[kept], image_size),
         labels=record.labels[kept],
         objects=tuple(record.objects[row] for row in kept),
+        areas=None if record.areas is None else record.areas[kept],
+        ignored_boxes=clip_boxes(record.ignored_boxes[regions], image_size),
+        ignored_labels=record.ignored_labels[regions],
     )
-    where = [f"{record.image.stem} {name}" for name in record.objects]
-    return sound, [
-        Fault(record.source, name, fault)
-        for name, fault in zip(where, faults, strict=True)
-        if fault
-    ]
 
 
-def check_all(annotations: Annotations) -> tuple[list[Record], list[Fault]]:
+def check_all(annotations: Annotations) -> Checked:
     """Separate what is sound of a split from all its faults.
 
     Decodes every picture, so it takes some milliseconds for each.
@@ -109,12 +143,20 @@ def check_all(annotations: Annotations) -> tuple[list[Record], list[Fault]]:
         those of pictures and boxes.
     """
     parts = [check_record(record, decode=True) for record in annotations.records]
-    sound = [record for record, _ in parts if record is not None]
-    faults = [*annotations.faults, *(fault for _, its_faults in parts for fault in its_faults)]
+    whole = join([Checked([], list(annotations.faults), list(annotations.notes)), *parts])
     if annotations.records and not any(len(record.boxes) for record in annotations.records):
         what = f"no object in any of {len(annotations.records)} pictures"
-        faults.append(Fault(annotations.records[0].source, "", what))
-    return sound, faults
+        whole.faults.append(Fault(annotations.records[0].source, "", what))
+    return whole
+
+
+def join(parts: Sequence[Checked]) -> Checked:
+    """What was checked one by one, as one."""
+    return Checked(
+        [record for part in parts for record in part.sound],
+        [fault for part in parts for fault in part.faults],
+        [note for part in parts for note in part.notes],
+    )
 
 
 def check_splits(
@@ -122,8 +164,8 @@ def check_splits(
 ) -> tuple[dict[str, list[Record]], list[Fault]]:
     """Separate what is sound of each split from the faults of all, see `check_all`."""
     checked = {split: check_all(found) for split, found in splits.items()}
-    sound = {split: records for split, (records, _) in checked.items()}
-    return sound, [fault for _, faults in checked.values() for fault in faults]
+    sound = {split: found.sound for split, found in checked.items()}
+    return sound, join(list(checked.values())).faults
 
 
 def sound_part(annotations: Annotations, skip_bad: bool, decode: bool = False) -> Annotations:
@@ -137,18 +179,18 @@ def sound_part(annotations: Annotations, skip_bad: bool, decode: bool = False) -
     Raises:
         DataError: at the first fault, unless `skip_bad`; or where no picture is left.
     """
-    records, faults = [], list(annotations.faults)
+    records, faults, notes = [], list(annotations.faults), list(annotations.notes)
     for record in annotations.records:
         if faults and not skip_bad:
             break
-        sound, its_faults = check_record(record, decode)
-        faults += its_faults
-        if sound is not None:
-            records.append(sound)
+        checked = check_record(record, decode)
+        records += checked.sound
+        faults += checked.faults
+        notes += checked.notes
     if faults and not skip_bad:
         raise DataError(
             f"{faults[0]}\n(`detlab data check` lists all faults, --skip-bad leaves them out)"
         )
     if not records:
         raise DataError(f"no usable picture; {faults[0] if faults else 'the list is empty'}")
-    return replace(annotations, records=tuple(records), faults=tuple(faults))
+    return replace(annotations, records=tuple(records), faults=tuple(faults), notes=tuple(notes))

@@ -61,7 +61,7 @@ def coco_annotations(content: Any, images_dir: Path, source: Path) -> Annotation
         if not isinstance(entry["bbox"], list) or len(entry["bbox"]) != 4:
             raise DataError(f"want four numbers as bbox, got {entry['bbox']!r}")
         x, y, w, h = (float(value) for value in entry["bbox"])
-        objects[entry["image_id"]].append((name, label, [x, y, x + w, y + h]))
+        objects[entry["image_id"]].append(Object(name, label, [x, y, x + w, y + h]))
 
     def read_image(name: str, entry: dict[str, Any]) -> Record:
         sized = "height" in entry and "width" in entry

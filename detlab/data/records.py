@@ -5,19 +5,17 @@ loads what is sound. Every fault is a `Fault` with its file and its record: one 
 a list of them is a report.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
 from detlab.errors import DetlabError
-
-Object = tuple[str, int, list[float]]
-"""Where it stands in its file, its label, its box x1 y1 x2 y2 in pixels."""
 
 UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
 """What a missing or misspelt entry raises when it is read."""
@@ -43,6 +41,29 @@ class Fault:
         return ": ".join(part for part in (str(self.file), self.record, self.what) if part)
 
 
+class Note(NamedTuple):
+    """What is no fault, and must not pass without a word: left out, clipped, or read by a rule."""
+
+    what: str
+    """The same words for all of a kind, so that they can be counted."""
+    place: str
+    """One of them: a file, or where in a file it stands."""
+
+
+class Object(NamedTuple):
+    """One entry of an annotation file."""
+
+    name: str
+    """Where it stands in the file: "object 3", "annotation 120", "line 7"."""
+    label: int
+    box: list[float]
+    """x1 y1 x2 y2 in pixels."""
+    area: float = math.nan
+    """Square pixels that the object itself covers, where the file says it (COCO does)."""
+    ignored: bool = False
+    """Neither learned nor counted: a crowd (COCO), or an object called difficult (VOC)."""
+
+
 @dataclass(frozen=True, eq=False)
 class Record:
     """One picture and the objects that its annotation names; nothing is checked yet."""
@@ -56,6 +77,13 @@ class Record:
     """Where each box stands in `source`: "object 3", "annotation 120", "line 7"."""
     source: Path
     """The annotation file."""
+    areas: Float[Tensor, " M"] | None = None
+    """Square pixels that each object covers, nan where the annotation does not say."""
+    ignored_boxes: Float[Tensor, "R 4"] = field(default_factory=lambda: torch.zeros(0, 4))
+    """Regions in which a detection of their class is neither right nor wrong."""
+    ignored_labels: Int64[Tensor, " R"] = field(
+        default_factory=lambda: torch.zeros(0, dtype=torch.int64)
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +94,7 @@ class Annotations:
     class_names: tuple[str, ...]
     """"background" first, so that `class_names[label]` works."""
     faults: tuple[Fault, ...]
+    notes: tuple[Note, ...] = ()
 
 
 def read_text(path: Path) -> str:
@@ -124,14 +153,53 @@ def label_of_class(name: Any, class_names: Iterable[Any]) -> int:
 
 
 def make_record(
-    image: Path, image_size: tuple[int, int] | None, objects: list[Object], source: Path
+    image: Path,
+    image_size: tuple[int, int] | None,
+    objects: Iterable[tuple[Any, ...]],
+    source: Path,
 ) -> Record:
-    """Put the objects of one picture into tensors; [0, 4] boxes where there are none."""
+    """Put the objects of one picture into tensors; [0, 4] boxes where there are none.
+
+    Args:
+        image: the picture's file.
+        image_size: (height, width) as the annotation says, or None.
+        objects: each an `Object`, or what it is made of.
+        source: the annotation file.
+    """
+    all_objects = [Object(*entry) for entry in objects]
+    counted = [entry for entry in all_objects if not entry.ignored]
+    ignored = [entry for entry in all_objects if entry.ignored]
     return Record(
         image=image,
         image_size=image_size,
-        boxes=torch.tensor([box for _, _, box in objects], dtype=torch.float32).reshape(-1, 4),
-        labels=torch.tensor([label for _, label, _ in objects], dtype=torch.int64),
-        objects=tuple(name for name, _, _ in objects),
+        boxes=torch.tensor([entry.box for entry in counted]).float().reshape(-1, 4),
+        labels=torch.tensor([entry.label for entry in counted], dtype=torch.int64),
+        objects=tuple(entry.name for entry in counted),
         source=source,
+        areas=torch.tensor([entry.area for entry in counted], dtype=torch.float32),
+        ignored_boxes=torch.tensor([entry.box for entry in ignored]).float().reshape(-1, 4),
+        ignored_labels=torch.tensor([entry.label for entry in ignored], dtype=torch.int64),
     )
+
+
+def in_few_words(notes: Iterable[Note], shown: int = 3) -> list[str]:
+    """A line for each kind of note: how many, the first few by name, how many more.
+
+    >>> notes = [Note("crowds are left out", f"annotation {row}") for row in range(5)]
+    >>> in_few_words(notes)
+    ['5 crowds are left out: annotation 0, annotation 1, annotation 2 and 2 more']
+    """
+    places: dict[str, list[str]] = {}
+    for note in notes:
+        places.setdefault(note.what, []).append(note.place)
+    return [f"{len(named)} {what}: {first_few(named, shown)}" for what, named in places.items()]
+
+
+def first_few(names: Sequence[str], shown: int = 3) -> str:
+    """The first names, and how many more there are.
+
+    >>> first_few(["a", "b", "c", "d"])
+    'a, b, c and 1 more'
+    """
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more

@@ -87,7 +87,7 @@ def voc_record(
         x1, y1, x2, y2 = (
             float(text_at(entry, f"bndbox/{key}")) for key in ("xmin", "ymin", "xmax", "ymax")
         )
-        return name, label, [x1 - first_pixel, y1 - first_pixel, x2, y2]
+        return Object(name, label, [x1 - first_pixel, y1 - first_pixel, x2, y2])
 
     named = [(f"object {i}", entry) for i, entry in enumerate(root.findall("object"), start=1)]
     objects, faults = read_each(named, read_object, source)

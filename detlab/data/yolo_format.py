@@ -67,7 +67,8 @@ def yolo_record(
         cx, cy, w, h = (float(word) for word in words[1:])
         corners = [cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2]
         scale = [width, height, width, height]
-        return name, label, [fraction * side for fraction, side in zip(corners, scale, strict=True)]
+        box = [fraction * side for fraction, side in zip(corners, scale, strict=True)]
+        return Object(name, label, box)
 
     lines = read_text(source).splitlines() if source.exists() else []
     named = [(f"line {i}", line) for i, line in enumerate(lines, start=1) if line.strip()]

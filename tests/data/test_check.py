@@ -7,7 +7,7 @@ import torch
 
 from detlab.data.check import box_fault, check_all, check_record, sound_part
 from detlab.data.folders import list_splits, read_split
-from detlab.data.records import Annotations, DataError, Fault, make_record
+from detlab.data.records import Annotations, DataError, Fault, Note, Object, make_record
 from tests.sample_folders import HEIGHT, WIDTH, coco_content, coco_folder, voc_folder, write_picture
 
 SIZE = (HEIGHT, WIDTH)
@@ -44,7 +44,9 @@ def record_of(path: Path, boxes, image_size=SIZE):
 
 def test_bad_boxes_go_alone_and_the_others_are_clipped(tmp_path):
     path = write_picture(tmp_path / "a.png")
-    sound, faults = check_record(record_of(path, [[-1, 2, 60.5, 20], [5, 5, 5, 5], [1, 2, 3, 4]]))
+    (sound,), faults, _ = check_record(
+        record_of(path, [[-1, 2, 60.5, 20], [5, 5, 5, 5], [1, 2, 3, 4]])
+    )
     assert sound.boxes.tolist() == [[0, 2, 60, 20], [1, 2, 3, 4]]
     assert sound.objects == ("object 1", "object 3")
     assert sound.labels.tolist() == [1, 1]
@@ -52,21 +54,21 @@ def test_bad_boxes_go_alone_and_the_others_are_clipped(tmp_path):
 
 
 def test_a_picture_without_objects_is_sound(tmp_path):
-    sound, faults = check_record(record_of(write_picture(tmp_path / "a.png"), []))
+    (sound,), faults, _ = check_record(record_of(write_picture(tmp_path / "a.png"), []))
     assert sound.boxes.shape == (0, 4)
     assert faults == []
 
 
 def test_the_true_size_is_filled_in(tmp_path):
     path = write_picture(tmp_path / "a.png")
-    sound, _ = check_record(record_of(path, [], image_size=None))
+    (sound,), *_ = check_record(record_of(path, [], image_size=None))
     assert sound.image_size == SIZE
 
 
 def test_a_size_that_differs_from_the_annotation_takes_the_whole_record(tmp_path):
     path = write_picture(tmp_path / "a.png", size=(30, 20))
-    sound, (fault,) = check_record(record_of(path, [[1, 2, 3, 4]]))
-    assert sound is None
+    sound, (fault,), _ = check_record(record_of(path, [[1, 2, 3, 4]]))
+    assert sound == []
     assert str(fault) == f"{path}: is 30x20 pixels; its annotation a.xml says 60x40"
 
 
@@ -74,9 +76,9 @@ def test_a_truncated_picture_is_found_by_decoding(tmp_path):
     path = write_picture(tmp_path / "a.png", size=(600, 400))
     path.write_bytes(path.read_bytes()[:-500])
     record = record_of(path, [], image_size=None)
-    assert check_record(record)[1] == []
-    sound, (fault,) = check_record(record, decode=True)
-    assert sound is None
+    assert check_record(record).faults == []
+    sound, (fault,), _ = check_record(record, decode=True)
+    assert sound == []
     assert fault.what.startswith("truncated")
     assert str(fault).count(str(path)) == 1
 
@@ -94,11 +96,11 @@ def spoilt(folder: Path) -> Path:
 
 def check_folder(folder):
     splits = [read_split(folder, split) for split in list_splits(folder)]
-    return [fault for split in splits for fault in check_all(split)[1]]
+    return [fault for split in splits for fault in check_all(split).faults]
 
 
 def test_sound_records_are_what_is_left_of_a_split(tmp_path):
-    sound, _ = check_all(read_split(spoilt(tmp_path), "train"))
+    sound, *_ = check_all(read_split(spoilt(tmp_path), "train"))
     assert [(record.image.name, len(record.boxes)) for record in sound] == [
         ("a.png", 0),
         ("b.png", 0),
@@ -173,7 +175,7 @@ def test_nothing_usable_is_an_error_even_when_skipping(tmp_path):
 def test_faults_met_in_reading_come_first(tmp_path):
     met = Fault(Path("a.json"), "annotation 1", "lacks 'bbox'")
     record = record_of(write_picture(tmp_path / "a.png"), [[5, 5, 5, 5]])
-    _, found = check_all(Annotations((record,), ("background", "cat"), (met,)))
+    _, found, _ = check_all(Annotations((record,), ("background", "cat"), (met,)))
     assert found[0] == met
     assert len(found) == 2
 
@@ -182,3 +184,31 @@ def test_arguments_are_left_alone(tmp_path):
     record = record_of(write_picture(tmp_path / "a.png"), [[-1, 2, 61, 20]])
     check_record(record)
     assert torch.equal(record.boxes, torch.tensor([[-1.0, 2, 61, 20]]))
+
+
+def test_a_few_pixels_past_the_edge_are_clipped_with_a_word_more_are_a_fault(tmp_path):
+    path = write_picture(tmp_path / "a.png")
+    boxes = [[-1, 2, 9, 20], [-5, 2, 9, 20], [50, 30, 60, 43], [-6, 2, 9, 20]]
+    (sound,), (fault,), notes = check_record(record_of(path, boxes))
+    assert sound.boxes.tolist() == [[0, 2, 9, 20], [0, 2, 9, 20], [50, 30, 60, 40]]
+    assert [note.place for note in notes] == ["a object 2", "a object 3"]
+    assert "reaches outside" in fault.what
+
+
+def test_ignored_regions_are_clipped_and_stay_apart(tmp_path):
+    path = write_picture(tmp_path / "a.png")
+    crowd = Object("annotation 2", 1, [30.0, 10.0, 64.0, 20.0], ignored=True)
+    objects = [Object("annotation 1", 2, [1.0, 2.0, 9.0, 8.0], area=31.0), crowd]
+    (sound,), *_ = check_record(make_record(path, SIZE, objects, Path("a.json")))
+    assert sound.objects == ("annotation 1",)
+    assert sound.areas.tolist() == [31.0]
+    assert sound.ignored_boxes.tolist() == [[30, 10, 60, 20]]
+    assert sound.ignored_labels.tolist() == [1]
+
+
+def test_what_was_noted_in_reading_is_passed_on(tmp_path):
+    note = Note("crowds are left out", "annotation 7")
+    record = record_of(write_picture(tmp_path / "a.png"), [[5, 5, 9, 9]])
+    found = Annotations((record,), ("background", "cat"), (), (note,))
+    assert check_all(found).notes == [note]
+    assert sound_part(found, skip_bad=False).notes == (note,)

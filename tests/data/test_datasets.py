@@ -227,7 +227,7 @@ def test_the_frozen_reef_is_read_from_its_folder(tmp_path, monkeypatch):
 
 
 def faults(name):
-    return [fault for split in read_splits(name).values() for fault in check_all(split)[1]]
+    return [fault for split in read_splits(name).values() for fault in check_all(split).faults]
 
 
 def test_a_folder_or_a_set_by_name_is_checked(tmp_path, monkeypatch):
