@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from jaxtyping import UInt8
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError, features
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import IMAGELENGTH, IMAGEWIDTH, TiffImageFile
 from torch import Tensor
@@ -23,12 +23,15 @@ from torch import Tensor
 from detlab.data.records import DataError
 from detlab.images import fit_image, fitted_size
 
-PICTURE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+PICTURE_FORMATS = (
+    *("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM"),
+    *(("AVIF",) if features.check("avif") else ()),
+)
 """The only decoders that are tried; others can start programs (EPS) or are never photographs."""
 
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jfif", ".mpo"),
-    *(".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm"),
+    *(".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".avif", ".heic", ".heif"),
 )
 """How a picture's name may end, where the annotation gives only its stem."""
 
@@ -51,6 +54,8 @@ class Header(NamedTuple):
     """(height, width) in pixels, as they lie in the file."""
     orientation: int
     """EXIF's, 1 to 8; 1 shows the pixels as they are stored."""
+    remark: str = ""
+    """What is to be said of the file, though it can be read."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -78,7 +83,21 @@ def header_of(picture: Image.Image, path: Path) -> Header:
     width, height = picture.size
     if isinstance(picture, TiffImageFile):  # its `size` is the one shown, in later Pillows only
         width, height = picture.tag_v2[IMAGEWIDTH], picture.tag_v2[IMAGELENGTH]
-    return Header((height, width), orientation_of(picture, path))
+    return Header((height, width), orientation_of(picture, path), remark_on(picture, path))
+
+
+def remark_on(picture: Image.Image, path: Path) -> str:
+    """What is odd in a file that can be read all the same: its name, or its depth."""
+    formats = (Image.registered_extensions().get(path.suffix.lower()), picture.format)
+    named, held = ("JPEG" if name == "MPO" else name for name in formats)  # a phone's, with extras
+    if named is not None and named != held:
+        return "pictures hold another format than their names say"
+    return "pictures of 16-bit grey are divided by 256" if is_deep(picture) else ""
+
+
+def is_deep(picture: Image.Image) -> bool:
+    """Whether a picture has 16 bits of grey; converted to RGB by Pillow, it would turn white."""
+    return picture.mode.startswith("I;16")
 
 
 def orientation_of(picture: Image.Image, path: Path) -> int:
@@ -112,11 +131,13 @@ def open_picture(path: Path) -> Image.Image:
     """Open a picture and check its format and size; the pixels are not read, and not yet turned.
 
     Raises:
-        DataError: missing, no picture, another format than its name says, more than 8 bits a
-            channel, or so many pixels that decoding it would fill the memory (a "decompression
-            bomb").
+        DataError: missing, no picture or no regular file, in a format that Pillow does not read
+            alone (HEIC), 32 bits a channel, or so many pixels that decoding it would fill the
+            memory (a "decompression bomb").
     """
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for without end
+            raise DataError(f"{path}: cannot be read: not a regular file")
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             picture = Image.open(path, formats=PICTURE_FORMATS)
@@ -125,19 +146,21 @@ def open_picture(path: Path) -> Image.Image:
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         limit = f"{Image.MAX_IMAGE_PIXELS:,}"
         raise DataError(f"{path}: want at most {limit} pixels in a picture ({error})") from error
+    except DataError:
+        raise
     except UnidentifiedImageError as error:
+        if path.suffix.lower() in (".heic", ".heif"):
+            raise DataError(
+                f"{path}: HEIC, which Pillow does not read; save it as JPEG, for instance with the "
+                "package pillow-heif"
+            ) from error
         raise DataError(f"{path}: not a picture (tried {', '.join(PICTURE_FORMATS)})") from error
     except (OSError, ValueError, SyntaxError) as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
 
-    formats = (Image.registered_extensions().get(path.suffix.lower()), picture.format)
-    named, held = ("JPEG" if name == "MPO" else name for name in formats)  # a phone's, with extras
-    if named is not None and named != held:
+    if picture.mode in ("I", "F"):  # no range is given by which they could be scaled
         picture.close()
-        raise DataError(f"{path}: the name says {named}, the file holds {held}; rename it")
-    if picture.mode.startswith(("I", "F")):  # converted to RGB, all above 255 would be white
-        picture.close()
-        raise DataError(f"{path}: grey of more than 8 bits ({picture.mode}); save it with 8")
+        raise DataError(f"{path}: grey of 32 bits ({picture.mode}); save it with 8 or 16")
     return picture
 
 
@@ -162,7 +185,7 @@ def decode(path: Path, long_side: int | None) -> tuple[UInt8[Tensor, "3 H W"], i
         DataError: as `read_picture`.
     """
     with open_picture(path) as picture:
-        stored_size, orientation = header_of(picture, path)
+        stored_size, orientation, _ = header_of(picture, path)
         if long_side is not None:
             picture.draft("RGB", fitted_size(stored_size, long_side)[::-1])  # quicker, of a JPEG
         if isinstance(picture, TiffImageFile):
@@ -184,8 +207,16 @@ def to_tensor(picture: Image.Image) -> UInt8[Tensor, "3 H W"]:
     pixels = torch.empty(picture.height, picture.width, 3, dtype=torch.uint8)
     for top in range(0, picture.height, STRIP):
         strip = picture.crop((0, top, picture.width, min(top + STRIP, picture.height)))
-        pixels[top : top + STRIP] = torch.from_numpy(np.array(strip.convert("RGB")))
+        pixels[top : top + STRIP] = torch.from_numpy(as_rgb(strip))
     return pixels.permute(2, 0, 1)
+
+
+def as_rgb(picture: Image.Image) -> UInt8[np.ndarray, "H W 3"]:
+    """Pixels as RGB of 8 bits; of 16-bit grey the upper 8, as OpenCV takes them."""
+    if not is_deep(picture):
+        return np.array(picture.convert("RGB"))
+    upper = (np.array(picture) // 256).astype(np.uint8)
+    return np.repeat(upper[:, :, None], 3, axis=2)
 
 
 def turn(image: Tensor, orientation: int) -> Tensor:

@@ -1,11 +1,12 @@
 import io
+import os
 import struct
 import zlib
 
 import numpy as np
 import pytest
 import torch
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, features
 from PIL.PngImagePlugin import PngInfo
 from torch.testing import assert_close
 from torchvision.transforms.v2.functional import pil_to_tensor
@@ -108,10 +109,33 @@ def test_a_folder_under_a_picture_name_is_named(tmp_path):
         open_picture(tmp_path / "a.png")
 
 
-def test_another_format_than_the_name_says_is_named(tmp_path):
+def test_another_format_than_the_name_says_is_read_and_remarked(tmp_path):
     path = write_picture(tmp_path / "a.jpg", format="PNG")
-    with pytest.raises(DataError, match="the name says JPEG, the file holds PNG"):
-        open_picture(path)
+    assert "another format than their names" in read_header(path).remark
+    right = write_picture(tmp_path / "a.png")
+    assert read_header(right).remark == ""
+    assert torch.equal(read_picture(path), read_picture(right))
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow lacks AVIF")
+def test_avif_is_read(tmp_path):
+    path = write_picture(tmp_path / "a.avif", quality=95)
+    assert read_header(path) == ((40, 60), 1, "")
+    assert read_picture(path).float().std() > 30
+
+
+@pytest.mark.parametrize("suffix", [".heic", ".HEIF"])
+def test_heic_is_refused_with_the_package_that_reads_it(tmp_path, suffix):
+    (tmp_path / f"a{suffix}").write_bytes(b"\0\0\0\x18ftypheic" + bytes(40))
+    with pytest.raises(DataError, match=r"HEIC, which Pillow does not read; .* pillow-heif"):
+        open_picture(tmp_path / f"a{suffix}")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.jpg")
+    with pytest.raises(DataError, match=r"a\.jpg: cannot be read: not a regular file"):
+        open_picture(tmp_path / "a.jpg")
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.png"])
@@ -137,11 +161,19 @@ def test_a_picture_at_the_limit_is_read(tmp_path, monkeypatch):
     assert read_picture(path).shape == (3, 40, 60)
 
 
-@pytest.mark.parametrize(("mode", "name"), [("I;16", "a.png"), ("I", "a.tif"), ("F", "a.tif")])
-def test_grey_of_more_than_8_bits_is_refused_before_it_turns_white(tmp_path, mode, name):
-    Image.new(mode, (5, 4)).save(tmp_path / name)
-    with pytest.raises(DataError, match=r"grey of more than 8 bits .*save it with 8"):
-        read_picture(tmp_path / name)
+@pytest.mark.parametrize("mode", ["I", "F"])
+def test_grey_of_32_bits_is_refused_for_nothing_says_what_is_white(tmp_path, mode):
+    Image.new(mode, (5, 4)).save(tmp_path / "a.tif")
+    with pytest.raises(DataError, match=r"grey of 32 bits .*save it with 8 or 16"):
+        read_picture(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+def test_grey_of_16_bits_keeps_its_upper_8_with_a_remark(tmp_path, name):
+    grey = np.array([[0, 255, 256], [0x1234, 0xFF00, 0xFFFF]], dtype=np.uint16)
+    Image.fromarray(grey).save(tmp_path / name)
+    assert read_picture(tmp_path / name)[1].tolist() == [[0, 0, 1], [0x12, 255, 255]]
+    assert "divided by 256" in read_header(tmp_path / name).remark
 
 
 def test_only_pictures_are_listed(tmp_path):
@@ -281,7 +313,7 @@ def test_broken_exif_shows_the_pixels_as_they_are(tmp_path, name, content):
     path = tmp_path / name
     stored, _ = shown_as(1, (60, 40), {CORNER: (220, 30, 30)})
     stored.save(path, exif=content, quality=95)
-    assert read_header(path) == ((40, 60), 1)
+    assert read_header(path) == ((40, 60), 1, "")
     assert colour_in(read_picture(path), CORNER) == "red"
 
 
