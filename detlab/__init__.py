@@ -46,9 +46,18 @@ A file uses files above its own line only, so it can be read from here downwards
     data/                  a folder or a name becomes pictures with targets
         records.py             what a folder says of its pictures, and the faults met on the way
         pictures.py            picture files to tensors
+        tree.py                every file of a folder, looked at once
+        splits.py              which split a picture belongs to
+        layout.py              how a folder is understood
         coco_format.py         COCO's JSON to records
+        coco_layout.py         a COCO file for each split, and its pictures
         voc_format.py          Pascal VOC's XML to records
+        labelme_format.py      labelme's JSON to records
+        voc_layout.py          an annotation file for each picture: VOC and labelme
+        yolo_names.py          YOLO's classes, and where its .yaml says that the splits lie
         yolo_format.py         YOLO's text to records
+        yolo_layout.py         YOLO's splits, and the label files of its pictures
+        foreign.py             formats that are not read, by name and with the cure
         folders.py             which format a folder has, and its splits
         check.py               what is wrong with a folder, fault by fault
         archives.py            downloads that go on where they stopped; safe unpacking

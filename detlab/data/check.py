@@ -110,7 +110,8 @@ def check_record(record: Record, decode: bool = False) -> Checked:
         Fault(record.source, name, what) for name, what in zip(where, found, strict=True) if what
     ]
     kept = [row for row, fault in enumerate(found) if fault is None]
-    notes = [
+    notes = [Note(header.remark, record.image.name)] if header.remark else []
+    notes += [
         Note(f"boxes reached up to {A_FEW:g} pixels past the edge and are clipped", where[row])
         for row in kept
         if past_edge(record.boxes[row].tolist(), size) > SLACK

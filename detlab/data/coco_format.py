@@ -1,11 +1,12 @@
 """COCO: one JSON file with images, annotations and categories becomes `Annotations`.
 
-Uses records.py. Boxes become x1 y1 x2 y2 in pixels of the picture as it is shown, labels count from
-1 in the order of `class_names`, "background" at 0. A file that cannot be read raises `DataError`; a
-fault of one picture or object is set aside, and check.py decides what becomes of it.
+Uses records.py and tree.py. Boxes become x1 y1 x2 y2 in pixels of the picture as it is shown,
+labels count from 1 in the order of `class_names`, "background" at 0. A file that cannot be read
+raises `DataError`; a fault of one picture or object is set aside, and check.py decides what becomes
+of it.
 """
 
-import json
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,61 +14,104 @@ from detlab.data.records import (
     Annotations,
     DataError,
     Fault,
+    Note,
     Object,
     Record,
+    first_few,
     label_of_class,
     make_record,
     named_once,
     read_each,
-    read_text,
+    read_json,
+    shown,
 )
+from detlab.data.tree import Names, is_elsewhere
 
 ONE_OF = {"images": "image", "categories": "category", "annotations": "annotation"}
+
+FindPicture = Callable[[str], Path]
+"""From the `file_name` of an image to its file."""
 
 
 def read_coco(annotation_file: Path, *images_dirs: Path) -> Annotations:
     """Read a COCO "instances" file; its pictures lie in the first folder that has one of them."""
-    text = read_text(annotation_file)
-    try:
-        content = json.loads(text)
-    except ValueError as error:
-        raise DataError(f"{annotation_file}: not JSON: {error}") from error
+    content = read_json(annotation_file)
     images, _ = coco_list(content, "images", annotation_file)
     names = [str(entry.get("file_name")) for _, entry in images[:100]]
     holding = (place for place in images_dirs if any((place / name).is_file() for name in names))
-    return coco_annotations(content, next(holding, images_dirs[0]), annotation_file)
+    place = next(holding, images_dirs[0])
+    return coco_annotations(content, lambda name: place / name, annotation_file)
 
 
-def coco_annotations(content: Any, images_dir: Path, source: Path) -> Annotations:
+def picture_finder(names: Names, near: Sequence[Path], images_dir: Path) -> FindPicture:
+    """Finds the pictures of a COCO file among those of a folder, and never elsewhere.
+
+    Args:
+        names: all pictures of the folder.
+        near: where the pictures of this split lie; of several with one name those count.
+        images_dir: where a picture is said to be missing.
+    """
+
+    def find(name: str) -> Path:
+        found = names.meant_by(name, near)
+        if len(found) > 1:
+            raise DataError(f"file_name {shown(name)} could be {first_few(list(map(str, found)))}")
+        if not found and is_elsewhere(name):
+            raise DataError(
+                f"file_name {shown(name)}: no picture of this name here; "
+                "--allow-outside FOLDER reads another folder, too"
+            )
+        return found[0] if found else images_dir / name
+
+    return find
+
+
+def coco_annotations(
+    content: Any,
+    find_picture: FindPicture,
+    source: Path,
+    class_names: tuple[str, ...] | None = None,
+) -> Annotations:
     """Turn the parsed content of a COCO file into records.
 
-    Category ids may have gaps; sorted, they become labels 1, 2, 3 …
+    Category ids may have gaps and may be words; sorted, they become labels 1, 2, 3 …
     Crowd boxes (`iscrowd` 1) are left out and are no fault: each marks a region full of
     objects, not one object, so a detector must not learn it as a box.
+
+    Args:
+        content: parsed JSON.
+        find_picture: from a `file_name` to its file.
+        source: the file that `content` comes from.
+        class_names: "background" first; None: all categories of the file.
     """
     images, double_images = coco_list(content, "images", source)
     categories, double_categories = coco_list(content, "categories", source)
     annotations, double_annotations = coco_list(content, "annotations", source)
     doubles = (*double_images, *double_categories, *double_annotations)
-    if nameless := [name for name, entry in categories if "name" not in entry]:
-        raise DataError(f"{source}: {nameless[0]}: lacks 'name'")
-    names = dict(sorted((entry["id"], str(entry["name"])) for _, entry in categories))
+    names = category_names(categories, source)
+    class_names = class_names or ("background", *names.values())
     objects: dict[Any, list[Object]] = {entry["id"]: [] for _, entry in images}
+    notes: list[Note] = []
 
     def read_object(name: str, entry: dict[str, Any]) -> None:
         if entry["image_id"] not in objects:
-            raise DataError(f"no image has its image_id {entry['image_id']}")
-        label = label_of_class(entry["category_id"], names)
-        if not isinstance(entry["bbox"], list) or len(entry["bbox"]) != 4:
-            raise DataError(f"want four numbers as bbox, got {entry['bbox']!r}")
-        x, y, w, h = (float(value) for value in entry["bbox"])
-        objects[entry["image_id"]].append(Object(name, label, [x, y, x + w, y + h]))
+            raise DataError(f"no image has its image_id {shown(entry['image_id'])}")
+        label_of_class(entry["category_id"], names)
+        label = label_of_class(names[entry["category_id"]], class_names[1:])
+        box, what = box_of(entry)
+        if what:
+            notes.append(Note(what, name))
+        objects[entry["image_id"]].append(Object(name, label, box))
 
     def read_image(name: str, entry: dict[str, Any]) -> Record:
-        sized = "height" in entry and "width" in entry
-        image_size = (int(entry["height"]), int(entry["width"])) if sized else None
-        image = images_dir / entry["file_name"]
-        return make_record(image, image_size, objects[entry["id"]], source)
+        sides = entry.get("height") or 0, entry.get("width") or 0
+        height, width = (int(side) for side in sides)
+        image = find_picture(entry["file_name"])
+        if is_elsewhere(entry["file_name"]):
+            what = "file names lead elsewhere, and are looked for in this folder"
+            notes.append(Note(what, shown(entry["file_name"])))
+        size = (height, width) if min(height, width) > 0 else None
+        return make_record(image, size, objects[entry["id"]], source)
 
     single = [(name, entry) for name, entry in annotations if not entry.get("iscrowd")]
     _, odd_objects = read_each(single, read_object, source)
@@ -75,9 +119,76 @@ def coco_annotations(content: Any, images_dir: Path, source: Path) -> Annotation
     once, twice = named_once(((str(record.image), record) for record in records), source)
     return Annotations(
         tuple(record for _, record in once),
-        ("background", *names.values()),
+        class_names,
         (*doubles, *odd_objects, *odd_images, *twice),
+        tuple(notes),
     )
+
+
+def box_of(entry: dict[str, Any]) -> tuple[list[float], str]:
+    """x1 y1 x2 y2 of an annotation, and what to say of it.
+
+    >>> box_of({"bbox": [9, 2, -4, 3]})
+    ([5.0, 2.0, 9.0, 5.0], 'boxes drawn from right to left or upwards are turned')
+    >>> box_of({"segmentation": [[1, 2, 5, 2, 5, 9]]})[0]
+    [1.0, 2.0, 5.0, 9.0]
+    """
+    if entry.get("bbox") in (None, []) and isinstance(entry.get("segmentation"), list):
+        corners = [float(value) for polygon in entry["segmentation"] for value in polygon]
+        if len(corners) >= 6:
+            xs, ys = corners[0::2], corners[1::2]
+            what = "annotations have no bbox; it is taken around their polygon"
+            return [min(xs), min(ys), max(xs), max(ys)], what
+    if not isinstance(entry["bbox"], list) or len(entry["bbox"]) != 4:
+        raise DataError(f"want four numbers as bbox, got {shown(entry['bbox'])}")
+    x, y, w, h = (float(value) for value in entry["bbox"])
+    if w < 0 or h < 0:
+        what = "boxes drawn from right to left or upwards are turned"
+        return [min(x, x + w), min(y, y + h), max(x, x + w), max(y, y + h)], what
+    return [x, y, x + w, y + h], ""
+
+
+def category_names(
+    categories: Iterable[tuple[str, dict[str, Any]]], source: Path
+) -> dict[Any, str]:
+    """The names of categories by their ids, in the order of the ids.
+
+    Raises:
+        DataError: one has no name, or two have the same.
+    """
+    named: dict[Any, str] = {}
+    for where, entry in sorted(categories, key=lambda pair: in_sequence(pair[1]["id"])):
+        if "name" not in entry:
+            raise DataError(f"{source}: {where}: lacks 'name'")
+        name = str(entry["name"])
+        if name in named.values():
+            twice = next(number for number, other in named.items() if other == name)
+            raise DataError(
+                f"{source}: categories {twice} and {entry['id']} are both called {shown(name)}; "
+                "rename one, or give their objects one category"
+            )
+        named[entry["id"]] = name
+    return named
+
+
+def in_sequence(number: int | float | str) -> tuple[bool, float, str]:
+    """A key that sorts numbers by size, then words.
+
+    >>> sorted([10, "b", 9, "a"], key=in_sequence)
+    [9, 10, 'a', 'b']
+    """
+    if isinstance(number, str):
+        return True, 0.0, number
+    return False, float(number), ""
+
+
+def unused_categories(content: Any, source: Path) -> list[str]:
+    """The names of categories without an object; every export of Roboflow begins with one."""
+    categories, _ = coco_list(content, "categories", source)
+    annotations, _ = coco_list(content, "annotations", source)
+    used = {shown(entry.get("category_id")) for _, entry in annotations}
+    named = category_names(categories, source)
+    return [name for number, name in named.items() if shown(number) not in used]
 
 
 def coco_list(
@@ -87,6 +198,11 @@ def coco_list(
     entries = content.get(key) if isinstance(content, dict) else None
     if not isinstance(entries, list):
         raise DataError(f"{source}: want a COCO file with a list {key!r}")
-    if not all(isinstance(entry, dict) and isinstance(entry.get("id"), int) for entry in entries):
-        raise DataError(f"{source}: want a whole number as the id of each of its {key!r}")
+    for row, entry in enumerate(entries):
+        number = entry.get("id") if isinstance(entry, dict) else None
+        if isinstance(number, bool) or not isinstance(number, int | float | str):
+            raise DataError(
+                f"{source}: want a whole number or a word as the id of each of its {key!r}; "
+                f"entry {row} is {shown(entry)}"
+            )
     return named_once(((f"{ONE_OF[key]} {entry['id']}", entry) for entry in entries), source)

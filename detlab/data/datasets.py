@@ -22,7 +22,7 @@ from detlab.data import download
 from detlab.data.check import sound_part
 from detlab.data.coco_format import read_coco
 from detlab.data.corrections import CORRECTED, corrected_splits
-from detlab.data.folders import list_splits, read_share, read_split
+from detlab.data.folders import layout_of, read_part, read_share
 from detlab.data.pictures import read_picture
 from detlab.data.records import Annotations, DataError
 from detlab.data.voc_format import voc_annotations
@@ -56,6 +56,7 @@ class FolderDataset(Dataset[Item]):
         names: the file name of each picture.
         records: where each picture and each box comes from.
         skipped: the faults that were left out.
+        notes: what else was left out, or read by a rule.
 
     Args:
         annotations: the sound part of what a reader found, see `check.sound_part`.
@@ -72,6 +73,7 @@ class FolderDataset(Dataset[Item]):
         if longest_side is not None and longest_side < 1:
             raise ValueError(f"longest_side is in pixels, 1 or more: {longest_side}")
         self.records, self.skipped = annotations.records, annotations.faults
+        self.notes = annotations.notes
         self.class_names = annotations.class_names
         self.names = tuple(record.image.name for record in self.records)
         self.longest_side = longest_side
@@ -125,8 +127,9 @@ def load_dataset(
     skip_bad: bool = False,
     cache: bool = False,
     length: int = 2000,
+    allow_outside: Sequence[Path] = (),
 ) -> FolderDataset | Reef:
-    """Load one split of a set by name, or of a folder in any of the three formats.
+    """Load one split of a set by name, or of a folder in any of the formats that are read.
 
     "reef" is drawn for training and read from the repository for val; "bccd", "aquarium",
     "voc2007" and "coco" are looked for and downloaded by download.py; "bccd-clean" is bccd with its
@@ -143,6 +146,7 @@ def load_dataset(
         skip_bad: leave faults out; decodes every picture once, to find those cut short.
         cache: keep pictures in memory after their first visit (the drawn reef always does).
         length: pictures of the drawn reef.
+        allow_outside: other folders where the pictures of a folder may lie.
 
     Raises:
         DataError: nothing there under this name, or a fault in it.
@@ -153,7 +157,7 @@ def load_dataset(
     if name == "reef" and split == "train":
         side = longest_side or 128
         return Reef(TRAIN_SEED, length, ReefConfig(image_size=(side, side)))
-    annotations = read_named(name, split)
+    annotations = read_named(name, split, allow_outside)
     sound = sound_part(annotations, skip_bad or name in download.SETS, decode=skip_bad)
     return FolderDataset(sound, longest_side, cache)
 
@@ -166,7 +170,7 @@ def find_data(name_or_path: str | Path) -> Path:
     return download.get(name) if name in download.SETS else Path(os.path.expanduser(name))
 
 
-def read_named(name_or_path: str, split: str) -> Annotations:
+def read_named(name_or_path: str, split: str, allow_outside: Sequence[Path] = ()) -> Annotations:
     """Find a set by name, or a folder, and read one split of it."""
     folder = find_data(name_or_path)
     if name_or_path in CORRECTED:
@@ -175,10 +179,10 @@ def read_named(name_or_path: str, split: str) -> Annotations:
         return from_torchvision_voc(VOCDetection(folder.parents[1], "2007", split))
     if name_or_path == "coco":
         return read_coco_2017(folder, split)
-    return read_share(folder, split)
+    return read_share(folder, split, *allow_outside)
 
 
-def read_splits(name_or_path: str) -> dict[str, Annotations]:
+def read_splits(name_or_path: str, allow_outside: Sequence[Path] = ()) -> dict[str, Annotations]:
     """Every split of a set by name or of a folder, as its files have it.
 
     Raises:
@@ -187,7 +191,8 @@ def read_splits(name_or_path: str) -> dict[str, Annotations]:
     folder = find_data(name_or_path)
     if name_or_path in CORRECTED:
         return corrected_splits(name_or_path, folder)
-    splits = {split: read_split(folder, split) for split in list_splits(folder)}
+    layout = layout_of(folder, *allow_outside)
+    splits = {split: read_part(layout, folder, split) for split in layout.splits}
     shared_classes(str(folder), splits)
     return splits
 

@@ -28,7 +28,7 @@ from pooch.utils import get_logger
 from torchvision.datasets import VOCDetection
 
 from detlab.data.archives import plain_errors, resume_download, unpack
-from detlab.data.folders import list_splits, read_split
+from detlab.data.folders import layout_of, read_part
 from detlab.data.records import DataError, read_text
 
 
@@ -200,7 +200,8 @@ def check_files(public: PublicSet, folder: Path) -> None:
         DataError: the first file that differs, with what was seen and what was wanted.
     """
     if public.checksums is None:
-        splits = [read_split(folder, split) for split in list_splits(folder)]
+        layout = layout_of(folder)
+        splits = [read_part(layout, folder, split) for split in layout.splits]
         pictures = sum(len(split.records) for split in splits)
         boxes = sum(len(record.boxes) for split in splits for record in split.records)
         if (pictures, boxes) != (public.pictures, public.boxes):

@@ -1,154 +1,150 @@
-"""Which format a folder has, and which splits.
+"""Which format a folder has, and what it says split by split.
 
-Uses coco_format.py, voc_format.py and yolo_format.py.
+Uses the layouts of the formats. A folder is looked at once; its splits are read when they are
+asked for.
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any
 
-from detlab.data.coco_format import read_coco
-from detlab.data.records import Annotations, DataError, Fault
-from detlab.data.voc_format import read_voc
-from detlab.data.yolo_format import read_yolo
-
-SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-"""Names that folders use for a split, maybe with a year behind (train2017), and ours."""
-
-UNSPLIT = "all"
-"""The name of the only split of a folder that has none."""
-
-Place = TypeVar("Place", str, Path)
+from detlab.data.coco_layout import coco_layout, is_coco
+from detlab.data.foreign import refuse_foreign
+from detlab.data.labelme_format import is_labelme
+from detlab.data.layout import TITLES, Format, Layout
+from detlab.data.records import Annotations, DataError, Fault, Note, read_json
+from detlab.data.splits import UNSPLIT
+from detlab.data.tree import Tree
+from detlab.data.voc_format import parse_xml
+from detlab.data.voc_layout import labelme_layout, voc_layout
+from detlab.data.yolo_format import label_files
+from detlab.data.yolo_layout import yolo_layout
 
 VAL_EVERY = 5
 """Where a folder has no val split, every fifth picture of its train split stands for it."""
+FORMATS: tuple[Format, ...] = ("coco", "voc", "labelme", "yolo")
+"""Of several in a folder, the first is read."""
+FEW = 20
+"""XML files that are opened to tell a format."""
 
 
-def recognise_format(folder: Path) -> Literal["coco", "voc", "yolo"]:
-    """Tell the format from what lies in a folder.
+def layout_of(folder: Path, *outside: Path) -> Layout:
+    """Look at a folder, and at others where its pictures may lie, too.
 
     Raises:
-        DataError: no such folder, an empty one, or one with no annotations that we know.
+        DataError: no such folder, an empty one, one in a format that is not read, or with two
+            places for one split.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
-    if coco_files(folder):
-        return "coco"
-    if (folder / "Annotations").is_dir() and (folder / "JPEGImages").is_dir():
-        return "voc"
-    if [*folder.glob("labels"), *folder.glob("*/labels")]:
-        return "yolo"
-    if not any(folder.iterdir()):
+    tree = Tree(folder, *outside)
+    if not tree.files:
         raise DataError(f"{folder}: the folder is empty")
-    raise DataError(
-        f"{folder}: no annotations found; want instances_train.json (COCO), "
-        "Annotations/ and JPEGImages/ (VOC), or images/ and labels/ (YOLO)"
-    )
+    jsons, broken = parsed_jsons(tree)
+    found = choose_layout(tree, jsons)
+    notes = [Note("JSON files cannot be read, and are left out", what) for what in broken]
+    notes += other_formats(tree, found.format, jsons)
+    return replace(found, notes=(*tree.notes, *notes, *found.notes))
 
 
-def coco_files(folder: Path) -> dict[str, Path]:
-    """The COCO file of each split: instances_SPLIT.json or SPLIT/_annotations.coco.json.
-
-    A lone instances.json is not split.
-
-    Raises:
-        DataError: two of one split, as instances_train2014.json and instances_train2017.json.
-    """
-    paths = [*folder.glob("instances_*.json"), *folder.glob("annotations/instances_*.json")]
-    named = [(path.stem.removeprefix("instances_"), path) for path in sorted(paths)]
-    named += [(path.parent.name, path) for path in sorted(folder.glob("*/_annotations.coco.json"))]
-    found = one_of_each((our_split(word) or word, path) for word, path in named)
-    for path in (folder / "instances.json", folder / "annotations" / "instances.json"):
-        if path.is_file():
-            found.setdefault(UNSPLIT, path)
-    return found
+def choose_layout(tree: Tree, jsons: Mapping[Path, Any]) -> Layout:
+    """The layout of the first format that a folder has: COCO, VOC, labelme, YOLO."""
+    coco = {path: content for path, content in jsons.items() if is_coco(content)}
+    labelme = {path: content for path, content in jsons.items() if is_labelme(content)}
+    sources = tree.ending(".xml")
+    roots = {path: outermost(path) for path in sources[:FEW]}
+    if coco:
+        return coco_layout(tree, coco)
+    if {"annotation", ""} & set(roots.values()):
+        return voc_layout(tree, sources)
+    if labelme:
+        return labelme_layout(tree, labelme)
+    refuse_foreign(tree, jsons, roots)
+    return yolo_layout(tree)
 
 
-def one_of_each(named: Iterable[tuple[str, Place]]) -> dict[str, Place]:
-    """What each split is read from.
-
-    Raises:
-        DataError: two of one split.
-    """
-    found: dict[str, Place] = {}
-    for split, place in named:
-        if found.setdefault(split, place) != place:
-            raise DataError(f"{found[split]} and {place}: want one of them as the {split} split")
-    return found
-
-
-def our_split(word: str) -> str | None:
-    """Our name for a folder's word for a split.
-
-    >>> our_split("valid"), our_split("train2017"), our_split("fold1")
-    ('val', 'train', None)
-    """
-    return SPLITS.get(word.rstrip("0123456789"))
+def other_formats(tree: Tree, chosen: Format, jsons: Mapping[Path, Any]) -> list[Note]:
+    """A note for each file of a format that comes behind the chosen one."""
+    later = FORMATS[FORMATS.index(chosen) + 1 :]
+    files: dict[Format, list[Path]] = {
+        "voc": [path for path in tree.ending(".xml") if outermost(path) == "annotation"],
+        "labelme": [path for path, content in jsons.items() if is_labelme(content)],
+        "yolo": [path for path in label_files(tree)],
+    }
+    return [
+        Note(
+            f"{TITLES[other]} files are not read beside those of {TITLES[chosen]}", tree.name(path)
+        )
+        for other in later
+        for path in files[other]
+    ]
 
 
-def list_splits(folder: Path) -> dict[str, str | None]:
-    """The splits of a folder, each with the folder's own word for it (None: it has no splits).
+def parsed_jsons(tree: Tree) -> tuple[dict[Path, Any], list[str]]:
+    """The JSON files of a folder, and what is wrong with those that are none."""
+    found, broken = {}, []
+    for path in tree.ending(".json"):
+        try:
+            found[path] = read_json(path)
+        except DataError as error:
+            broken.append(str(error))
+            continue
+        if isinstance(found[path], dict):
+            found[path].pop("imageData", None)  # the picture once more, in labelme's files
+    return found, broken
 
-    Raises:
-        DataError: two of one split.
-    """
-    kind = recognise_format(folder)
-    if kind == "coco":
-        return {split: split for split in coco_files(folder)}
-    if kind == "voc":
-        words = [path.stem for path in sorted((folder / "ImageSets" / "Main").glob("*.txt"))]
-    else:
-        words = [path.name for path in sorted((folder / "labels").glob("*")) if path.is_dir()]
-        words += [path.parent.name for path in sorted(folder.glob("*/labels"))]
-    splits = [(split, word) for word in words if (split := our_split(word))]
-    return dict(one_of_each(splits)) or {UNSPLIT: None}
+
+def outermost(path: Path) -> str:
+    """The name of what is outermost in an XML file, "" where it cannot be read."""
+    try:
+        return parse_xml(path).tag
+    except DataError:
+        return ""
+
+
+def list_splits(folder: Path) -> list[str]:
+    """The splits of a folder that have annotations."""
+    return list(layout_of(folder).splits)
 
 
 def read_split(folder: Path, split: str) -> Annotations:
     """Read one of `list_splits`; that it has no picture is a fault."""
-    kind = recognise_format(folder)
-    word = list_splits(folder)[split]
-    if kind == "voc":
-        annotations = read_voc(folder, word)
-    elif kind == "yolo":
-        annotations = read_yolo(folder, word)
-    else:
-        annotation_file = coco_files(folder)[split]
-        annotations = read_coco(annotation_file, *coco_places(annotation_file, folder, split))
-    if annotations.records or annotations.faults:
-        return annotations
-    return replace(annotations, faults=(Fault(folder, split, "no picture in this split"),))
+    return read_part(layout_of(folder), folder, split)
 
 
-def coco_places(annotation_file: Path, folder: Path, split: str) -> list[Path]:
-    """Where the pictures of a COCO file may lie, likeliest first."""
-    words = [word for word, ours in SPLITS.items() if ours == split]
-    words += [f"{word}{year}" for word in words for year in ("2017", "2014")]
-    bases = (folder / "images", folder)
-    return [annotation_file.parent, *bases, *(base / word for base in bases for word in words)]
+def read_part(layout: Layout, folder: Path, split: str) -> Annotations:
+    """Read one split of a folder that was looked at; notes on the whole folder come first."""
+    annotations = layout.splits[split]()
+    faults = annotations.faults
+    if not annotations.records and not faults:
+        faults = (Fault(folder, split, "no picture in this split"),)
+    return replace(annotations, faults=faults, notes=(*layout.notes, *annotations.notes))
 
 
-def read_share(folder: Path, split: str) -> Annotations:
+def read_share(folder: Path, split: str, *outside: Path) -> Annotations:
     """Read a split; where the folder has no val, every fifth picture of its train stands for it.
 
-    The pictures are counted in the order of their names and never stand in both.
+    The pictures are counted in the order of their names and never stand in both. Faults of a split
+    that is shared out stand in both halves, so that all who read one of them hear of it.
 
     Raises:
         DataError: the folder has no such split.
     """
-    splits = list_splits(folder)
-    whole = "train" if "train" in splits else UNSPLIT
-    if split in splits and (split != "train" or "val" in splits):
-        return read_split(folder, split)
-    if split == "test" or whole not in splits:
-        raise DataError(f"{folder}: no {split} split; it has {', '.join(splits)}")
-    annotations = read_split(folder, whole)
-    if "val" in splits:
+    layout = layout_of(folder, *outside)
+    names = layout.splits
+    whole = "train" if "train" in names else UNSPLIT
+    if split in names and (split != "train" or "val" in names):
+        return read_part(layout, folder, split)
+    if split in layout.unlabelled and split != "val":
+        raise DataError(f"{folder}: its {split} split has no labels, nothing to evaluate by")
+    if split == "test" or whole not in names:
+        raise DataError(f"{folder}: no {split} split; it has {', '.join(names)}")
+    annotations = read_part(layout, folder, whole)
+    if "val" in names:
         return annotations
     records = sorted(annotations.records, key=lambda record: record.image.name)
     chosen = [r for i, r in enumerate(records) if (i % VAL_EVERY == 0) == (split == "val")]
     if records and not chosen:
         raise DataError(f"{folder}: one picture; want two or more, or a val split")
-    faults = annotations.faults if split == "train" else ()  # told once
-    return replace(annotations, records=tuple(chosen), faults=faults)
+    return replace(annotations, records=tuple(chosen))

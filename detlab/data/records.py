@@ -5,6 +5,7 @@ loads what is sound. Every fault is a `Fault` with its file and its record: one 
 a list of them is a report.
 """
 
+import json
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -97,6 +98,27 @@ class Annotations:
     notes: tuple[Note, ...] = ()
 
 
+def shown(value: Any, longest: int = 80) -> str:
+    """A value as Python writes it, cut where it is long.
+
+    >>> shown("a" * 100, longest=10)
+    "'aaaaaaaa …"
+    """
+    written = repr(value)
+    return written if len(written) <= longest else f"{written[: longest - 1]} …"
+
+
+def read_json(path: Path) -> Any:
+    """Parse a JSON file, or say in one line why that fails."""
+    text = read_text(path)
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise DataError(f"{path}: not read: nested too deep") from error
+    except ValueError as error:
+        raise DataError(f"{path}: not JSON: {error}") from error
+
+
 def read_text(path: Path) -> str:
     """Read a text file, or say in one line why that fails."""
     try:
@@ -183,16 +205,21 @@ def make_record(
 
 
 def in_few_words(notes: Iterable[Note], shown: int = 3) -> list[str]:
-    """A line for each kind of note: how many, the first few by name, how many more.
+    """A line for each kind of note: the first few by name, how many more, how many in all.
+
+    The same note twice, as of two halves of a split, counts once.
 
     >>> notes = [Note("crowds are left out", f"annotation {row}") for row in range(5)]
     >>> in_few_words(notes)
-    ['5 crowds are left out: annotation 0, annotation 1, annotation 2 and 2 more']
+    ['crowds are left out: annotation 0, annotation 1, annotation 2 and 2 more; 5 in all']
     """
     places: dict[str, list[str]] = {}
-    for note in notes:
+    for note in dict.fromkeys(notes):
         places.setdefault(note.what, []).append(note.place)
-    return [f"{len(named)} {what}: {first_few(named, shown)}" for what, named in places.items()]
+    return [
+        f"{what}: {first_few(named, shown)}" + (f"; {len(named)} in all" if len(named) > 1 else "")
+        for what, named in places.items()
+    ]
 
 
 def first_few(names: Sequence[str], shown: int = 3) -> str:

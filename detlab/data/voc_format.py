@@ -1,57 +1,84 @@
-"""Pascal VOC: an XML file for each picture; a folder of them becomes `Annotations`.
+"""Pascal VOC: an XML file for each picture becomes `Annotations`.
 
-Uses records.py. Boxes become x1 y1 x2 y2 in pixels of the picture as it is shown, labels count from
-1 in the order of `class_names`, "background" at 0. A file that cannot be read raises `DataError`; a
-fault of one picture or object is set aside, and check.py decides what becomes of it.
+Uses records.py and tree.py. Boxes become x1 y1 x2 y2 in pixels of the picture as it is shown,
+labels count from 1 in the order of `class_names`, "background" at 0. A file that cannot be read
+raises `DataError`; a fault of one picture or object is set aside, and check.py decides what becomes
+of it.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from detlab.data.pictures import list_pictures
 from detlab.data.records import (
     Annotations,
     DataError,
     Fault,
     Object,
     Record,
+    first_few,
     label_of_class,
     make_record,
-    named_once,
     read_each,
     read_text,
+    shown,
 )
+from detlab.data.tree import Names, Places, folded
 
 
-def read_voc(folder: Path, split: str | None = None) -> Annotations:
-    """Read a folder with Annotations/, JPEGImages/ and, for a split, ImageSets/Main/SPLIT.txt.
-
-    Its classes are those of *all* annotations, sorted, so that every split agrees. "difficult"
-    objects are kept.
-    """
-    faults: list[Fault] = []
-    stems = sorted(path.stem for path in (folder / "Annotations").glob("[!.]*.xml"))
-    class_names = ("background", *voc_classes(folder, stems))
-    if split is not None:
-        listing = folder / "ImageSets" / "Main" / f"{split}.txt"
-        words = [line.strip() for line in read_text(listing).splitlines() if line.strip()]
-        named, faults = named_once(((word, word) for word in words), listing)
-        stems = [stem for stem, _ in named]
-
-    pictures = {path.stem: path for path in list_pictures(folder / "JPEGImages")}
-    pairs = [
-        (
-            folder / "Annotations" / f"{stem}.xml",
-            pictures.get(stem, folder / "JPEGImages" / f"{stem}.jpg"),
-        )
-        for stem in stems
-    ]
+def read_voc(
+    sources: Sequence[Path], pictures: Places, class_names: tuple[str, ...]
+) -> Annotations:
+    """Read XML files, each with its picture."""
+    names = Names(pictures.tree.pictures)
+    pairs, faults = [], []
+    for source in sources:
+        try:
+            pairs.append((source, picture_of(source, pictures, names)))
+        except DataError as error:
+            faults.append(Fault(source, "", str(error).removeprefix(f"{source}: ")))
     read = voc_annotations(pairs, class_names, first_pixel=0)
     return replace(read, faults=(*faults, *read.faults))
+
+
+def picture_of(source: Path, places: Places, names: Names) -> Path:
+    """The picture that an XML file is about: of its stem, and where there are several, by its name.
+
+    A path where no picture is says what was looked for.
+
+    Raises:
+        DataError: it could be several, or the file cannot be read.
+    """
+    found = places.like(source)
+    if len(found) == 1:
+        return found[0]
+    said = (parse_xml(source).findtext("filename") or "").strip()
+    if not found:
+        found = names.meant_by(said) if said else []
+    else:
+        last = PurePosixPath(said.replace("\\", "/")).name
+        named = [path for path in found if folded(path.name) == folded(last)]
+        found = named or found
+    if len(found) > 1:
+        options = first_few([places.tree.name(path) for path in found])
+        raise DataError(f"{source}: <filename> is {shown(said)}; its picture could be {options}")
+    return found[0] if found else source.with_suffix(".jpg")
+
+
+def voc_classes(sources: Iterable[Path]) -> tuple[str, ...]:
+    """Every class that any annotation names, sorted, behind "background"."""
+    found = set()
+    for source in sources:
+        try:
+            root = parse_xml(source)
+        except DataError:
+            continue  # reported where the record is read
+        found |= {entry.text.strip() for entry in root.findall("object/name") if entry.text}
+    return ("background", *sorted(found - {""}))
 
 
 def voc_annotations(
@@ -81,6 +108,8 @@ def voc_record(
 ) -> tuple[Record, list[Fault]]:
     """Read the annotation of one picture."""
     root = parse_xml(source)
+    if root.tag != "annotation":
+        raise DataError(f"{source}: want <annotation> as the outermost, got <{root.tag}>")
 
     def read_object(name: str, entry: Element) -> Object:
         label = label_of_class(text_at(entry, "name"), class_names[1:])
@@ -96,18 +125,6 @@ def voc_record(
     except ValueError:
         size = None
     return make_record(image, size if size and min(size) > 0 else None, objects, source), faults
-
-
-def voc_classes(folder: Path, stems: list[str]) -> list[str]:
-    """Every class that any annotation names, sorted."""
-    found = set()
-    for stem in stems:
-        try:
-            root = parse_xml(folder / "Annotations" / f"{stem}.xml")
-        except DataError:
-            continue  # reported where the record is read
-        found |= {entry.text.strip() for entry in root.findall("object/name") if entry.text}
-    return sorted(found)
 
 
 def parse_xml(path: Path) -> Element:

@@ -1,106 +1,186 @@
 """YOLO: a text file for each picture, a line for each object, becomes `Annotations`.
 
-Uses records.py. Boxes become x1 y1 x2 y2 in pixels of the picture as it is shown, labels count from
-1 in the order of `class_names`, "background" at 0. A file that cannot be read raises `DataError`; a
-fault of one picture or object is set aside, and check.py decides what becomes of it.
+Uses records.py and tree.py. Boxes become x1 y1 x2 y2 in pixels of the picture as it
+is shown, labels count from 1 in the order of `class_names`, "background" at 0. A fault of one
+picture or object is set aside, and check.py decides what becomes of it.
+
+What lines may hold is Ultralytics' and darknet's: a box, or a polygon, around which they take the
+box (Ultralytics 8.3, `segments2boxes`), or a box and the key points of a pose.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
-import yaml  # type: ignore[import-untyped]
-
-from detlab.data.pictures import list_pictures, read_header
+from detlab.data.pictures import read_header
 from detlab.data.records import (
     Annotations,
     DataError,
     Fault,
+    Note,
     Object,
     Record,
+    first_few,
     label_of_class,
     make_record,
     named_once,
     read_each,
     read_text,
+    shown,
 )
+from detlab.data.tree import Places, Tree
+
+BOX = 5
+"""Numbers of a line: class cx cy width height."""
+POLYGON = 7
+"""… of the shortest polygon: class x1 y1 x2 y2 x3 y3."""
+FURTHEST = 2.0
+"""A fraction of a side that is larger was meant as pixels."""
 
 
-def read_yolo(folder: Path, split: str | None = None) -> Annotations:
-    """Read images/SPLIT/ and labels/SPLIT/, or SPLIT/images/ and SPLIT/labels/.
+def label_files(tree: Tree) -> list[Path]:
+    """The text files of a folder that hold labels: those of a picture, or numbers line by line."""
+    pictures = set(map(tree.key, tree.pictures))
+    return [
+        path
+        for path in tree.ending(".txt")
+        if tree.key(path) in pictures or looks_like_labels(path)
+    ]
+
+
+def looks_like_labels(path: Path) -> bool:
+    """Whether a text file begins as labels do; an empty one counts where labels are kept."""
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
+            words = next((line.split() for line in file if line.strip()), [])
+    except OSError:
+        return False
+    if not words:
+        return "labels" in {part.lower() for part in path.parts} or path.stat().st_size == 0
+    return len(words) >= BOX - 1 and is_number(words[1])
+
+
+def is_number(word: str) -> bool:
+    """Whether a word reads as a number."""
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def read_yolo(
+    pictures: Sequence[Path],
+    labels: Places,
+    class_names: tuple[str, ...],
+    key_points: bool = False,
+) -> Annotations:
+    """Read the label file of each picture; a picture without one has no objects.
 
     A line is `class cx cy width height`; the class counts from 0 and becomes label class + 1,
-    the rest are fractions of the picture's width and height. A picture without a text file has no
-    objects. Class names stand in a .yaml file (`names:`, a list, or a mapping from 0, 1, 2 …) or
-    line by line in classes.txt.
+    the rest are fractions of the picture's width and height.
+
+    Args:
+        pictures: of one split.
+        labels: the label files of the folder.
+        class_names: "background" first.
+        key_points: what follows a line's box are points of a pose, and no polygon.
     """
-    images, labels = yolo_folders(folder, split)
-    class_names = yolo_classes(folder)
-    pictures, faults = named_once(((path.stem, path) for path in list_pictures(images)), images)
-    stems = dict(pictures)
-    faults += [
-        Fault(source, "", f"no picture {source.stem} in {images}")
-        for source in sorted(labels.glob("[!.]*.txt"))
-        if source.stem not in stems and source.name != "classes.txt"
-    ]
-    records = []
-    for stem, image in pictures:
+    once, faults = named_once(
+        ((str(picture.with_suffix("")), picture) for picture in pictures), labels.tree.root
+    )
+    records: list[Record] = []
+    notes: list[Note] = []
+    for _, image in once:
         try:
-            record, its_faults = yolo_record(labels / f"{stem}.txt", image, class_names)
+            source, its_notes = label_file(image, labels)
+            record, its_faults, more = yolo_record(source, image, class_names, key_points)
         except DataError as error:
             faults.append(Fault(image, "", str(error).removeprefix(f"{image}: ")))
             continue
         records.append(record)
         faults += its_faults
-    return Annotations(tuple(records), class_names, tuple(faults))
+        notes += [*its_notes, *more]
+    return Annotations(tuple(records), class_names, tuple(faults), tuple(notes))
+
+
+def label_file(image: Path, labels: Places) -> tuple[Path | None, list[Note]]:
+    """Where the labels of a picture stand, None where nowhere.
+
+    Raises:
+        DataError: in several files.
+    """
+    tree = labels.tree
+    found = labels.like(image)
+    if len(found) > 1:
+        files = first_few([tree.name(path) for path in found])
+        raise DataError(f"{image}: has labels in {files}; want one of them")
+    if not found:
+        what = "pictures have no label file, and are taken for empty"
+        return None, [Note(what, tree.name(image))]
+    [source] = found
+    if tree.key(source) == tree.key(image):
+        return source, []
+    what = "pictures have their labels in another place than usual"
+    return source, [Note(what, f"{tree.name(image)} in {tree.name(source)}")]
 
 
 def yolo_record(
-    source: Path, image: Path, class_names: tuple[str, ...]
-) -> tuple[Record, list[Fault]]:
+    source: Path | None, image: Path, class_names: tuple[str, ...], key_points: bool = False
+) -> tuple[Record, list[Fault], list[Note]]:
     """Read the labels of one picture; its size, in pixels, comes from the picture as shown."""
     height, width = read_header(image).size
+    notes: list[Note] = []
 
     def read_object(name: str, line: str) -> Object:
         words = line.split()
-        if len(words) != 5:
-            raise DataError(f"want 5 numbers (class cx cy width height), got {len(words)}")
-        label = label_of_class(int(words[0]), range(len(class_names) - 1))
-        cx, cy, w, h = (float(word) for word in words[1:])
-        corners = [cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2]
-        scale = [width, height, width, height]
-        box = [fraction * side for fraction, side in zip(corners, scale, strict=True)]
-        return Object(name, label, box)
+        label = label_of_class(class_number(words[0]), range(len(class_names) - 1))
+        corners, what = corners_of([float(word) for word in words[1:]], key_points)
+        if what:
+            notes.append(Note(what, f"{image.stem} {name}"))
+        if max(map(abs, corners)) > FURTHEST:
+            raise DataError(
+                f"want fractions of the picture's sides, 0 to 1, got {shown(line[:60])}: pixels?"
+            )
+        scale = (width, height, width, height)
+        return Object(name, label, [part * side for part, side in zip(corners, scale, strict=True)])
 
-    lines = read_text(source).splitlines() if source.exists() else []
+    lines = read_text(source).splitlines() if source else []
     named = [(f"line {i}", line) for i, line in enumerate(lines, start=1) if line.strip()]
-    objects, faults = read_each(named, read_object, source)
-    return make_record(image, (height, width), objects, source), faults
+    objects, faults = read_each(named, read_object, source or image)
+    return make_record(image, (height, width), objects, source or image), faults, notes
 
 
-def yolo_folders(folder: Path, split: str | None) -> tuple[Path, Path]:
-    """Where the pictures and the labels of a split lie."""
-    if split is None:
-        return folder / "images", folder / "labels"
-    if (folder / "images" / split).is_dir():
-        return folder / "images" / split, folder / "labels" / split
-    return folder / split / "images", folder / split / "labels"
+def class_number(word: str) -> int:
+    """The number of a class, which programs that count in floats write as 0.0.
+
+    >>> class_number("3"), class_number("3.0")
+    (3, 3)
+    """
+    number = float(word)
+    if not number.is_integer():
+        raise DataError(f"want a whole number as the class, got {word}")
+    return int(number)
 
 
-def yolo_classes(folder: Path) -> tuple[str, ...]:
-    """Find the class names, "background" first."""
-    for path in sorted(folder.glob("*.y*ml")):
-        try:
-            content = yaml.safe_load(read_text(path))
-        except yaml.YAMLError as error:
-            raise DataError(f"{path}: not YAML: {error}".replace("\n", " ")) from error
-        names = content.get("names") if isinstance(content, dict) else None
-        if isinstance(names, dict):
-            if set(names) != set(range(len(names))):
-                want = f"0 to {len(names) - 1}"
-                raise DataError(f"{path}: want a name for each of {want}, got {list(names)}")
-            names = [names[row] for row in range(len(names))]
-        if isinstance(names, list) and names:
-            return ("background", *map(str, names))
-    if (folder / "classes.txt").is_file():
-        lines = read_text(folder / "classes.txt").splitlines()
-        return ("background", *(line.strip() for line in lines if line.strip()))
-    raise DataError(f"{folder}: no class names; want a .yaml file with `names:` or classes.txt")
+def corners_of(numbers: list[float], key_points: bool) -> tuple[list[float], str]:
+    """x1 y1 x2 y2, as fractions, of what follows a line's class; and what to say of it.
+
+    >>> corners_of([0.25, 0.5, 0.25, 0.5], key_points=False)
+    ([0.125, 0.25, 0.375, 0.75], '')
+    >>> corners_of([0.1, 0.2, 0.5, 0.2, 0.5, 0.6], key_points=False)[0]
+    [0.1, 0.2, 0.5, 0.6]
+    """
+    count = 1 + len(numbers)
+    if count > BOX and key_points:
+        return corners_of(numbers[: BOX - 1], False)[0], "poses are read as their boxes"
+    if count == BOX:
+        cx, cy, w, h = numbers
+        return [cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2], ""
+    if count == BOX + 1:
+        raise DataError("6 numbers: a score as the last? Want labels (class cx cy width height)")
+    if count < POLYGON or count % 2 == 0:
+        raise DataError(f"want 5 numbers (class cx cy width height), got {count}")
+    xs, ys = numbers[0::2], numbers[1::2]
+    four = count == 1 + 2 * 4
+    what = "polygons of four points (oriented boxes)" if four else "polygons"
+    return [min(xs), min(ys), max(xs), max(ys)], f"{what} are read as the boxes around them"

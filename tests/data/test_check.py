@@ -19,10 +19,11 @@ SIZE = (HEIGHT, WIDTH)
         ([0, 0, 60, 40], None),
         ([-1, -1, 61, 41], None),  # a pixel too far is rounding
         ([59.5, 39.5, 60, 40], None),
-        ([0, 0, 61.5, 40], "outside the 60x40 picture"),
-        ([-1.5, 0, 60, 40], "outside"),
-        ([0, -1.5, 60, 40], "outside"),
-        ([0, 0, 60, 41.5], "outside"),
+        ([-5, -5, 65, 45], None),  # a slip of the hand: clipped, with a note
+        ([0, 0, 65.5, 40], "outside the 60x40 picture"),
+        ([-5.5, 0, 60, 40], "outside"),
+        ([0, -5.5, 60, 40], "outside"),
+        ([0, 0, 60, 45.5], "outside"),
         ([5, 5, 5, 9], "no area"),
         ([5, 5, 9, 5], "no area"),
         ([9, 5, 5, 9], "no area"),

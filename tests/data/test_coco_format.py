@@ -8,15 +8,21 @@ import torch
 from torchvision.datasets import CocoDetection, wrap_dataset_for_transforms_v2
 
 from detlab.data.coco_format import coco_annotations, read_coco
+from detlab.data.folders import read_split
 from detlab.data.records import DataError
 from tests.sample_folders import (
     coco_content,
     coco_folder,
+    write_picture,
 )
 
 
+def find(name: str) -> Path:
+    return Path("images") / name
+
+
 def test_category_ids_with_gaps_become_labels_in_their_order():
-    annotations = coco_annotations(coco_content(), Path("images"), Path("a.json"))
+    annotations = coco_annotations(coco_content(), find, Path("a.json"))
     assert annotations.class_names == ("background", "cat", "dog")  # ids 3 and 7
     assert annotations.records[0].labels.tolist() == [2, 1]
 
@@ -40,7 +46,7 @@ def test_coco_agrees_with_torchvision(tmp_path):
 def test_a_crowd_is_no_object_and_no_fault():
     content = coco_content()
     content["annotations"][0]["iscrowd"] = 1
-    annotations = coco_annotations(content, Path("images"), Path("a.json"))
+    annotations = coco_annotations(content, find, Path("a.json"))
     assert len(annotations.records[0].boxes) == 1
     assert annotations.faults == ()
 
@@ -80,14 +86,14 @@ def spoil(kind: str, row: int, **changes):
     ],
 )
 def test_a_fault_in_a_coco_file_names_its_record(content, record, what):
-    annotations = coco_annotations(content, Path("images"), Path("a.json"))
+    annotations = coco_annotations(content, find, Path("a.json"))
     assert annotations.faults[0].file == Path("a.json")
     assert annotations.faults[0].record == record
     assert what in annotations.faults[0].what
 
 
 def test_the_sound_rest_of_a_coco_file_is_kept():
-    annotations = coco_annotations(spoil("annotations", 0, bbox=None), Path("i"), Path("a.json"))
+    annotations = coco_annotations(spoil("annotations", 0, bbox=None), find, Path("a.json"))
     assert [record.objects for record in annotations.records] == [
         ("annotation 101",),
         ("annotation 102",),
@@ -97,7 +103,7 @@ def test_the_sound_rest_of_a_coco_file_is_kept():
 
 def test_two_images_of_one_file_are_a_fault():
     content = spoil("images", 1, file_name="a.png")
-    (fault,) = coco_annotations(content, Path("images"), Path("a.json")).faults
+    (fault,) = coco_annotations(content, find, Path("a.json")).faults
     assert str(fault) == f"a.json: {Path('images/a.png')}: stands there more than once"
 
 
@@ -105,7 +111,7 @@ def test_two_images_of_one_file_are_a_fault():
 @pytest.mark.parametrize("value", [None, {}, 3])
 def test_a_coco_file_without_one_of_its_lists_is_refused(key, value):
     with pytest.raises(DataError, match=f"a.json: want a COCO file with a list '{key}'"):
-        coco_annotations(coco_content() | {key: value}, Path("images"), Path("a.json"))
+        coco_annotations(coco_content() | {key: value}, find, Path("a.json"))
 
 
 @pytest.mark.parametrize("content", [[], None, "text"])
@@ -119,7 +125,7 @@ def test_json_that_is_no_coco_is_refused(tmp_path, content):
 @pytest.mark.parametrize(
     ("content", "what"),
     [
-        (coco_content() | {"images": [None]}, "want a whole number as the id"),
+        (coco_content() | {"images": [None]}, "want a whole number or a word as the id"),
         (coco_content() | {"images": 3}, "want a COCO file with a list 'images'"),
         (spoil("categories", 0, name=None), "category 7: lacks 'name'"),
     ],
@@ -131,11 +137,80 @@ def test_a_coco_file_that_cannot_be_gone_through_is_refused(tmp_path, content, w
         read_coco(path, tmp_path)
 
 
-@pytest.mark.parametrize("entry", [None, 5, {"name": "x"}, {"id": "one"}, {"id": [1]}])
+@pytest.mark.parametrize("entry", [None, 5, {"name": "x"}, {"id": True}, {"id": [1]}])
 def test_an_entry_without_a_number_as_its_id_is_refused(entry):
     content = coco_content() | {"categories": [entry]}
-    with pytest.raises(DataError, match="want a whole number as the id"):
-        coco_annotations(content, Path("images"), Path("a.json"))
+    with pytest.raises(DataError, match="want a whole number or a word as the id"):
+        coco_annotations(content, find, Path("a.json"))
+
+
+def test_ids_may_be_words():
+    content = coco_content()
+    for entry in (*content["images"], *content["annotations"], *content["categories"]):
+        entry["id"] = f"x{entry['id']}"
+    for entry in content["annotations"]:
+        entry["image_id"] = f"x{entry['image_id']}"
+        entry["category_id"] = f"x{entry['category_id']}"
+    annotations = coco_annotations(content, find, Path("a.json"))
+    assert annotations.class_names == ("background", "cat", "dog")
+    assert annotations.faults == ()
+    assert annotations.records[0].objects == ("annotation x100", "annotation x101")
+
+
+@pytest.mark.parametrize("side", [None, 0])
+def test_a_size_that_is_not_said_is_left_to_the_picture(side):
+    content = spoil("images", 0, width=0) if side == 0 else coco_content()
+    if side is None:
+        content["images"][0]["height"] = None
+    record, *_ = coco_annotations(content, find, Path("a.json")).records
+    assert record.image_size is None
+
+
+def test_two_categories_of_one_name_are_refused():
+    content = spoil("categories", 0, name="cat")
+    with pytest.raises(DataError, match="categories 3 and 7 are both called 'cat'"):
+        coco_annotations(content, find, Path("a.json"))
+
+
+def test_a_box_that_was_drawn_backwards_is_turned_with_a_word():
+    content = spoil("annotations", 0, bbox=[30, 20, -24, -16])
+    annotations = coco_annotations(content, find, Path("a.json"))
+    assert annotations.records[0].boxes[0].tolist() == [6, 4, 30, 20]
+    (note,) = annotations.notes
+    assert (note.place, "turned" in note.what) == ("annotation 100", True)
+
+
+@pytest.mark.parametrize("bbox", ["left out", None, []])
+def test_the_box_around_a_polygon_stands_for_one_that_is_missing(bbox):
+    content = coco_content()
+    content["annotations"][0] |= {"bbox": bbox, "segmentation": [[6, 4, 30, 4, 18, 20]]}
+    if bbox == "left out":
+        del content["annotations"][0]["bbox"]
+    annotations = coco_annotations(content, find, Path("a.json"))
+    assert annotations.records[0].boxes[0].tolist() == [6, 4, 30, 20]
+    assert [note.place for note in annotations.notes] == ["annotation 100"]
+
+
+@pytest.mark.parametrize("name", ["images\\a.png", "/home/me/images/a.png", "../images/a.png"])
+def test_a_name_from_elsewhere_is_looked_for_inside_with_a_word(tmp_path, name):
+    folder = coco_folder(tmp_path / "set", content=spoil("images", 0, file_name=name))
+    write_picture(tmp_path / "images" / "a.png")
+    annotations = read_split(folder, "train")
+    assert annotations.records[0].image == folder / "images" / "a.png"
+    assert "lead elsewhere" in annotations.notes[0].what
+
+
+def test_a_picture_outside_is_never_read(tmp_path):
+    outside = write_picture(tmp_path / "secret.png")
+    content = spoil("images", 0, file_name=str(outside))
+    (fault,) = read_split(coco_folder(tmp_path / "set", content=content), "train").faults[:1]
+    assert "no picture of this name here; --allow-outside" in fault.what
+
+
+def test_json_that_is_nested_without_end_is_refused(tmp_path):
+    (tmp_path / "a.json").write_text("[" * 100_000)
+    with pytest.raises(DataError, match="nested too deep"):
+        read_coco(tmp_path / "a.json", tmp_path)
 
 
 def test_what_is_not_json_is_refused(tmp_path):

@@ -13,9 +13,15 @@ from torch.utils.data import DataLoader
 
 from detlab.data import datasets as data
 from detlab.data.check import check_all, sound_part
-from detlab.data.datasets import FolderDataset, collate, load_dataset, read_splits
+from detlab.data.datasets import (
+    FolderDataset,
+    collate,
+    load_dataset,
+    read_splits,
+    shared_classes,
+)
 from detlab.data.folders import list_splits, read_split
-from detlab.data.records import DataError
+from detlab.data.records import Annotations, DataError
 from detlab.data.transforms import Augmented, training_transforms
 from tests.sample_folders import (
     SCENES,
@@ -241,15 +247,22 @@ def test_a_folder_or_a_set_by_name_is_checked(tmp_path, monkeypatch):
     assert faults("reef") == []
 
 
-def test_splits_that_differ_in_their_classes_are_refused(tmp_path):
-    folder = coco_folder(tmp_path)
+@pytest.mark.parametrize("used", [True, False])
+def test_classes_are_those_that_any_split_uses(tmp_path, used):
     content = coco_content()
     content["categories"].append({"id": 9, "name": "cow"})
-    coco_folder(folder, "val", content)
-    with pytest.raises(
-        DataError, match="train has the classes cat, dog, val has cat, dog, cow; want"
-    ):
-        read_splits(str(folder))
+    if used:
+        content["annotations"][0]["category_id"] = 9
+    splits = read_splits(str(coco_folder(coco_folder(tmp_path), "val", content)))
+    wanted = ("background", "cat", "dog", *(["cow"] if used else []))
+    assert [found.class_names for found in splits.values()] == [wanted, wanted]
+
+
+def test_splits_that_differ_in_their_classes_are_refused():
+    named = {"train": ("background", "cat"), "val": ("background", "cat", "cow")}
+    splits = {split: Annotations((), names, ()) for split, names in named.items()}
+    with pytest.raises(DataError, match="a: train has the classes cat, val has cat, cow; want"):
+        shared_classes("a", splits)
 
 
 # Batches

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from detlab.data.folders import list_splits, read_share, read_split, recognise_format
+from detlab.data.folders import layout_of, list_splits, read_share, read_split
 from detlab.data.records import DataError
 from tests.sample_folders import coco_content, coco_folder, voc_folder, write_picture, yolo_folder
 
@@ -15,10 +15,10 @@ def stems(annotations) -> list[str]:
 
 
 def test_each_format_is_recognised(tmp_path):
-    assert recognise_format(coco_folder(tmp_path / "coco")) == "coco"
-    assert recognise_format(voc_folder(tmp_path / "voc")) == "voc"
-    assert recognise_format(yolo_folder(tmp_path / "yolo")) == "yolo"
-    assert recognise_format(yolo_folder(tmp_path / "split", "train")) == "yolo"
+    assert layout_of(coco_folder(tmp_path / "coco")).format == "coco"
+    assert layout_of(voc_folder(tmp_path / "voc")).format == "voc"
+    assert layout_of(yolo_folder(tmp_path / "yolo")).format == "yolo"
+    assert layout_of(yolo_folder(tmp_path / "split", "train")).format == "yolo"
 
 
 @pytest.mark.parametrize(
@@ -35,8 +35,8 @@ def test_each_format_is_recognised(tmp_path):
 def test_coco_files_are_found_where_tools_write_them(tmp_path, place, split):
     (tmp_path / place).parent.mkdir(exist_ok=True)
     (tmp_path / place).write_text(json.dumps(coco_content()))
-    assert recognise_format(tmp_path) == "coco"
-    assert list(list_splits(tmp_path)) == [split]
+    assert layout_of(tmp_path).format == "coco"
+    assert list_splits(tmp_path) == [split]
     assert len(read_split(tmp_path, split).records) == 3
 
 
@@ -59,13 +59,13 @@ def test_voc_splits_are_the_lists_of_pictures(tmp_path):
 def test_yolo_splits_are_folders(tmp_path):
     yolo_folder(tmp_path, "train")
     yolo_folder(tmp_path, "valid")
-    assert list_splits(tmp_path) == {"train": "train", "val": "valid"}
+    assert list_splits(tmp_path) == ["train", "val"]
     assert len(read_split(tmp_path, "val").records) == 3
 
 
 def test_a_folder_without_splits_has_one(tmp_path):
-    assert list(list_splits(voc_folder(tmp_path / "voc"))) == ["all"]
-    assert list(list_splits(yolo_folder(tmp_path / "yolo"))) == ["all"]
+    assert list_splits(voc_folder(tmp_path / "voc")) == ["all"]
+    assert list_splits(yolo_folder(tmp_path / "yolo")) == ["all"]
 
 
 @pytest.mark.parametrize("make", [coco_folder, yolo_folder])
@@ -75,11 +75,12 @@ def test_a_missing_val_is_every_fifth_picture_of_train(tmp_path, make):
     assert stems(read_share(folder, "train")) == [s for s in MANY if s not in ("00", "05", "10")]
 
 
-def test_faults_of_a_shared_folder_are_told_once(tmp_path):
+@pytest.mark.parametrize("spoilt", ["03.txt", "05.txt"])
+def test_faults_of_a_shared_folder_are_told_by_both_halves(tmp_path, spoilt):
     folder = yolo_folder(tmp_path, "train", scenes=MANY)
-    next(folder.rglob("03.txt")).write_text("7 .5 .5 .1 .1\n")
+    next(folder.rglob(spoilt)).write_text("7 .5 .5 .1 .1\n")
     told = {split: len(read_share(folder, split).faults) for split in ("train", "val")}
-    assert told == {"train": 1, "val": 0}
+    assert told == {"train": 1, "val": 1}
 
 
 def test_a_single_picture_cannot_be_shared_out(tmp_path):
@@ -110,14 +111,16 @@ def test_a_split_that_cannot_be_had_is_told_with_those_that_can(tmp_path):
 
 def test_a_missing_empty_or_foreign_folder_is_named(tmp_path):
     with pytest.raises(DataError, match="nowhere: no such folder"):
-        recognise_format(tmp_path / "nowhere")
+        layout_of(tmp_path / "nowhere")
     with pytest.raises(DataError, match="the folder is empty"):
-        recognise_format(tmp_path)
+        layout_of(tmp_path)
     write_picture(tmp_path / "a.png")
-    with pytest.raises(DataError, match="no annotations found; want instances_train"):
-        recognise_format(tmp_path)
+    with pytest.raises(
+        DataError, match="no annotations found; want a COCO file as instances_train"
+    ):
+        layout_of(tmp_path)
     with pytest.raises(DataError, match=r"a\.png: no such folder"):
-        recognise_format(Path(tmp_path / "a.png"))
+        layout_of(Path(tmp_path / "a.png"))
 
 
 def test_two_coco_files_of_one_split_are_refused(tmp_path):
@@ -138,12 +141,12 @@ def test_two_lists_or_folders_of_one_split_are_refused(tmp_path):
 def test_folds_are_not_thrown_together(tmp_path):
     for fold in (1, 2):
         coco_folder(tmp_path, f"fold{fold}")
-    assert list(list_splits(tmp_path)) == ["fold1", "fold2"]
+    assert list_splits(tmp_path) == ["fold1", "fold2"]
 
 
 def test_a_year_stands_behind_the_split_of_a_yolo_folder_too(tmp_path):
     yolo_folder(tmp_path, "train2017")
-    assert list_splits(tmp_path) == {"train": "train2017"}
+    assert list_splits(tmp_path) == ["train"]
     assert stems(read_split(tmp_path, "train")) == ["a", "b", "c"]
 
 
@@ -155,3 +158,45 @@ def test_a_split_without_pictures_is_a_fault(tmp_path):
         path.unlink()
     (fault,) = read_split(tmp_path, "all").faults
     assert str(fault) == f"{tmp_path}: all: no picture in this split"
+
+
+def test_what_is_in_no_split_is_noted_by_whoever_reads_one(tmp_path):
+    folder = yolo_folder(tmp_path, "train", scenes=MANY)
+    write_picture(folder / "spare" / "x.png")
+    for split in ("train", "val"):
+        places = [note.place for note in read_share(folder, split).notes]
+        assert places == ["spare/x.png"]
+
+
+def test_files_of_a_second_format_are_noted(tmp_path):
+    folder = yolo_folder(coco_folder(tmp_path))
+    notes = layout_of(folder).notes
+    assert [note.place for note in notes if "YOLO files are not read" in note.what] == [
+        "labels/a.txt",
+        "labels/b.txt",
+    ]
+
+
+def test_json_that_is_broken_is_noted_beside_what_can_be_read(tmp_path):
+    folder = voc_folder(tmp_path / "voc")
+    (folder / "more.json").write_text("{")
+    (note,) = layout_of(folder).notes
+    assert "more.json: not JSON" in note.place
+
+
+def test_a_folder_outside_is_read_where_it_is_allowed(tmp_path):
+    folder = coco_folder(tmp_path / "set")
+    (folder / "images").rename(tmp_path / "elsewhere")
+    (missing,) = {str(r.image.is_file()) for r in read_split(folder, "train").records}
+    assert missing == "False"
+    found = read_share(folder, "train", tmp_path / "elsewhere")
+    assert all(record.image.is_file() for record in found.records)
+
+
+def test_a_split_without_labels_is_told_from_one_that_is_not_there(tmp_path):
+    folder = yolo_folder(yolo_folder(tmp_path, "train"), "test")
+    for path in (folder / "labels" / "test").iterdir():
+        path.unlink()
+    assert layout_of(folder).unlabelled == {"test": 3}
+    with pytest.raises(DataError, match="its test split has no labels"):
+        read_share(folder, "test")

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torchvision.datasets import VOCDetection, wrap_dataset_for_transforms_v2
 
-from detlab.data.records import DataError
-from detlab.data.voc_format import read_voc, voc_annotations
+from detlab.data.folders import read_split
+from detlab.data.voc_format import voc_annotations
 from tests.sample_folders import (
     voc_folder,
     voc_xml,
@@ -22,7 +22,7 @@ def test_voc_agrees_with_torchvision(tmp_path):
         (root / "JPEGImages" / f"{stem}.png").unlink()
     reader = VOCDetection(tmp_path, year="2007", image_set="train")
     theirs = wrap_dataset_for_transforms_v2(reader, target_keys=("boxes", "labels"))
-    ours = read_voc(root, "train")
+    ours = read_split(root, "train")
     for record, (_, target) in zip(ours.records, theirs, strict=True):
         assert torch.equal(record.boxes, target["boxes"].as_subclass(torch.Tensor))
     assert [record.image.stem for record in ours.records] == ["b", "a"]
@@ -37,14 +37,14 @@ def test_files_that_count_from_1_are_moved_by_a_pixel(tmp_path):
 
 def test_classes_are_the_same_for_every_split(tmp_path):
     folder = voc_folder(tmp_path / "voc", {"train": ["b"], "val": ["a"]})
-    assert read_voc(folder, "train").class_names == ("background", "cat", "dog")
+    assert read_split(folder, "train").class_names == ("background", "cat", "dog")
 
 
 def test_difficult_objects_are_kept(tmp_path):
     folder = voc_folder(tmp_path / "voc")
     path = folder / "Annotations" / "b.xml"
     path.write_text(path.read_text().replace("<difficult>0", "<difficult>1"))
-    assert len(read_voc(folder).records[1].boxes) == 1
+    assert len(read_split(folder, "all").records[1].boxes) == 1
 
 
 def test_a_class_that_was_not_asked_for_is_a_fault(tmp_path):
@@ -65,12 +65,13 @@ OUTSIDE = '<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><annotation>&a;
         (OUTSIDE, "XML with a DTD or entities is refused"),
         ("<annotation><object>", "not XML"),
         ("", "not XML"),
+        ("<annotations/>", "want <annotation> as the outermost"),
     ],
 )
 def test_xml_that_cannot_be_read_is_a_fault_of_its_file(tmp_path, text, what):
     folder = voc_folder(tmp_path / "voc")
     (folder / "Annotations" / "a.xml").write_text(text)
-    annotations = read_voc(folder)
+    annotations = read_split(folder, "all")
     assert len(annotations.records) == 2
     (fault,) = annotations.faults
     assert fault.file == folder / "Annotations" / "a.xml"
@@ -89,7 +90,7 @@ def test_a_fault_in_a_voc_object_names_it(tmp_path, old, new, what):
     folder = voc_folder(tmp_path / "voc")
     path = folder / "Annotations" / "a.xml"
     path.write_text(path.read_text().replace(old, new))
-    (fault,) = read_voc(folder).faults
+    (fault,) = read_split(folder, "all").faults
     assert str(fault) == f"{path}: object 1: {what}"
 
 
@@ -98,27 +99,22 @@ def test_a_voc_file_need_not_say_the_picture_size(tmp_path):
     path = folder / "Annotations" / "a.xml"
     for xml in ("<annotation/>", voc_xml([], size=(0, 0))):
         path.write_text(xml)
-        assert read_voc(folder).records[0].image_size is None
+        assert read_split(folder, "all").records[0].image_size is None
 
 
 def test_the_names_of_a_voc_list_may_hold_spaces(tmp_path):
     scenes = {"cell 01": [("cat", 1, 1, 9, 9)], "cell 02": []}
     folder = voc_folder(tmp_path / "voc", {"train": list(scenes)}, scenes)
-    annotations = read_voc(folder, "train")
+    annotations = read_split(folder, "train")
     assert [record.image.stem for record in annotations.records] == list(scenes)
     assert annotations.faults == ()
 
 
 def test_a_picture_listed_twice_or_without_annotation_is_a_fault(tmp_path):
     folder = voc_folder(tmp_path / "voc", {"train": ["a", "a", "ghost"]})
-    twice, ghost = read_voc(folder, "train").faults
+    twice, ghost = read_split(folder, "train").faults
     assert str(twice).endswith("train.txt: a: stands there more than once")
-    assert str(ghost).endswith("ghost.xml: cannot be read: No such file or directory")
-
-
-def test_a_missing_list_of_a_split_is_named(tmp_path):
-    with pytest.raises(DataError, match=r"val\.txt: cannot be read"):
-        read_voc(voc_folder(tmp_path / "voc"), "val")
+    assert str(ghost).endswith("train.txt: ghost: no annotation of this name")
 
 
 def test_torchvisions_lists_are_read_pair_by_pair(tmp_path):
@@ -126,3 +122,42 @@ def test_torchvisions_lists_are_read_pair_by_pair(tmp_path):
     pairs = [(folder / "Annotations" / "b.xml", folder / "JPEGImages" / "b.png")]
     (record,) = voc_annotations(pairs, ("background", "cat", "dog"), first_pixel=1).records
     assert record.boxes.tolist() == [[11, 7, 18, 30]]
+
+
+def with_names(folder, names: dict[str, str]):
+    """Write the <filename> of each annotation."""
+    for stem, name in names.items():
+        path = folder / "Annotations" / f"{stem}.xml"
+        text = path.read_text()
+        path.write_text(text.replace("<annotation>", f"<annotation><filename>{name}</filename>"))
+    return folder
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "A.JPG", "C:\\photos\\a.jpg", "/home/me/a.jpg"])
+def test_of_two_pictures_of_one_stem_the_named_one_is_meant(tmp_path, name):
+    folder = with_names(voc_folder(tmp_path / "voc"), {"a": name})
+    write_picture(folder / "JPEGImages" / "a.jpg")
+    annotations = read_split(folder, "all")
+    assert annotations.records[0].image.name == "a.jpg"
+    assert annotations.faults == ()
+
+
+def test_two_pictures_of_one_stem_are_not_chosen_between_without_a_name(tmp_path):
+    folder = voc_folder(tmp_path / "voc")
+    write_picture(folder / "JPEGImages" / "a.jpg")
+    (fault,) = read_split(folder, "all").faults
+    assert "could be JPEGImages/a.jpg, JPEGImages/a.png" in fault.what
+
+
+def test_the_name_finds_a_picture_of_another_stem(tmp_path):
+    folder = with_names(voc_folder(tmp_path / "voc"), {"a": "IMG_1.png"})
+    (folder / "JPEGImages" / "a.png").rename(folder / "JPEGImages" / "IMG_1.png")
+    assert read_split(folder, "all").records[0].image.name == "IMG_1.png"
+
+
+def test_letters_with_accents_are_one_however_they_are_put_together(tmp_path):
+    apart, whole = "cafe\u0301", "caf\u00e9"
+    folder = voc_folder(tmp_path / "voc", scenes={whole: [("cat", 1, 1, 9, 9)]})
+    (folder / "JPEGImages" / f"{whole}.png").rename(folder / "JPEGImages" / f"{apart}.png")
+    (record,) = read_split(folder, "all").records
+    assert record.image.is_file()

@@ -4,8 +4,8 @@ import pytest
 import torch
 from PIL import Image
 
-from detlab.data.records import DataError
-from detlab.data.yolo_format import read_yolo
+from detlab.data.folders import read_split
+from detlab.data.yolo_format import corners_of
 from tests.sample_folders import (
     SCENES,
     write_picture,
@@ -17,7 +17,7 @@ def test_a_yolo_line_by_hand(tmp_path):
     folder = yolo_folder(tmp_path, scenes={"a": []})
     (folder / "labels").mkdir(exist_ok=True)
     (folder / "labels" / "a.txt").write_text("1 0.5 0.5 0.1 0.5\n\n")  # of 60 x 40
-    (record,) = read_yolo(folder).records
+    (record,) = read_split(folder, "all").records
     torch.testing.assert_close(record.boxes, torch.tensor([[27.0, 10.0, 33.0, 30.0]]))
     assert record.labels.tolist() == [2]
     assert record.objects == ("line 1",)
@@ -28,7 +28,11 @@ def test_a_yolo_line_by_hand(tmp_path):
     [
         ("2 0.5 0.5 0.1 0.1", "unknown class 2; want one of 0, 1"),
         ("-1 0.5 0.5 0.1 0.1", "unknown class -1; want one of 0, 1"),
-        ("cat 0.5 0.5 0.1 0.1", "invalid literal for int"),
+        ("cat 0.5 0.5 0.1 0.1", "could not convert string to float: 'cat'"),
+        ("0.5 0.5 0.5 0.1 0.1", "want a whole number as the class, got 0.5"),
+        ("0 0.5 0.5 0.1 0.1 0.9", "6 numbers: a score as the last"),
+        ("0 0.1 0.1 0.2 0.2 0.3 0.3 0.4", r"want 5 numbers .*, got 8"),
+        ("0 320 200 40 40", "want fractions of the picture's sides, 0 to 1, got .* pixels"),
         ("0 0.5 0.5 0.1", r"want 5 numbers \(class cx cy width height\), got 4"),
         ("0 0.5 0.5 0.1 wide", "could not convert string to float: 'wide'"),
     ],
@@ -36,7 +40,7 @@ def test_a_yolo_line_by_hand(tmp_path):
 def test_a_fault_in_a_yolo_line_names_it(tmp_path, line, what):
     folder = yolo_folder(tmp_path)
     (folder / "labels" / "a.txt").write_text(f"0 0.5 0.5 0.1 0.1\n{line}\n")
-    (fault,) = read_yolo(folder).faults
+    (fault,) = read_split(folder, "all").faults
     with pytest.raises(AssertionError, match=f"a.txt: line 2: {what}"):
         raise AssertionError(str(fault))
 
@@ -44,14 +48,14 @@ def test_a_fault_in_a_yolo_line_names_it(tmp_path, line, what):
 def test_labels_without_a_picture_are_a_fault(tmp_path):
     folder = yolo_folder(tmp_path)
     (folder / "images" / "a.png").unlink()
-    (fault,) = read_yolo(folder).faults
-    assert "no picture a in" in str(fault)
+    (fault,) = read_split(folder, "all").faults
+    assert str(fault).endswith("a.txt: no picture a")
 
 
 def test_a_picture_that_cannot_be_measured_is_a_fault(tmp_path):
     folder = yolo_folder(tmp_path)
     (folder / "images" / "a.png").write_bytes(b"no picture")
-    (fault,) = read_yolo(folder).faults
+    (fault,) = read_split(folder, "all").faults
     assert fault.file == folder / "images" / "a.png"
     assert fault.what.startswith("not a picture")
 
@@ -59,53 +63,11 @@ def test_a_picture_that_cannot_be_measured_is_a_fault(tmp_path):
 def test_two_pictures_that_share_one_label_file_are_a_fault(tmp_path):
     folder = yolo_folder(tmp_path)
     write_picture(folder / "images" / "a.jpg")
-    annotations = read_yolo(folder)
+    annotations = read_split(folder, "all")
     assert len(annotations.records) == len(SCENES)
-    assert ["a: stands there more than once" in str(fault) for fault in annotations.faults] == [
-        True
-    ]
-
-
-@pytest.mark.parametrize(
-    ("name", "text"),
-    [
-        ("data.yaml", "names: [cat, dog]"),
-        ("data.yml", "names:\n- cat\n- dog\n"),
-        ("set.yaml", "names:\n  1: dog\n  0: cat\n"),
-        ("classes.txt", "cat\ndog\n\n"),
-    ],
-)
-def test_class_names_stand_in_yaml_or_text(tmp_path, name, text):
-    folder = yolo_folder(tmp_path)
-    (folder / "data.yaml").unlink()
-    (folder / name).write_text(text)
-    assert read_yolo(folder).class_names == ("background", "cat", "dog")
-
-
-@pytest.mark.parametrize("text", ["nc: 2\n", "names: []\n", "- cat\n"])
-def test_a_folder_without_class_names_is_refused(tmp_path, text):
-    folder = yolo_folder(tmp_path)
-    (folder / "data.yaml").write_text(text)
-    with pytest.raises(DataError, match="no class names; want"):
-        read_yolo(folder)
-
-
-@pytest.mark.parametrize(
-    "names", ["{1: cat, 2: dog}", "{'0': cat, '1': dog}", "{0: cat, dog: 1}", "{0: cat, 2: dog}"]
-)
-def test_names_that_do_not_count_from_0_are_refused(tmp_path, names):
-    folder = yolo_folder(tmp_path)
-    (folder / "data.yaml").write_text(f"names: {names}")
-    with pytest.raises(DataError, match=r"data\.yaml: want a name for each of 0 to 1, got \["):
-        read_yolo(folder)
-
-
-@pytest.mark.parametrize("text", ["names: [cat\n", "names: !!python/object/apply:os.getcwd []\n"])
-def test_yaml_that_is_broken_or_runs_code_is_refused(tmp_path, text):
-    folder = yolo_folder(tmp_path)
-    (folder / "data.yaml").write_text(text)
-    with pytest.raises(DataError, match=r"data\.yaml: not YAML"):
-        read_yolo(folder)
+    assert [
+        str(fault).endswith("a: stands there more than once") for fault in annotations.faults
+    ] == [True]
 
 
 def test_both_customs_of_naming_splits_are_read(tmp_path):
@@ -115,10 +77,75 @@ def test_both_customs_of_naming_splits_are_read(tmp_path):
         (other / "val").mkdir(parents=True, exist_ok=True)
         (one / kind / "val").rename(other / "val" / kind)
     (one / "data.yaml").rename(other / "data.yaml")
-    assert len(read_yolo(other, "val").records) == len(SCENES)
+    assert len(read_split(other, "val").records) == len(SCENES)
 
 
 def test_the_size_of_a_yolo_picture_is_read_from_the_picture(tmp_path):
     folder = yolo_folder(tmp_path, scenes={"a": []})
     Image.new("RGB", (7, 5)).save(folder / "images" / "a.png")
-    assert read_yolo(folder).records[0].image_size == (5, 7)
+    assert read_split(folder, "all").records[0].image_size == (5, 7)
+
+
+def test_a_class_may_be_written_as_a_float(tmp_path):
+    folder = yolo_folder(tmp_path, scenes={"a": [("dog", 6.0, 4.0, 30.0, 20.0)]})
+    path = folder / "labels" / "a.txt"
+    path.write_text(path.read_text().replace("1 ", "1.0 ", 1))
+    assert read_split(folder, "all").records[0].labels.tolist() == [2]
+
+
+@pytest.mark.parametrize(
+    ("points", "what"),
+    [
+        ([0.1, 0.2, 0.5, 0.2, 0.3, 0.6], "polygons are read"),
+        ([0.1, 0.3, 0.3, 0.2, 0.5, 0.5, 0.2, 0.6], "polygons of four points (oriented boxes)"),
+        ([0.1, 0.2, 0.5, 0.2, 0.5, 0.6, 0.3, 0.4, 0.1, 0.6], "polygons are read"),
+    ],
+)
+def test_a_polygon_is_read_as_the_box_around_it(points, what):
+    corners, note = corners_of(points, key_points=False)
+    assert corners == [0.1, 0.2, 0.5, 0.6]
+    assert note.startswith(what)
+
+
+@pytest.mark.parametrize("numbers", [2, 3])  # x y, or x y and whether it can be seen
+def test_a_pose_is_read_as_its_box(tmp_path, numbers):
+    folder = yolo_folder(tmp_path)
+    (folder / "data.yaml").write_text(f"names: [cat, dog]\nkpt_shape: [4, {numbers}]\n")
+    points = " ".join(["0.9"] * 4 * numbers)
+    (folder / "labels" / "a.txt").write_text(f"0 0.5 0.5 0.1 0.5 {points}\n")
+    annotations = read_split(folder, "all")
+    torch.testing.assert_close(
+        annotations.records[0].boxes, torch.tensor([[27.0, 10.0, 33.0, 30.0]])
+    )
+    assert "poses" in {note.what.split()[0] for note in annotations.notes}
+
+
+def test_an_empty_label_file_is_told_from_none(tmp_path):
+    folder = yolo_folder(tmp_path)
+    (folder / "labels" / "a.txt").write_text("")
+    annotations = read_split(folder, "all")
+    assert annotations.faults == ()
+    assert [note.place for note in annotations.notes] == ["images/c.png"]
+
+
+def test_labels_of_two_people_are_not_chosen_between(tmp_path):
+    folder = yolo_folder(tmp_path)
+    for person in ("1", "2"):
+        place = folder / "labels" / person
+        place.mkdir()
+        (place / "a.txt").write_text("0 0.5 0.5 0.1 0.1\n")
+    (folder / "labels" / "a.txt").unlink()
+    faults = read_split(folder, "all").faults
+    assert ["labels in labels/1/a.txt, labels/2/a.txt; want one" in str(f) for f in faults] == [
+        True
+    ]
+
+
+def test_labels_in_a_folder_of_their_own_are_found_and_noted(tmp_path):
+    folder = yolo_folder(tmp_path)
+    (folder / "labels").rename(folder / "7")
+    (folder / "labels").mkdir()
+    (folder / "7").rename(folder / "labels" / "7")
+    annotations = read_split(folder, "all")
+    assert sum(len(record.boxes) for record in annotations.records) == 3
+    assert "images/a.png in labels/7/a.txt" in [note.place for note in annotations.notes]

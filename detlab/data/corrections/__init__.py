@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from detlab.data.folders import list_splits, read_split
+from detlab.data.folders import layout_of, read_part
 from detlab.data.records import Annotations, DataError, Record, label_of_class
 
 CORRECTED = {"bccd-clean": "bccd"}
@@ -32,7 +32,8 @@ def corrected_splits(name: str, folder: Path) -> dict[str, Annotations]:
     """
     name = CORRECTED[name]
     lists = read_lists(name)
-    published = [read_split(folder, split) for split in list_splits(folder)]
+    layout = layout_of(folder)
+    published = [read_part(layout, folder, split) for split in layout.splits]
     class_names = published[0].class_names
     records = records_by_number(name, published)
     wanted = {number for numbers in lists["splits"].values() for number in numbers}

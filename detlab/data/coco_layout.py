@@ -1,0 +1,109 @@
+"""COCO folders: a file for each split, or one for all, and its pictures wherever they lie.
+
+Uses coco_format.py, layout.py and splits.py.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from detlab.data.coco_format import (
+    FindPicture,
+    category_names,
+    coco_annotations,
+    coco_list,
+    picture_finder,
+    unused_categories,
+)
+from detlab.data.layout import Layout, Reader, unlisted
+from detlab.data.records import UNREADABLE, DataError, Note, first_few
+from detlab.data.splits import UNSPLIT, in_order, our_split, split_in, split_of_folder
+from detlab.data.tree import Names, Tree
+
+
+def is_coco(content: Any) -> bool:
+    """Whether parsed JSON has COCO's list of images."""
+    return isinstance(content, dict) and isinstance(content.get("images"), list)
+
+
+def coco_layout(tree: Tree, contents: Mapping[Path, Any]) -> Layout:
+    """A COCO file for each split, or one for all; `contents` are the parsed files."""
+    chosen, notes = coco_splits(tree, contents)
+    labelled = {s: path for s, path in chosen.items() if "annotations" in contents[path]}
+    if not labelled:
+        first = next(iter(chosen.values()))
+        raise DataError(f"{first}: want a COCO file with a list 'annotations'")
+    class_names, empty = coco_classes({path: contents[path] for path in labelled.values()})
+    notes += [Note("categories without an object are no classes", name) for name in empty]
+    names = Names(tree.pictures)
+    finders = {split: finder(tree, names, path, split) for split, path in chosen.items()}
+    splits: dict[str, Reader] = {
+        split: partial(coco_annotations, contents[path], finders[split], path, class_names)
+        for split, path in labelled.items()
+    }
+    named = [named_pictures(contents[path], finders[split]) for split, path in chosen.items()]
+    bare = {s: len(contents[path]["images"]) for s, path in chosen.items() if s not in labelled}
+    words = first_few([tree.name(path) for path in labelled.values()])
+    return Layout("coco", words, splits, (*notes, *unlisted(tree, named)), bare)
+
+
+def coco_splits(tree: Tree, contents: Mapping[Path, Any]) -> tuple[dict[str, Path], list[Note]]:
+    """The COCO file of each split, by its name or by its folder.
+
+    Of several for one split, the one called instances_… is meant: COCO has others for key points.
+
+    Raises:
+        DataError: two of one split, as instances_train2014.json and instances_train2017.json.
+    """
+    found: dict[str, list[Path]] = {}
+    for path in sorted(contents):
+        folders = tree.parts(path)[:-1]
+        split = split_in(path.stem) or split_of_folder(folders)
+        found.setdefault(split or path.stem.removeprefix("instances_"), []).append(path)
+    chosen, notes = {}, []
+    for split, paths in found.items():
+        first = [path for path in paths if path.name.startswith("instances")] or paths
+        if len(first) > 1:
+            raise DataError(f"{first[0]} and {first[1]}: want one of them as the {split} split")
+        [chosen[split]] = first
+        notes += [Note("COCO files are not used", str(path)) for path in paths if path not in first]
+    if len(chosen) == 1 and not our_split(next(iter(chosen))):
+        chosen = {UNSPLIT: next(iter(chosen.values()))}
+    return in_order(chosen), notes
+
+
+def coco_classes(contents: Mapping[Path, Any]) -> tuple[tuple[str, ...], list[str]]:
+    """The classes of all COCO files together, and the categories that none of them uses.
+
+    Where nothing is labelled yet, every category is a class.
+    """
+    every: dict[str, None] = {}
+    used: set[str] = set()
+    for path, content in contents.items():
+        categories, _ = coco_list(content, "categories", path)
+        names = list(category_names(categories, path).values())
+        every.update(dict.fromkeys(names))
+        used |= set(names) - set(unused_categories(content, path))
+    kept = [name for name in every if name in used] or list(every)
+    return ("background", *kept), [name for name in every if name not in kept]
+
+
+def finder(tree: Tree, names: Names, path: Path, split: str) -> FindPicture:
+    """Finds pictures by `file_name`: of several those near the file, or in its split's folder."""
+    folders = sorted({picture.parent for picture in tree.pictures})
+    own = [place for place in folders if split_of_folder(tree.parts(place / "_")[:-1]) == split]
+    near = [path.parent, *own] if path.parent != tree.root else own
+    images = tree.root / "images"
+    return picture_finder(names, near, images if images.is_dir() else path.parent)
+
+
+def named_pictures(content: Any, find: FindPicture) -> list[Path]:
+    """The pictures that a COCO file names."""
+    found = []
+    for entry in content["images"]:
+        try:
+            found.append(find(entry["file_name"]))
+        except UNREADABLE:
+            continue  # reported where the record is read
+    return found

@@ -1,0 +1,156 @@
+"""Which split a picture belongs to: by a list, or by the folder that it lies in.
+
+Uses tree.py.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from detlab.data.records import DataError, Fault, Note, first_few, read_text
+from detlab.data.tree import KINDS, Names, Tree, composed
+
+WORDS = {
+    **{"train": "train", "training": "train"},
+    **{"val": "val", "valid": "val", "validation": "val", "dev": "val"},
+    **{"test": "test", "testing": "test"},
+}
+"""Names that folders and lists use for a split, maybe with a year behind (train2017), and ours."""
+
+UNSPLIT = "all"
+"""The name of the only split of a folder that has none."""
+
+WHOLE = ("all", "default", "trainval")
+"""Names for a list of everything: CVAT's of a task without subsets, VOC's of train and val."""
+
+OBJECT = "obj"
+"""What stands before and `data` behind the split in the folders of darknet's YOLO."""
+
+ORDER = ("train", "val", "test")
+
+Place = TypeVar("Place")
+
+
+def our_split(word: str) -> str | None:
+    """Our name for a folder's word for a split.
+
+    >>> our_split("Valid"), our_split("train2017"), our_split("dev_2"), our_split("fold1")
+    ('val', 'train', 'val', None)
+    """
+    return WORDS.get(re.sub(r"[\W_]*\d*$", "", word.lower()))
+
+
+def split_in(words: str, others: Iterable[str] | None = None) -> str | None:
+    """The split that a longer name speaks of, None where it speaks of none or of several.
+
+    Args:
+        words: a name, as "instances_train2017" or "train_images".
+        others: what else may stand in it; None: anything.
+
+    >>> split_in("instances_train2017"), split_in("test_kits", KINDS)
+    ('train', None)
+    """
+    parts = [part for part in re.split(r"[\W_]+", words.lower()) if part]
+    found = {split for part in parts if (split := our_split(part))}
+    rest = [part for part in parts if not our_split(part) and not part.isdigit()]
+    if len(found) != 1 or (others is not None and set(rest) - {*others, OBJECT}):
+        return None
+    return found.pop()
+
+
+def split_of_folder(folders: Sequence[str]) -> str | None:
+    """The split that the folders of a file speak of, the outermost first.
+
+    >>> split_of_folder(("images", "train2017", "day1")), split_of_folder(("images", "day1"))
+    ('train', None)
+    """
+    named = (split_in(folder, KINDS) for folder in folders)
+    return next((split for split in named if split), None)
+
+
+def by_folder(paths: Iterable[Path], tree: Tree) -> dict[str, list[Path]]:
+    """Files by the split that their folders name; where none does, all are UNSPLIT.
+
+    Where some do, the others are in no split.
+
+    Raises:
+        DataError: two folders are the same split.
+    """
+    found: dict[str, list[Path]] = {}
+    words: dict[str, set[str]] = {}
+    for path in paths:
+        folders = tree.parts(path)[:-1]
+        split = split_of_folder(folders) or UNSPLIT
+        found.setdefault(split, []).append(path)
+        words.setdefault(split, set()).update(
+            word.lower() for word in folders if split_in(word, KINDS) == split
+        )
+    for split, named in words.items():
+        stems = {re.sub(r"(images|labels|annotations|data|obj|[\W_])", "", word) for word in named}
+        if len(stems) > 1:
+            raise DataError(
+                f"{tree.root}: {' and '.join(sorted(named))}: want one of them as the {split} split"
+            )
+    if len(found) > 1:
+        found.pop(UNSPLIT, None)
+    return in_order(found)
+
+
+def in_order(splits: Mapping[str, Place]) -> dict[str, Place]:
+    """Train, val, test, then what has other names."""
+    known = [split for split in ORDER if split in splits]
+    return {split: splits[split] for split in (*known, *sorted(set(splits) - set(ORDER)))}
+
+
+def named_lists(lists: Iterable[Path]) -> tuple[dict[str, Path], list[Note]]:
+    """The list of each split among text files with a picture a line; the others are noted.
+
+    Lists called train and val come before trainval; a list of all is UNSPLIT. Where no name is
+    that of a split, each list is one by its own name: folds, for instance.
+
+    Raises:
+        DataError: two lists of one split.
+    """
+    lists = sorted(lists)
+    found: dict[str, Path] = {}
+    for path in lists:
+        split = our_split(path.stem)
+        if split and found.setdefault(split, path) != path:
+            raise DataError(f"{found[split]} and {path}: want one of them as the {split} split")
+    whole = [path for path in lists if path.stem.lower().rstrip("0123456789") in WHOLE]
+    if whole and not {"train", "val"} & set(found):
+        found["train" if found else UNSPLIT] = whole[0]
+    found = found or {path.stem: path for path in lists}
+    used = set(found.values())
+    return found, [Note("lists are not used", path.name) for path in lists if path not in used]
+
+
+def read_list(path: Path) -> list[str]:
+    """The lines of a list that are not empty."""
+    return [composed(line.strip()) for line in read_text(path).splitlines() if line.strip()]
+
+
+def files_listed(
+    path: Path, names: Names, what: str, near: Sequence[Path] = ()
+) -> tuple[list[Path], list[Fault]]:
+    """The files that a list names, and a fault for each line that does not name one more.
+
+    Args:
+        path: the list.
+        names: the files that it may name.
+        what: what they are, for the faults: "picture".
+        near: of several files with one name those in one of these folders are meant.
+    """
+    found: dict[Path, None] = {}
+    faults = []
+    for line in read_list(path):
+        meant = names.meant_by(line, near)
+        if len(meant) == 1 and meant[0] not in found:
+            found[meant[0]] = None
+            continue
+        wrong = "stands there more than once" if meant else f"no {what} of this name"
+        if len(meant) > 1:
+            wrong = f"could be {first_few(list(map(str, meant)))}"
+        faults.append(Fault(path, line[:80], wrong))
+    return list(found), faults

@@ -1,0 +1,112 @@
+"""labelme's files to records."""
+
+import json
+
+import pytest
+
+from detlab.data.folders import layout_of, read_split
+from detlab.data.labelme_format import box_around, is_labelme
+from detlab.data.records import DataError
+from tests.sample_folders import HEIGHT, SCENES, WIDTH, write_picture
+
+
+def labelme_folder(folder, scenes=SCENES, place="", **changes):
+    for stem, boxes in scenes.items():
+        write_picture(folder / place / f"{stem}.png")
+        shapes = [
+            {"label": name, "shape_type": "rectangle", "points": [[x1, y1], [x2, y2]]}
+            for name, x1, y1, x2, y2 in boxes
+        ]
+        content = {
+            "version": "5.5.0",
+            "imagePath": f"{stem}.png",
+            "imageData": "aGVsbG8=",
+            "imageHeight": HEIGHT,
+            "imageWidth": WIDTH,
+            "shapes": shapes,
+        }
+        (folder / place / f"{stem}.json").write_text(json.dumps(content | changes))
+    return folder
+
+
+def test_a_file_beside_each_picture_is_read(tmp_path):
+    annotations = read_split(labelme_folder(tmp_path), "all")
+    assert layout_of(tmp_path).format == "labelme"
+    assert annotations.class_names == ("background", "cat", "dog")
+    for record in annotations.records:
+        assert record.image_size == (HEIGHT, WIDTH)
+        assert record.boxes.tolist() == [list(box) for _, *box in SCENES[record.image.stem]]
+    assert annotations.faults == ()
+
+
+def test_folders_are_splits(tmp_path):
+    labelme_folder(labelme_folder(tmp_path, place="Train"), place="dev")
+    layout = layout_of(tmp_path)
+    assert {split: len(read().records) for split, read in layout.splits.items()} == {
+        "train": 3,
+        "val": 3,
+    }
+
+
+@pytest.mark.parametrize(
+    ("shape", "box"),
+    [
+        ({"points": [[9, 8], [1, 2]], "shape_type": "rectangle"}, [1, 2, 9, 8]),
+        ({"points": [[1, 2], [9, 4], [5, 8]]}, [1, 2, 9, 8]),
+        ({"points": [[10, 10], [10, 15]], "shape_type": "circle"}, [5, 5, 15, 15]),
+        ({"points": [[1, 2], [9, 8]], "shape_type": "mask"}, [1, 2, 9, 8]),
+    ],
+)
+def test_every_shape_with_an_area_has_a_box_around_it(shape, box):
+    assert box_around(shape) == box
+
+
+def test_a_polygon_needs_three_points():
+    with pytest.raises(DataError, match="a polygon of 2 points"):
+        box_around({"points": [[1, 2], [3, 4]]})
+
+
+def test_points_and_lines_are_left_out_with_a_word(tmp_path):
+    shapes = [
+        {"label": "cat", "shape_type": "rectangle", "points": [[1, 2], [9, 8]]},
+        {"label": "nose", "shape_type": "point", "points": [[4, 4]]},
+        {"label": "tail", "shape_type": "linestrip", "points": [[4, 4], [9, 9]]},
+    ]
+    annotations = read_split(labelme_folder(tmp_path, {"a": []}, shapes=shapes), "all")
+    assert annotations.class_names == ("background", "cat")
+    assert [note.place for note in annotations.notes] == ["a shape 2", "a shape 3"]
+
+
+@pytest.mark.parametrize(
+    ("shape", "what"),
+    [
+        (None, "want an object with label and points, got None"),
+        ({"points": [[1, 2], [9, 8]], "shape_type": "rectangle"}, "lacks 'label'"),
+        ({"label": "cat", "shape_type": "rectangle"}, "lacks 'points'"),
+        ({"label": "cat", "points": [[1], [2], [3]]}, "not enough values"),
+        ({"label": "cat", "points": [["a", 1], [2, 2], [3, 3]]}, "could not convert"),
+    ],
+)
+def test_a_fault_in_a_shape_names_it(tmp_path, shape, what):
+    good = {"label": "cat", "shape_type": "rectangle", "points": [[1, 2], [9, 8]]}
+    annotations = read_split(labelme_folder(tmp_path, {"a": []}, shapes=[good, shape]), "all")
+    (fault,) = annotations.faults
+    assert fault.record == "shape 2"
+    assert what in fault.what
+
+
+def test_the_picture_is_the_one_that_is_named(tmp_path):
+    folder = labelme_folder(tmp_path, {"a": []}, imagePath="..\\photos\\b.png")
+    (folder / "a.png").rename(folder / "b.png")
+    assert read_split(folder, "all").records[0].image == folder / "b.png"
+
+
+@pytest.mark.parametrize("sides", [{"imageHeight": None}, {"imageWidth": 0}, {"imageWidth": "x"}])
+def test_a_size_that_is_not_said_is_left_to_the_picture(tmp_path, sides):
+    folder = labelme_folder(tmp_path, {"a": []}, **sides)
+    assert read_split(folder, "all").records[0].image_size is None
+
+
+@pytest.mark.parametrize("content", [[], None, {}, {"shapes": None}, {"shapes": 3}])
+def test_other_json_is_not_labelmes(content):
+    assert not is_labelme(content)

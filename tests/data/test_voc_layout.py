@@ -1,0 +1,91 @@
+"""Where the annotation files of VOC and labelme lie, and which split they are of."""
+
+import pytest
+
+from detlab.data.folders import layout_of, list_splits, read_split
+from tests.sample_folders import SCENES, voc_folder, voc_xml, write_picture
+
+
+def write_pair(picture, boxes, annotation=None):
+    write_picture(picture)
+    path = annotation or picture.with_suffix(".xml")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(voc_xml(boxes))
+
+
+@pytest.mark.parametrize(
+    ("pictures", "annotations"),
+    [
+        ("", ""),
+        ("images", "annotations"),
+        ("images", "xmls"),
+        ("VOC2007/JPEGImages/day1", "VOC2007/Annotations/day1"),
+        ("photos", "made by me"),
+    ],
+)
+def test_pictures_are_found_wherever_tools_put_them(tmp_path, pictures, annotations):
+    for stem, boxes in SCENES.items():
+        write_pair(
+            tmp_path / pictures / f"{stem}.png", boxes, tmp_path / annotations / f"{stem}.xml"
+        )
+    annotations = read_split(tmp_path, "all")
+    assert annotations.faults == ()
+    assert sorted(len(record.boxes) for record in annotations.records) == [0, 1, 2]
+
+
+def test_a_folder_a_split_with_the_xml_beside(tmp_path):
+    for place in ("Train", "x/valid", "test2012"):
+        write_pair(tmp_path / place / "a.png", SCENES["a"])
+    layout = layout_of(tmp_path)
+    assert layout.words == "XML beside each picture, splits by folder"
+    assert list(layout.splits) == ["train", "val", "test"]
+    assert all(read().records[0].image.is_file() for read in layout.splits.values())
+
+
+def test_trainval_is_train_where_there_is_neither_train_nor_val(tmp_path):
+    folder = voc_folder(tmp_path / "voc", {"trainval": ["a", "b"], "test": ["c"]})
+    assert list_splits(folder) == ["train", "test"]
+    both = voc_folder(tmp_path / "both", {"train": ["a"], "val": ["b"], "trainval": ["a", "b"]})
+    assert list_splits(both) == ["train", "val"]
+    assert [n.place for n in layout_of(both).notes if "lists" in n.what] == ["trainval.txt"]
+
+
+def test_lists_of_a_class_are_not_used_and_said(tmp_path):
+    folder = voc_folder(tmp_path / "voc", {"train": ["a", "b", "c"]})
+    (folder / "ImageSets" / "Main" / "cat_train.txt").write_text("a  1\nb -1\nc  0\n")
+    layout = layout_of(folder)
+    assert list(layout.splits) == ["train"]
+    assert [note.place for note in layout.notes] == ["cat_train.txt"]
+
+
+def test_lists_of_any_name_are_splits_by_that_name(tmp_path):
+    folder = voc_folder(tmp_path / "voc", {"fold1": ["a"], "fold2": ["b", "c"]})
+    assert list_splits(folder) == ["fold1", "fold2"]
+
+
+def test_a_list_may_name_folders_and_endings(tmp_path):
+    for day in ("day1", "day2"):
+        place = tmp_path / "Annotations" / day / "a.xml"
+        write_pair(tmp_path / "JPEGImages" / day / "a.png", SCENES["b"], place)
+    lists = tmp_path / "ImageSets" / "Main"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("day1/a\n")
+    (lists / "val.txt").write_text("day2/a\n")
+    for split, day in (("train", "day1"), ("val", "day2")):
+        annotations = read_split(tmp_path, split)
+        assert annotations.faults == ()
+        assert [record.image.parent.name for record in annotations.records] == [day]
+
+
+def test_what_no_list_names_is_left_out_with_a_word(tmp_path):
+    folder = voc_folder(tmp_path / "voc", {"train": ["a"], "val": ["b"]})
+    write_picture(folder / "JPEGImages" / "bare.png")
+    notes = {note.place: note.what for note in layout_of(folder).notes}
+    assert "in no split" in notes["Annotations/c.xml"]
+    assert "have no annotation file" in notes["JPEGImages/bare.png"]
+
+
+def test_an_empty_list_is_a_split_without_pictures(tmp_path):
+    folder = voc_folder(tmp_path / "voc", {"train": ["a", "b", "c"], "val": []})
+    (fault,) = read_split(folder, "val").faults
+    assert "no picture in this split" in fault.what

@@ -1,0 +1,118 @@
+"""Where YOLO's splits stand."""
+
+import pytest
+
+from detlab.data.folders import layout_of, list_splits, read_split
+from detlab.data.records import DataError
+from tests.sample_folders import SCENES, write_picture, yolo_folder
+
+
+def stems(folder, split):
+    return sorted(record.image.stem for record in read_split(folder, split).records)
+
+
+def roboflow(folder, *splits, yaml=""):
+    """SPLIT/images and SPLIT/labels; the pictures of each have names of their own."""
+    for split in splits:
+        for stem, boxes in SCENES.items():
+            write_picture(folder / split / "images" / f"{split}-{stem}.png")
+            (folder / split / "labels").mkdir(exist_ok=True)
+            line = "1 .5 .5 .1 .1\n" if boxes else ""
+            (folder / split / "labels" / f"{split}-{stem}.txt").write_text(line)
+    (folder / "data.yaml").write_text(f"{yaml}\nnames: [cat, dog]\n")
+    return folder
+
+
+def test_places_of_a_yaml_file_are_the_splits(tmp_path):
+    yaml = "train: ../train/images\nval: ../test/images"
+    folder = roboflow(tmp_path, "train", "test", yaml=yaml)
+    assert list_splits(folder) == ["train", "val"]
+    assert stems(folder, "val") == ["test-a", "test-b", "test-c"]
+
+
+def test_a_split_may_be_several_folders(tmp_path):
+    yaml = "train: [train/images, more/images]\nval: valid/images"
+    folder = roboflow(tmp_path, "train", "more", "valid", yaml=yaml)
+    assert len(stems(folder, "train")) == 6
+
+
+@pytest.mark.parametrize("line", ["./images/a.png", "data/images/a.png", "/data/x/images/a.png"])
+def test_a_split_may_be_a_list(tmp_path, line):
+    folder = yolo_folder(tmp_path)
+    (folder / "Train.txt").write_text(f"{line}\nimages/b.png\n")
+    (folder / "data.yaml").write_text("Train: Train.txt\nnames: {0: cat, 1: dog}\npath: .\n")
+    assert stems(folder, "train") == ["a", "b"]
+    assert [n.place for n in layout_of(folder).notes] == ["images/c.png"]
+
+
+def test_lists_are_splits_without_a_yaml_file_too(tmp_path):
+    folder = yolo_folder(tmp_path)
+    (folder / "data.yaml").rename(folder / "names.yaml")
+    (folder / "train.txt").write_text("images/a.png\nimages/c.png\n")
+    (folder / "valid.txt").write_text("images/b.png\nimages/x.png\n")
+    assert (stems(folder, "train"), stems(folder, "val")) == (["a", "c"], ["b"])
+    (fault,) = read_split(folder, "val").faults
+    assert (fault.record, fault.what) == ("images/x.png", "no picture of this name")
+
+
+def test_pictures_in_folders_below_a_split_are_its(tmp_path):
+    folder = yolo_folder(yolo_folder(tmp_path, "train"), "train/2026-01-02")
+    assert len(stems(folder, "train")) == 6
+    assert sum(len(r.boxes) for r in read_split(folder, "train").records) == 6
+
+
+def test_darknets_folders_are_read(tmp_path):
+    for split in ("train", "valid"):
+        place = tmp_path / f"obj_{split}_data"
+        write_picture(place / f"{split}.png")
+        (place / f"{split}.txt").write_text("0 .5 .5 .1 .1\n")
+    (tmp_path / "obj.names").write_text("cat\n")
+    (tmp_path / "obj.data").write_text("classes = 1\n")
+    assert list_splits(tmp_path) == ["train", "val"]
+    assert len(read_split(tmp_path, "val").records[0].boxes) == 1
+
+
+def test_a_path_elsewhere_is_read_where_the_yaml_file_names_it(tmp_path):
+    yolo_folder(tmp_path / "elsewhere", "train")
+    folder = tmp_path / "set"
+    folder.mkdir()
+    yaml = "path: ../elsewhere\ntrain: images/train\nnames: [cat, dog]\n"
+    (folder / "data.yaml").write_text(yaml)
+    assert stems(folder, "train") == ["a", "b", "c"]
+    assert sum(len(r.boxes) for r in read_split(folder, "train").records) == 3
+
+
+def test_a_picture_in_two_splits_is_said(tmp_path):
+    folder = roboflow(tmp_path, "train", yaml="train: train/images\nval: train/images")
+    notes = [
+        note for note in layout_of(folder).notes if note.what == "pictures are in train and in val"
+    ]
+    assert len(notes) == 3
+
+
+def test_labels_of_a_split_without_pictures_are_a_fault(tmp_path):
+    folder = yolo_folder(yolo_folder(tmp_path, "train"), "val")
+    (folder / "labels" / "val" / "x.txt").write_text("0 .5 .5 .1 .1\n")
+    assert [str(f).endswith("x.txt: no picture x") for f in read_split(folder, "train").faults] == [
+        True
+    ]
+
+
+def test_a_text_that_is_no_label_file_is_none(tmp_path):
+    folder = yolo_folder(tmp_path)
+    (folder / "README.roboflow.txt").write_text("This set was made by hand\n")
+    (folder / "requirements.txt").write_text("torch\n")
+    assert read_split(folder, "all").faults == ()
+
+
+def test_labels_too_short_to_be_any_are_still_those_of_their_picture(tmp_path):
+    folder = yolo_folder(tmp_path)
+    (folder / "labels" / "a.txt").write_text("0\n")
+    (fault,) = read_split(folder, "all").faults
+    assert "want 5 numbers" in fault.what
+
+
+def test_without_labels_or_names_there_is_nothing_to_read(tmp_path):
+    write_picture(tmp_path / "images" / "a.png")
+    with pytest.raises(DataError, match="no annotations found"):
+        layout_of(tmp_path)
