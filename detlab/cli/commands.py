@@ -33,7 +33,7 @@ from detlab.errors import DetlabError
 from detlab.hardware import choose_device, process_group
 from detlab.signals import Stopped, heard
 from detlab.training.config import TrainConfig
-from detlab.training.run import Interrupted, load_split, train_run
+from detlab.training.run import Interrupted, load_split, tell_notes, train_run
 from detlab.training.run_folder import CHECKPOINT, CURVES, METRICS, PREDICTIONS, saved_step
 
 START = COURSE[0].notebook
@@ -52,6 +52,7 @@ MISTAKES = (DetlabError, torch.OutOfMemoryError)
 app = SubcommandApp()
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Settings = Annotated[TrainConfig, arg(name="")]
+Folders = Annotated[tuple[Path, ...], arg(metavar="DIR")]
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -102,18 +103,20 @@ def train(
     resume: bool = False,
     skip_bad: bool = False,
     longest_side: int | None = None,
+    allow_outside: Folders = (),
     settings: Settings = TrainConfig(),  # noqa: B008
 ) -> None:
     """Train a detector, evaluate it, and write all about it into a folder.
 
     Args:
-        data: a name from `detlab data list`, or a folder in COCO, VOC or YOLO layout.
+        data: a name from `detlab data list`, or a folder as labelling tools write it.
         config: which detector; all but course start from ImageNet weights.
         device: where to train; auto takes a GPU where there is one.
         out: the folder to write to; runs/DATA-CONFIG if not given.
         resume: go on with the interrupted run in that folder.
         skip_bad: leave out faulty boxes and pictures instead of stopping.
         longest_side: of what the network sees, in pixels; the config's if not given.
+        allow_outside: other folders where the pictures of a folder may lie.
         settings: how long and how fast.
     """
     check_pixels("--longest-side", longest_side)
@@ -124,7 +127,7 @@ def train(
     try:
         with process_group(place):
             metrics = train_run(
-                data, config, settings, place, folder, resume, skip_bad, longest_side
+                data, config, settings, place, folder, resume, skip_bad, longest_side, allow_outside
             )
     except Stopped as stop:
         raise Stopped(stop.number, f"{stop}{after_stop(folder, stop)}") from stop
@@ -141,22 +144,25 @@ def evaluate(
     split: Literal["train", "val", "test"] = "val",
     device: Device = "auto",
     skip_bad: bool = False,
+    allow_outside: Folders = (),
     as_json: Annotated[bool, arg(name="json")] = False,
 ) -> None:
     """Evaluate a detector by the twelve COCO numbers, the AP of each class, and its speed.
 
     Args:
         checkpoint: written by `detlab train`.
-        data: a name from `detlab data list`, or a folder in COCO, VOC or YOLO layout.
+        data: a name from `detlab data list`, or a folder as labelling tools write it.
         split: which part of the data.
         device: where to compute.
         skip_bad: leave out faulty boxes and pictures instead of stopping.
+        allow_outside: other folders where the pictures of a folder may lie.
         as_json: print JSON, for programs.
     """
     from detlab.metrics import evaluation
 
     detector, info = load_checkpoint(checkpoint, device_named(device))
-    dataset = load_split(data, split, skip_bad)
+    dataset = load_split(data, split, skip_bad, allow_outside=allow_outside)
+    tell_notes(data, dataset)
     if tuple(dataset.class_names) != info.class_names:
         raise UsageError(
             f"{checkpoint} knows the classes {', '.join(info.class_names[1:])};\n"

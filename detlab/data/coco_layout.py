@@ -3,7 +3,7 @@
 Uses coco_format.py, layout.py and splits.py.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ def coco_layout(tree: Tree, contents: Mapping[Path, Any]) -> Layout:
         raise DataError(f"{first}: want a COCO file with a list 'annotations'")
     class_names, empty = coco_classes({path: contents[path] for path in labelled.values()})
     notes += [Note("categories without an object are no classes", name) for name in empty]
+    notes += not_everywhere({s: contents[path] for s, path in labelled.items()}, class_names)
     names = Names(tree.pictures)
     finders = {split: finder(tree, names, path, split) for split, path in chosen.items()}
     splits: dict[str, Reader] = {
@@ -87,6 +88,20 @@ def coco_classes(contents: Mapping[Path, Any]) -> tuple[tuple[str, ...], list[st
         used |= set(names) - set(unused_categories(content, path))
     kept = [name for name in every if name in used] or list(every)
     return ("background", *kept), [name for name in every if name not in kept]
+
+
+def not_everywhere(contents: Mapping[str, Any], class_names: Sequence[str]) -> list[Note]:
+    """A note for each class that a split's file does not have among its categories."""
+    listed = {
+        split: {str(entry.get("name")) for entry in content["categories"]}
+        for split, content in contents.items()
+    }
+    return [
+        Note(f"classes are no categories in {split}", name)
+        for split, names in listed.items()
+        for name in class_names[1:]
+        if name not in names
+    ]
 
 
 def finder(tree: Tree, names: Names, path: Path, split: str) -> FindPicture:

@@ -5,6 +5,7 @@ Uses loop.py and figures.py. run_folder.py says what the folder holds.
 
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import date
@@ -16,7 +17,7 @@ from tqdm import tqdm
 
 from detlab.data.datasets import FolderDataset, load_dataset, shared_classes
 from detlab.data.download import SETS
-from detlab.data.records import DataError
+from detlab.data.records import DataError, in_few_words
 from detlab.data.transforms import Augmented, Transforms, training_transforms
 from detlab.detector.checkpoint import CheckpointInfo, save_checkpoint
 from detlab.detector.config import ConfigName, named_config
@@ -84,11 +85,13 @@ def train_run(
     resume: bool = False,
     skip_bad: bool = False,
     longest_side: int | None = None,
+    allow_outside: Sequence[Path] = (),
 ) -> Metrics | None:
     """Train, evaluate, and write the run's folder; one process writes, the others only train.
 
     Photographs get anchors fitted to their own boxes; the configs' ladders are made for the reef.
     `longest_side`, in pixels, is that of what the network sees; None takes the config's.
+    `allow_outside` are other folders where the pictures of a folder may lie.
 
     Returns:
         The metrics on the val split (None on a process that does not write).
@@ -105,7 +108,7 @@ def train_run(
     transforms = augmentation(data, training)
     longest_side = longest_side or named_config(config_name, num_classes=2).longest_side
     with one_after_the_other():
-        train_set, val_set, class_names = load_splits(data, longest_side, skip_bad)
+        train_set, val_set, class_names = load_splits(data, longest_side, skip_bad, allow_outside)
         config = named_config(config_name, len(class_names), longest_side)
         if isinstance(train_set, FolderDataset):
             config = fit_anchors(config, box_shapes(train_set.records, longest_side))
@@ -130,15 +133,17 @@ def train_run(
 
 
 def load_splits(
-    data: str, longest_side: int, skip_bad: bool
+    data: str, longest_side: int, skip_bad: bool, allow_outside: Sequence[Path] = ()
 ) -> tuple[FolderDataset | Reef, FolderDataset | Reef, tuple[str, ...]]:
     """What to learn from, what to evaluate on, and the names of the classes in both.
 
     Raises:
         DataError: a fault in the data.
     """
-    train_set = load_split(data, "train", skip_bad, longest_side=longest_side, cache=True)
-    val_set = load_split(data, "val", skip_bad)
+    options = {"longest_side": longest_side, "cache": True}
+    train_set = load_split(data, "train", skip_bad, allow_outside=allow_outside, **options)
+    val_set = load_split(data, "val", skip_bad, allow_outside=allow_outside)
+    tell_notes(data, train_set, val_set)
     class_names = shared_classes(data, {"train": train_set, "val": val_set})
     if len(class_names) < 2:
         raise DataError(f"{data}: its annotations name no class; want one or more")
@@ -161,6 +166,13 @@ def load_split(data: str, split: str, skip_bad: bool, **options: Any) -> FolderD
     if skipped:
         announce(f"{data} {split}: left out {len(skipped)} faulty records, the first: {skipped[0]}")
     return dataset
+
+
+def tell_notes(data: str, *datasets: Any) -> None:
+    """Say what is not used of a user's data, or was read by a rule; once for all data sets."""
+    notes = [note for dataset in datasets for note in getattr(dataset, "notes", ())]
+    for line in in_few_words(notes):
+        announce(f"{data}: {line}")
 
 
 def look_at_all(*datasets: Any) -> None:

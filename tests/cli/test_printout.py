@@ -61,7 +61,7 @@ def test_a_set_without_a_sound_picture_is_not_audited(capsys):
 
 def test_a_check_gives_the_number_of_faults_and_draws_faulty_boxes_too(tmp_path, capsys):
     content = coco_content()
-    content["annotations"][0]["bbox"][2] = -1.0
+    content["annotations"][0]["bbox"][2] = 0.0
     folder = coco_folder(tmp_path / "pets", content=content)
     assert print_check(str(folder), tmp_path / "sheet.png") == 1
     assert "drawn in" in capsys.readouterr().out

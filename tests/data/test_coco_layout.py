@@ -106,6 +106,15 @@ def test_ids_may_differ_from_file_to_file(tmp_path):
     assert one.records[0].labels.tolist() == other.records[0].labels.tolist() == [2, 1]
 
 
+def test_a_class_that_one_split_lacks_is_said(tmp_path):
+    content = coco_content()
+    content["categories"][0]["name"] = "cow"
+    write_coco(tmp_path / "train.json")
+    write_coco(tmp_path / "val.json", content)
+    notes = [(note.what.rpartition(" ")[2], note.place) for note in layout_of(tmp_path).notes]
+    assert notes == [("train", "cow"), ("val", "dog")]
+
+
 def test_pictures_that_no_file_names_are_noted(tmp_path):
     folder = coco_folder(tmp_path)
     write_picture(folder / "images" / "spare.png")
