@@ -6,6 +6,7 @@ fault of one picture or object is set aside, and check.py decides what becomes o
 """
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from detlab.data.records import (
     Annotations,
     DataError,
     Fault,
+    Note,
     Object,
     Record,
     label_of_class,
@@ -23,6 +25,8 @@ from detlab.data.records import (
 )
 
 ONE_OF = {"images": "image", "categories": "category", "annotations": "annotation"}
+CROWD = "crowd regions (iscrowd 1) are not learned, and ignored in evaluation"
+BRUSHED = "objects are marked iscrowd 1 as all of their category, and taken as objects"
 
 
 def read_coco(annotation_file: Path, *images_dirs: Path) -> Annotations:
@@ -42,8 +46,10 @@ def coco_annotations(content: Any, images_dir: Path, source: Path) -> Annotation
     """Turn the parsed content of a COCO file into records.
 
     Category ids may have gaps; sorted, they become labels 1, 2, 3 …
-    Crowd boxes (`iscrowd` 1) are left out and are no fault: each marks a region full of
-    objects, not one object, so a detector must not learn it as a box.
+    Crowd boxes (`iscrowd` 1) become ignored regions, each with a note: such a box marks a region
+    full of objects, not one object, so a detector must not learn it as a box.
+    Where *all* annotations of a category are marked so, they are objects: this is how tools
+    write masks from a brush (CVAT, Datumaro).
     """
     images, double_images = coco_list(content, "images", source)
     categories, double_categories = coco_list(content, "categories", source)
@@ -53,6 +59,8 @@ def coco_annotations(content: Any, images_dir: Path, source: Path) -> Annotation
         raise DataError(f"{source}: {nameless[0]}: lacks 'name'")
     names = dict(sorted((entry["id"], str(entry["name"])) for _, entry in categories))
     objects: dict[Any, list[Object]] = {entry["id"]: [] for _, entry in images}
+    brushed = marked_throughout([entry for _, entry in annotations])
+    notes: list[Note] = []
 
     def read_object(name: str, entry: dict[str, Any]) -> None:
         if entry["image_id"] not in objects:
@@ -61,7 +69,11 @@ def coco_annotations(content: Any, images_dir: Path, source: Path) -> Annotation
         if not isinstance(entry["bbox"], list) or len(entry["bbox"]) != 4:
             raise DataError(f"want four numbers as bbox, got {entry['bbox']!r}")
         x, y, w, h = (float(value) for value in entry["bbox"])
-        objects[entry["image_id"]].append(Object(name, label, [x, y, x + w, y + h]))
+        crowd = is_crowd(entry) and str(entry["category_id"]) not in brushed
+        found = Object(name, label, [x, y, x + w, y + h], stated_area(entry), ignored=crowd)
+        objects[entry["image_id"]].append(found)
+        if is_crowd(entry):
+            notes.append(Note(CROWD if crowd else BRUSHED, name))
 
     def read_image(name: str, entry: dict[str, Any]) -> Record:
         sized = "height" in entry and "width" in entry
@@ -69,15 +81,46 @@ def coco_annotations(content: Any, images_dir: Path, source: Path) -> Annotation
         image = images_dir / entry["file_name"]
         return make_record(image, image_size, objects[entry["id"]], source)
 
-    single = [(name, entry) for name, entry in annotations if not entry.get("iscrowd")]
-    _, odd_objects = read_each(single, read_object, source)
+    _, odd_objects = read_each(annotations, read_object, source)
     records, odd_images = read_each(images, read_image, source)
     once, twice = named_once(((str(record.image), record) for record in records), source)
     return Annotations(
         tuple(record for _, record in once),
         ("background", *names.values()),
         (*doubles, *odd_objects, *odd_images, *twice),
+        tuple(notes),
     )
+
+
+def is_crowd(entry: dict[str, Any]) -> bool:
+    """Whether an annotation is marked as a region full of objects."""
+    return entry.get("iscrowd") in (1, "1")
+
+
+def marked_throughout(entries: list[dict[str, Any]]) -> set[str]:
+    """The ids of categories whose every annotation is marked iscrowd.
+
+    >>> marks = [("cat", 1), ("dog", 1), ("dog", 0)]
+    >>> marked_throughout([{"category_id": name, "iscrowd": mark} for name, mark in marks])
+    {'cat'}
+    """
+    marked, plain = (
+        {str(entry.get("category_id")) for entry in entries if is_crowd(entry) == wanted}
+        for wanted in (True, False)
+    )
+    return marked - plain
+
+
+def stated_area(entry: dict[str, Any]) -> float:
+    """Square pixels that an annotation says its object covers; nan where it says nothing usable.
+
+    >>> stated_area({"area": 12.5}), stated_area({"area": 0}), stated_area({})
+    (12.5, nan, nan)
+    """
+    area = entry.get("area")
+    if isinstance(area, int | float) and 0 < area < math.inf:
+        return float(area)
+    return math.nan
 
 
 def coco_list(
