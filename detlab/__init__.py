@@ -31,6 +31,7 @@ A file uses files above its own line only, so it can be read from here downwards
 
     metrics/               is it any good?
         average_precision.py   TP, FP, FN; precision, recall, average precision
+        ignored.py             what lies in a crowd is neither right nor wrong
         coco.py                COCO's twelve numbers, for all classes and thresholds at once
         evaluation.py          a detector on a data set: mAP, and images per second
         error_kinds.py         kinds of error, and what each of them costs

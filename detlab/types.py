@@ -3,7 +3,7 @@
 The lists of dicts are torchvision's: one dict per image, labels from 1, 0 is background.
 """
 
-from typing import Literal, NamedTuple, TypedDict
+from typing import Literal, NamedTuple, NotRequired, TypedDict
 
 from jaxtyping import Float, Int64
 from torch import Tensor
@@ -12,12 +12,21 @@ Activation = Literal["sigmoid", "softmax"]
 
 
 class Target(TypedDict):
-    """What is really in one image."""
+    """What is really in one image.
+
+    What need not be there is for evaluation, see `coco.coco_metrics`; training drops it.
+    """
 
     boxes: Float[Tensor, "M 4"]
     """x1 y1 x2 y2 in pixels of the image, continuous, see `boxes`."""
     labels: Int64[Tensor, " M"]
     """1 to K − 1; 0 is background."""
+    areas: NotRequired[Float[Tensor, " M"]]
+    """Square pixels that each object itself covers, nan where nobody says: then its box's area."""
+    ignored_boxes: NotRequired[Float[Tensor, "R 4"]]
+    """Regions in which a detection of their class is neither right nor wrong, as in a crowd."""
+    ignored_labels: NotRequired[Int64[Tensor, " R"]]
+    """As labels; one for each of ignored_boxes."""
 
 
 class Detection(TypedDict):

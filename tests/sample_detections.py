@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import math
 
 import torch
 from pycocotools.coco import COCO
@@ -49,17 +50,55 @@ def random_scenes(seed, num_images=30):
     return [found for found, _ in scenes], [there for _, there in scenes]
 
 
+def scene_with_crowds(generator):
+    """A random scene whose objects cover less than their boxes, with up to two crowds found in."""
+    found, there = random_scene(generator)
+    width_height = (there["boxes"][:, 2:] - there["boxes"][:, :2]).prod(dim=1)
+    areas = width_height * torch.rand(len(width_height), generator=generator)
+    areas[torch.rand(len(areas), generator=generator) < 0.2] = math.nan  # nobody said
+    num_crowds = int(torch.randint(0, 3, (1,), generator=generator))
+    corners = torch.rand(num_crowds, 2, generator=generator) * torch.tensor([200.0, 100.0])
+    sides = 20 + torch.rand(num_crowds, 2, generator=generator) * 150
+    crowds = torch.cat([corners, corners + sides], dim=1)
+    labels = torch.randint(1, 4, (num_crowds,), generator=generator)
+
+    picks = torch.arange(num_crowds).repeat_interleave(12)
+    inner = crowds[picks, :2] + torch.rand(len(picks), 2, generator=generator) * sides[picks]
+    boxes = torch.cat([inner, inner + 5 + 60 * torch.rand(len(picks), 2, generator=generator)], 1)
+    scores = torch.randint(0, 50, (len(picks),), generator=generator) / 49
+    more = {"boxes": boxes, "labels": labels[picks], "scores": scores}
+    return (
+        {key: torch.cat([found[key], more[key]]) for key in found},
+        {**there, "areas": areas, "ignored_boxes": crowds, "ignored_labels": labels},
+    )
+
+
+def scenes_with_crowds(seed, num_images=30):
+    generator = torch.Generator().manual_seed(seed)
+    scenes = [scene_with_crowds(generator) for _ in range(num_images)]
+    return [found for found, _ in scenes], [there for _, there in scenes]
+
+
+def plain(targets):
+    """The same targets, without what evaluation alone uses."""
+    return [{key: item[key] for key in ("boxes", "labels")} for item in targets]
+
+
 def pycocotools_evaluation(detections, targets, num_classes=4):
     """The field's own program, from the same lists of dicts."""
 
+    def objects(item):
+        scores = item.get("scores", item["labels"])
+        nowhere = torch.full((len(scores),), math.nan)
+        columns = item["boxes"], item["labels"], scores, item.get("areas", nowhere)
+        for box, label, score, area in zip(*columns, strict=True):
+            yield *box.double().tolist(), int(label), float(score), float(area), 0
+        crowds = item.get("ignored_boxes", torch.zeros(0, 4)), item.get("ignored_labels", [])
+        for box, label in zip(*crowds, strict=True):
+            yield *box.double().tolist(), int(label), 1.0, math.nan, 1
+
     def records(items):
-        rows = [
-            (image, *box.double().tolist(), int(label), float(score))
-            for image, item in enumerate(items)
-            for box, label, score in zip(
-                item["boxes"], item["labels"], item.get("scores", item["labels"]), strict=True
-            )
-        ]
+        rows = [(image, *row) for image, item in enumerate(items) for row in objects(item)]
         return [
             {
                 "image_id": image,
@@ -67,10 +106,10 @@ def pycocotools_evaluation(detections, targets, num_classes=4):
                 "bbox": [x1, y1, x2 - x1, y2 - y1],
                 "score": score,
                 "id": row,
-                "area": (x2 - x1) * (y2 - y1),
-                "iscrowd": 0,
+                "area": (x2 - x1) * (y2 - y1) if math.isnan(area) else area,
+                "iscrowd": crowd,
             }
-            for row, (image, x1, y1, x2, y2, label, score) in enumerate(rows, start=1)
+            for row, (image, x1, y1, x2, y2, label, score, area, crowd) in enumerate(rows, start=1)
         ]
 
     def index(items):

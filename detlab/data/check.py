@@ -116,7 +116,15 @@ def check_record(record: Record, decode: bool = False) -> Checked:
         for row in kept
         if past_edge(record.boxes[row].tolist(), size) > SLACK
     ]
+    notes += region_notes(record, size)
     return Checked([sound_record(record, kept, size)], faults, notes)
+
+
+def region_notes(record: Record, image_size: tuple[int, int]) -> list[Note]:
+    """A word for each ignored region that is left out itself, as no picture has such a place."""
+    found = [box_fault(box, image_size) for box in record.ignored_boxes.tolist()]
+    what = "ignored regions have a wrong box and are left out"
+    return [Note(what, f"{record.image.stem} {fault}") for fault in found if fault]
 
 
 def sound_record(record: Record, kept: list[int], image_size: tuple[int, int]) -> Record:

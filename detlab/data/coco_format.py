@@ -6,6 +6,7 @@ raises `DataError`; a fault of one picture or object is set aside, and check.py 
 of it.
 """
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ from detlab.data.records import (
 from detlab.data.tree import Names, is_elsewhere
 
 ONE_OF = {"images": "image", "categories": "category", "annotations": "annotation"}
+CROWD = "crowd regions (iscrowd 1) are not learned, and ignored in evaluation"
+BRUSHED = "objects are marked iscrowd 1 as all of their category, and taken as objects"
 
 FindPicture = Callable[[str], Path]
 """From the `file_name` of an image to its file."""
@@ -75,8 +78,10 @@ def coco_annotations(
     """Turn the parsed content of a COCO file into records.
 
     Category ids may have gaps and may be words; sorted, they become labels 1, 2, 3 …
-    Crowd boxes (`iscrowd` 1) are left out and are no fault: each marks a region full of
-    objects, not one object, so a detector must not learn it as a box.
+    Crowd boxes (`iscrowd` 1) become ignored regions, each with a note: such a box marks a region
+    full of objects, not one object, so a detector must not learn it as a box.
+    Where *all* annotations of a category are marked so, they are objects: this is how tools
+    write masks from a brush (CVAT, Datumaro).
 
     Args:
         content: parsed JSON.
@@ -91,6 +96,7 @@ def coco_annotations(
     names = category_names(categories, source)
     class_names = class_names or ("background", *names.values())
     objects: dict[Any, list[Object]] = {entry["id"]: [] for _, entry in images}
+    brushed = marked_throughout([entry for _, entry in annotations])
     notes: list[Note] = []
 
     def read_object(name: str, entry: dict[str, Any]) -> None:
@@ -101,7 +107,11 @@ def coco_annotations(
         box, what = box_of(entry)
         if what:
             notes.append(Note(what, name))
-        objects[entry["image_id"]].append(Object(name, label, box))
+        crowd = is_crowd(entry) and str(entry["category_id"]) not in brushed
+        found = Object(name, label, box, stated_area(entry), ignored=crowd)
+        objects[entry["image_id"]].append(found)
+        if is_crowd(entry):
+            notes.append(Note(CROWD if crowd else BRUSHED, name))
 
     def read_image(name: str, entry: dict[str, Any]) -> Record:
         sides = entry.get("height") or 0, entry.get("width") or 0
@@ -113,8 +123,7 @@ def coco_annotations(
         size = (height, width) if min(height, width) > 0 else None
         return make_record(image, size, objects[entry["id"]], source)
 
-    single = [(name, entry) for name, entry in annotations if not entry.get("iscrowd")]
-    _, odd_objects = read_each(single, read_object, source)
+    _, odd_objects = read_each(annotations, read_object, source)
     records, odd_images = read_each(images, read_image, source)
     once, twice = named_once(((str(record.image), record) for record in records), source)
     return Annotations(
@@ -189,6 +198,37 @@ def unused_categories(content: Any, source: Path) -> list[str]:
     used = {shown(entry.get("category_id")) for _, entry in annotations}
     named = category_names(categories, source)
     return [name for number, name in named.items() if shown(number) not in used]
+
+
+def is_crowd(entry: dict[str, Any]) -> bool:
+    """Whether an annotation is marked as a region full of objects."""
+    return entry.get("iscrowd") in (1, "1")
+
+
+def marked_throughout(entries: list[dict[str, Any]]) -> set[str]:
+    """The ids of categories whose every annotation is marked iscrowd.
+
+    >>> marks = [("cat", 1), ("dog", 1), ("dog", 0)]
+    >>> marked_throughout([{"category_id": name, "iscrowd": mark} for name, mark in marks])
+    {'cat'}
+    """
+    marked, plain = (
+        {str(entry.get("category_id")) for entry in entries if is_crowd(entry) == wanted}
+        for wanted in (True, False)
+    )
+    return marked - plain
+
+
+def stated_area(entry: dict[str, Any]) -> float:
+    """Square pixels that an annotation says its object covers; nan where it says nothing usable.
+
+    >>> stated_area({"area": 12.5}), stated_area({"area": 0}), stated_area({})
+    (12.5, nan, nan)
+    """
+    area = entry.get("area")
+    if isinstance(area, int | float) and 0 < area < math.inf:
+        return float(area)
+    return math.nan
 
 
 def coco_list(

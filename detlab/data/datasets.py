@@ -4,6 +4,7 @@ Uses folders.py, check.py, download.py and scene.py: what a folder says, what of
 sets, the drawn world. transforms.py changes the pictures during training.
 """
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,14 +25,14 @@ from detlab.data.coco_format import read_coco
 from detlab.data.corrections import CORRECTED, corrected_splits
 from detlab.data.folders import layout_of, read_part, read_share
 from detlab.data.pictures import read_picture
-from detlab.data.records import Annotations, DataError
+from detlab.data.records import Annotations, DataError, Record
 from detlab.data.voc_format import voc_annotations
 from detlab.files import shipped_path
 from detlab.images import batch_images, image_size
 from detlab.reef.scene import TRAIN_SEED, Reef, ReefConfig
 
 Item = tuple[UInt8[Tensor, "3 H W"], dict[str, Any]]
-"""A picture and its target: "boxes", "labels", "image_id"."""
+"""A picture and its target: "boxes", "labels", "image_id", and `evaluation_entries`."""
 
 REEF_VAL = shipped_path("data/reef_val")
 """The frozen evaluation set."""
@@ -91,7 +92,8 @@ class FolderDataset(Dataset[Item]):
         image = self._picture(index)
         assert record.image_size is not None  # a sound record has been measured
         boxes = scale_boxes(record.boxes, record.image_size, image_size(image))
-        return image, {"boxes": boxes, "labels": record.labels, "image_id": torch.tensor(index)}
+        target = {"boxes": boxes, "labels": record.labels, "image_id": torch.tensor(index)}
+        return image, target | evaluation_entries(record, image_size(image))
 
     def _picture(self, index: int) -> UInt8[Tensor, "3 H W"]:
         if self._kept is not None and index in self._kept:
@@ -100,6 +102,27 @@ class FolderDataset(Dataset[Item]):
         if self._kept is not None and memory_to_spare():
             self._kept[index] = image
         return image
+
+
+def evaluation_entries(record: Record, size: tuple[int, int]) -> dict[str, Tensor]:
+    """What evaluation needs of a record beside its boxes and labels, see `types.Target`.
+
+    Args:
+        record: a sound one.
+        size: (height, width) of the picture as it is returned; areas and regions are scaled to it.
+
+    Returns:
+        "areas" where the annotation says any, "ignored_boxes" and "ignored_labels" where it has
+        ignored regions; else nothing.
+    """
+    assert record.image_size is not None  # a sound record has been measured
+    entries = {}
+    if record.areas is not None and record.areas.isfinite().any():
+        entries["areas"] = record.areas * (math.prod(size) / math.prod(record.image_size))
+    if len(record.ignored_boxes):
+        entries["ignored_boxes"] = scale_boxes(record.ignored_boxes, record.image_size, size)
+        entries["ignored_labels"] = record.ignored_labels
+    return entries
 
 
 def memory_to_spare() -> bool:

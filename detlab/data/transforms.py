@@ -24,6 +24,8 @@ from torchvision.tv_tensors import BoundingBoxes, Image
 
 from detlab.boxes import box_area, clip_boxes, scale_boxes
 
+FOR_EVALUATION = ("areas", "ignored_boxes", "ignored_labels")
+"""What training does not use of a target; in another view of the picture it would be untrue."""
 Transforms = Callable[[Image, dict[str, Any]], tuple[Tensor, dict[str, Any]]]
 """Takes and gives a picture and its target, as torchvision's v2 transforms do."""
 
@@ -93,7 +95,16 @@ def random_window(
 
     view = functional.resized_crop(image, top, left, rows, columns, size=[height, width])
     boxes = BoundingBoxes(boxes[kept], format="XYXY", canvas_size=(height, width))
-    return view, {**target, "boxes": boxes, "labels": target["labels"][kept]}
+    return view, {**for_training(target), "boxes": boxes, "labels": target["labels"][kept]}
+
+
+def for_training(target: dict[str, Any]) -> dict[str, Any]:
+    """A target without what only evaluation uses.
+
+    >>> for_training({"labels": [1], "areas": [64.0]})
+    {'labels': [1]}
+    """
+    return {key: part for key, part in target.items() if key not in FOR_EVALUATION}
 
 
 def resize_batch(
@@ -114,13 +125,15 @@ def resize_batch(
     height, width = (max(multiple, round(side * factor / multiple) * multiple) for side in before)
     resized = functional.resize(images, [height, width], antialias=True)
     return resized, [
-        {**target, "boxes": scale_boxes(target["boxes"], before, (height, width))}
+        {**for_training(target), "boxes": scale_boxes(target["boxes"], before, (height, width))}
         for target in targets
     ]
 
 
 class Augmented(Dataset[tuple[Tensor, dict[str, Any]]]):
     """A data set whose pictures change at every visit; boxes and labels change along.
+
+    What a target has for evaluation alone is left out.
 
     Args:
         dataset: items are (uint8 [3, H, W], target).
@@ -143,5 +156,5 @@ class Augmented(Dataset[tuple[Tensor, dict[str, Any]]]):
         image, target = self.dataset[index]
         height, width = image.shape[-2:]
         boxes = BoundingBoxes(target["boxes"], format="XYXY", canvas_size=(height, width))
-        seen, target = self.transforms(Image(image), {**target, "boxes": boxes})
+        seen, target = self.transforms(Image(image), {**for_training(target), "boxes": boxes})
         return seen.as_subclass(Tensor), {**target, "boxes": target["boxes"].as_subclass(Tensor)}

@@ -18,6 +18,7 @@ from detlab.data.records import (
     Annotations,
     DataError,
     Fault,
+    Note,
     Object,
     Record,
     first_few,
@@ -28,6 +29,8 @@ from detlab.data.records import (
     shown,
 )
 from detlab.data.tree import Names, Places, folded
+
+DIFFICULT = "objects called difficult are not learned, and not counted"
 
 
 def read_voc(
@@ -90,33 +93,43 @@ def voc_annotations(
     ymin by one to our continuous frame, where pixel 0 spans 0 to 1. Nearly every other VOC folder
     comes from a tool like LabelImg, which writes corners from 0 (with 0 raised to 1); those are
     taken as they stand, as torchvision does.
+
+    Objects called difficult become ignored regions, each with a note.
     """
-    records, faults = [], []
+    records: list[Record] = []
+    faults: list[Fault] = []
+    notes: list[Note] = []
     for source, image in pairs:
         try:
-            record, its_faults = voc_record(source, image, class_names, first_pixel)
+            record, its_faults, its_notes = voc_record(source, image, class_names, first_pixel)
         except DataError as error:
             faults.append(Fault(source, "", str(error).removeprefix(f"{source}: ")))
             continue
         records.append(record)
         faults += its_faults
-    return Annotations(tuple(records), class_names, tuple(faults))
+        notes += its_notes
+    return Annotations(tuple(records), class_names, tuple(faults), tuple(notes))
 
 
 def voc_record(
     source: Path, image: Path, class_names: tuple[str, ...], first_pixel: int
-) -> tuple[Record, list[Fault]]:
+) -> tuple[Record, list[Fault], list[Note]]:
     """Read the annotation of one picture."""
     root = parse_xml(source)
     if root.tag != "annotation":
         raise DataError(f"{source}: want <annotation> as the outermost, got <{root.tag}>")
+    notes = []
 
     def read_object(name: str, entry: Element) -> Object:
         label = label_of_class(text_at(entry, "name"), class_names[1:])
         x1, y1, x2, y2 = (
             float(text_at(entry, f"bndbox/{key}")) for key in ("xmin", "ymin", "xmax", "ymax")
         )
-        return Object(name, label, [x1 - first_pixel, y1 - first_pixel, x2, y2])
+        box = [x1 - first_pixel, y1 - first_pixel, x2, y2]
+        difficult = entry.findtext("difficult", "0").strip().lower() in ("1", "true")
+        if difficult:
+            notes.append(Note(DIFFICULT, f"{source.stem} {name}"))
+        return Object(name, label, box, ignored=difficult)
 
     named = [(f"object {i}", entry) for i, entry in enumerate(root.findall("object"), start=1)]
     objects, faults = read_each(named, read_object, source)
@@ -124,7 +137,8 @@ def voc_record(
         size = (int(text_at(root, "size/height")), int(text_at(root, "size/width")))
     except ValueError:
         size = None
-    return make_record(image, size if size and min(size) > 0 else None, objects, source), faults
+    record = make_record(image, size if size and min(size) > 0 else None, objects, source)
+    return record, faults, notes
 
 
 def parse_xml(path: Path) -> Element:

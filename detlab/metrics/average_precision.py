@@ -3,6 +3,7 @@
 Follows postprocess.py. Readable: one class and one IoU threshold at a time.
 coco.py hands all classes and thresholds to a compiled library and gets the same answers, but where
 a detection overlaps two objects equally: the library takes the later one, we the earlier.
+Ignored regions are not known here: ignored.py leaves out what lies in them.
 
 Average precision is from Everingham et al., "The PASCAL VOC Challenge", IJCV 2010; the 101 recall
 levels are from Lin et al., "Microsoft COCO", ECCV 2014.

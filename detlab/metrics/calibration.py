@@ -1,7 +1,8 @@
 """Does a score mean what it says? Of the boxes that score 0.8, are four in five right?
 
-Follows average_precision.py. The expected calibration error is from Naeini et al., AAAI 2015; Guo
-et al., "On Calibration of Modern Neural Networks", ICML 2017, made it known.
+Follows average_precision.py, which says what is right, and ignored.py, which leaves out what is
+neither. The expected calibration error is from Naeini et al., AAAI 2015; Guo et al., "On
+Calibration of Modern Neural Networks", ICML 2017, made it known.
 """
 
 from typing import NamedTuple

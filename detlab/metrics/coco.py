@@ -18,6 +18,7 @@ from faster_coco_eval import COCO, COCOeval_faster
 from jaxtyping import Float64
 from torch import Tensor
 
+from detlab.boxes import box_area
 from detlab.types import Detection, Target
 
 COCO_NAMES = (
@@ -55,17 +56,19 @@ def coco_metrics(
     """COCO's twelve numbers and the AP of each class, for one dict per image on either side.
 
     The numbers are pycocotools', which counts the 100 best detections per image and class.
-    An object's size is the area of its box. A class that no target shows does not enter
-    the averages, and its own AP is nan.
+    An object is small, medium or large by its entry in "areas", or else by the area of its box.
+    A detection that found no object is neither right nor wrong where an ignored region of its
+    class covers enough of it: the fraction that is inside stands in for IoU.
+    A class that no target shows does not enter the averages, and its own AP is nan.
 
     Args:
         detections: what was found; boxes in pixels of the same image as the targets'.
-        targets: what is there.
+        targets: what is there; "areas", "ignored_boxes" and "ignored_labels" where known.
         class_names: "background" first, then the name of label 1 and so on.
 
     Raises:
-        ValueError: where the lists differ in length or are empty, or a box, label or score
-            makes no sense; it names the image and the value.
+        ValueError: where the lists differ in length or are empty, or a box, label, score or
+            area makes no sense; it names the image and the value.
 
     >>> box, fish = torch.tensor([[0.0, 0.0, 40.0, 40.0]]), torch.tensor([1])
     >>> found = {"boxes": box, "labels": fish, "scores": torch.tensor([0.9])}
@@ -82,11 +85,12 @@ def coco_metrics(
             f"got {len(detections)} detections and {len(targets)} targets"
         )
     true_boxes = _checked(_one_row_per_box(targets), class_names, "target")
+    regions = _checked(_one_row_per_box(_regions(targets)), class_names, "ignored region")
     found_boxes = _checked(_one_row_per_box(detections), class_names, "detection")
 
     with _paused_garbage_collector():
-        truth = _coco_index(true_boxes, len(targets), len(class_names))
-        found = _coco_index(found_boxes, len(targets), len(class_names))
+        truth = _coco_index(true_boxes, regions, len(targets), len(class_names))
+        found = _coco_index(found_boxes, regions[:0], len(targets), len(class_names))
         evaluation = COCOeval_faster(truth, found, iouType="bbox", print_function=_say_nothing)
         evaluation.run()  # type: ignore[no-untyped-call]
 
@@ -114,39 +118,44 @@ def coco_results(detections: Sequence[Detection], image_ids: Sequence[int]) -> l
             "bbox": [x1, y1, x2 - x1, y2 - y1],
             "score": score,
         }
-        for image, x1, y1, x2, y2, label, score in _one_row_per_box(detections).tolist()
+        for image, x1, y1, x2, y2, label, score, _ in _one_row_per_box(detections).tolist()
     ]
 
 
 # ---------------------------------------------------------------- what coco_metrics stands on
 
 
-def _one_row_per_box(items: Sequence[Mapping[str, Any]]) -> Float64[Tensor, "R 7"]:
-    """All images' boxes in one table on the CPU: image number, x1 y1 x2 y2, label, score.
+def _one_row_per_box(items: Sequence[Mapping[str, Any]]) -> Float64[Tensor, "R 8"]:
+    """All images' boxes in one table on the CPU: image number, x1 y1 x2 y2, label, score, area.
 
-    The score of ground truth is 1.
+    The score of ground truth is 1. The area is that of the box, unless a target says another.
 
     Raises:
-        ValueError: where an image's boxes, labels and scores do not go together.
+        ValueError: where an image's boxes, labels, scores and areas do not go together.
     """
     columns = []
     for image, item in enumerate(items):
         boxes, labels = item["boxes"], item["labels"]
         scores = item["scores"] if "scores" in item else torch.ones_like(labels)
-        shapes = [list(values.shape) for values in (boxes, labels, scores)]
-        if shapes != [[len(boxes), 4], [len(boxes)], [len(boxes)]]:
+        is_target = "scores" not in item  # a detection covers its box and nothing else
+        areas = item["areas"] if is_target and "areas" in item else torch.zeros_like(scores)
+        shapes = [list(values.shape) for values in (boxes, labels, scores, areas)]
+        if shapes != [[len(boxes), 4], *[[len(boxes)]] * 3]:
             raise ValueError(
-                f"image {image}: want boxes [N, 4], labels [N] and scores [N]; got {shapes}"
+                f"image {image}: want boxes [N, 4], labels, scores and areas [N]; got {shapes}"
             )
-        columns.append((torch.full_like(labels, image), boxes, labels, scores))
+        columns.append((torch.full_like(labels, image), boxes, labels, scores, areas))
     if not columns:
-        return torch.zeros(0, 7, dtype=torch.float64)
-    return torch.column_stack([torch.cat(c).cpu().double() for c in zip(*columns, strict=True)])
+        return torch.zeros(0, 8, dtype=torch.float64)
+    table = torch.column_stack([torch.cat(c).cpu().double() for c in zip(*columns, strict=True)])
+    is_said = table[:, 7].isfinite() & (table[:, 7] > 0)
+    table[:, 7] = torch.where(is_said, table[:, 7], box_area(table[:, 1:5]))
+    return table
 
 
 def _checked(
-    table: Float64[Tensor, "R 7"], class_names: Sequence[str], what: str
-) -> Float64[Tensor, "R 7"]:
+    table: Float64[Tensor, "R 8"], class_names: Sequence[str], what: str
+) -> Float64[Tensor, "R 8"]:
     """The same table, if its numbers make sense; else a ValueError that names the first bad row.
 
     A box without area passes: a detector may well say so, and it matches nothing.
@@ -155,7 +164,7 @@ def _checked(
     good = table.isfinite().all(dim=1) & (bottom_right >= top_left).all(dim=1)
     good &= (labels >= 1) & (labels < len(class_names))
     if not good.all():
-        image, *row = table[int((~good).nonzero()[0])].tolist()
+        image, *row, _ = table[int((~good).nonzero()[0])].tolist()
         raise ValueError(
             f"{what} of image {int(image)}: want finite numbers, x2 >= x1, y2 >= y1 and a label "
             f"from 1 to {len(class_names) - 1}; got x1 y1 x2 y2 {row[:4]}, label (score) {row[4:]}"
@@ -163,19 +172,35 @@ def _checked(
     return table
 
 
-def _coco_index(table: Float64[Tensor, "R 7"], num_images: int, num_classes: int) -> COCO:
-    """A table of boxes as the library's own index of annotations, or of results."""
+def _regions(targets: Sequence[Target]) -> list[Target]:
+    """The ignored regions of each image, as if they were its objects."""
+    return [
+        {"boxes": target["ignored_boxes"], "labels": target["ignored_labels"]}
+        if "ignored_boxes" in target
+        else {"boxes": target["boxes"][:0], "labels": target["labels"][:0]}
+        for target in targets
+    ]
+
+
+def _coco_index(
+    boxes: Float64[Tensor, "R 8"],
+    crowds: Float64[Tensor, "C 8"],
+    num_images: int,
+    num_classes: int,
+) -> COCO:
+    """Boxes and crowds as the library's own index of annotations, or boxes as one of results."""
+    rows = [*boxes.tolist(), *crowds.tolist()]
     annotations = [
         {
             "id": row,
             "image_id": int(image),
             "category_id": int(label),
             "bbox": [x1, y1, x2 - x1, y2 - y1],
-            "area": (x2 - x1) * (y2 - y1),
-            "iscrowd": 0,
+            "area": area,
+            "iscrowd": int(row > len(boxes)),
             "score": score,
         }
-        for row, (image, x1, y1, x2, y2, label, score) in enumerate(table.tolist(), start=1)
+        for row, (image, x1, y1, x2, y2, label, score, area) in enumerate(rows, start=1)
     ]  # ids from 1: 0 would mean "unmatched"
     index = COCO()
     index.print_function = _say_nothing

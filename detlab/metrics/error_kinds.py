@@ -55,6 +55,7 @@ def error_kinds(
     - background: it touches no object.
 
     The right place is an IoU of at least `foreground_iou`; from `background_iou` on it touches.
+    What lies in an ignored region is no error: leave it out first, see `ignored.without_ignored`.
 
     >>> there = {"boxes": torch.tensor([[0.0, 0.0, 10.0, 10.0]]), "labels": torch.tensor([1])}
     >>> heights = torch.tensor([10.0, 8.0, 9.0, 3.0, 2.0, 0.5])  # IoU: height / 10
@@ -134,7 +135,10 @@ def fix_errors(
         raise ValueError(f"error: want one of {', '.join(ERRORS)}; got {error!r}")
     kinds, objects, missed = error_kinds(detection, target, foreground_iou, background_iou)
     if error == "missed":
-        there: Target = {"boxes": target["boxes"][~missed], "labels": target["labels"][~missed]}
+        there = target.copy()
+        there["boxes"], there["labels"] = target["boxes"][~missed], target["labels"][~missed]
+        if "areas" in target:
+            there["areas"] = target["areas"][~missed]
         return detection, there
 
     boxes, labels, scores = detection["boxes"], detection["labels"], detection["scores"]

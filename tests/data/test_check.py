@@ -207,6 +207,18 @@ def test_ignored_regions_are_clipped_and_stay_apart(tmp_path):
     assert sound.ignored_labels.tolist() == [1]
 
 
+def test_an_ignored_region_with_a_wrong_box_is_left_out_with_a_word(tmp_path):
+    path = write_picture(tmp_path / "a.png")
+    boxes = [[1.0, 2.0, 9.0, 8.0], [5.0, 5.0, 5.0, 9.0]]
+    crowds = [Object(f"annotation {row}", 1, box, ignored=True) for row, box in enumerate(boxes)]
+    (sound,), faults, notes = check_record(make_record(path, SIZE, crowds, Path("a.json")))
+    assert sound.ignored_boxes.tolist() == boxes[:1]
+    assert faults == []
+    (note,) = notes
+    assert note.what == "ignored regions have a wrong box and are left out"
+    assert note.place.startswith("a box 5 5 5 9 has no area")
+
+
 def test_what_was_noted_in_reading_is_passed_on(tmp_path):
     note = Note("crowds are left out", "annotation 7")
     record = record_of(write_picture(tmp_path / "a.png"), [[5, 5, 9, 9]])

@@ -1,6 +1,7 @@
 """COCO files to records, against torchvision."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,9 @@ from torchvision.datasets import CocoDetection, wrap_dataset_for_transforms_v2
 
 from detlab.data.coco_format import coco_annotations, read_coco
 from detlab.data.folders import read_split
-from detlab.data.records import DataError
+from detlab.data.records import DataError, in_few_words
 from tests.sample_folders import (
+    SCENES,
     coco_content,
     coco_folder,
     write_picture,
@@ -43,12 +45,63 @@ def test_coco_agrees_with_torchvision(tmp_path):
             assert "boxes" not in target
 
 
-def test_a_crowd_is_no_object_and_no_fault():
-    content = coco_content()
-    content["annotations"][0]["iscrowd"] = 1
+TWO_DOGS = {"a": SCENES["a"], "b": [*SCENES["b"], ("dog", 30.0, 4.0, 50.0, 10.0)], "c": []}
+
+
+@pytest.mark.parametrize("mark", [1, True, "1"])
+def test_a_crowd_is_an_ignored_region_and_no_fault(mark):
+    content = coco_content(TWO_DOGS)
+    content["annotations"][0]["iscrowd"] = mark
     annotations = coco_annotations(content, find, Path("a.json"))
-    assert len(annotations.records[0].boxes) == 1
+    record = annotations.records[0]
+    assert record.labels.tolist() == [1]
+    assert record.ignored_boxes.tolist() == [[6, 4, 30, 20]]
+    assert record.ignored_labels.tolist() == [2]
     assert annotations.faults == ()
+    assert in_few_words(annotations.notes) == [
+        "crowd regions (iscrowd 1) are not learned, and ignored in evaluation: annotation 100"
+    ]
+
+
+def test_where_a_whole_category_is_marked_its_boxes_are_objects():
+    """Tools write masks from a brush so."""
+    content = coco_content(TWO_DOGS)
+    for entry in content["annotations"]:
+        entry["iscrowd"] = int(entry["category_id"] == 7)
+    annotations = coco_annotations(content, find, Path("a.json"))
+    assert [len(record.boxes) for record in annotations.records] == [2, 2, 0]
+    assert not any(len(record.ignored_boxes) for record in annotations.records)
+    assert in_few_words(annotations.notes) == [
+        "objects are marked iscrowd 1 as all of their category, and taken as objects: "
+        "annotation 100, annotation 103; 2 in all"
+    ]
+
+
+def test_a_crowd_that_cannot_be_read_is_a_fault():
+    content = coco_content(TWO_DOGS)
+    entry = content["annotations"][0]
+    entry["iscrowd"] = 1
+    del entry["bbox"]
+    (fault,) = coco_annotations(content, find, Path("a.json")).faults
+    assert str(fault) == "a.json: annotation 100: lacks 'bbox'"
+
+
+@pytest.mark.parametrize(
+    ("area", "expected"),
+    [
+        (321.5, 321.5),
+        (7, 7.0),
+        *((odd, None) for odd in (0, -4.0, None, "12", [12], math.nan, math.inf)),
+    ],
+)
+def test_an_area_is_what_the_file_says_or_nan(area, expected):
+    content = coco_content()
+    content["annotations"][0]["area"] = area
+    annotations = coco_annotations(content, find, Path("a.json"))
+    stated = annotations.records[0].areas
+    assert annotations.faults == ()
+    assert stated[1] == 2400
+    assert stated[0].isnan() if expected is None else stated[0] == expected
 
 
 def spoil(kind: str, row: int, **changes):

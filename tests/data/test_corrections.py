@@ -35,6 +35,7 @@ def test_boxes_are_dropped_renamed_and_added():
     assert corrected.boxes.tolist() == [[5, 5, 6, 7], [10, 10, 30, 25]]
     assert corrected.labels.tolist() == [1, 2]
     assert corrected.objects == ("object 1", "added")
+    assert corrected.areas is None  # and not those of the boxes before
     assert RECORD.labels.tolist() == [1, 2]  # the given record is as it was
 
 

@@ -23,6 +23,7 @@ from detlab.data.datasets import (
 from detlab.data.folders import list_splits, read_split
 from detlab.data.records import Annotations, DataError
 from detlab.data.transforms import Augmented, training_transforms
+from detlab.training.batches import Batches, load_batches
 from tests.sample_folders import (
     SCENES,
     coco_content,
@@ -62,6 +63,56 @@ def test_boxes_are_resized_with_their_picture(tmp_path):
     image, target = dataset[0]
     assert image.shape == (3, 20, 30)
     assert target["boxes"].tolist() == [[3, 2, 15, 10], [0, 0, 30, 20]]
+
+
+def crowd_in_the_first_picture(scenes=SCENES):
+    """The dog of picture a is a crowd; there is another dog in b. No area but that of the cat."""
+    content = coco_content({**scenes, "b": [("dog", 8.0, 4.0, 40.0, 20.0)]})
+    content["annotations"][0] |= {"iscrowd": 1, "area": 384.0}
+    content["annotations"][1]["area"] = 600.0
+    del content["annotations"][2]["area"]
+    return content
+
+
+@pytest.mark.parametrize("longest_side", [None, 30])
+def test_areas_and_ignored_regions_are_resized_with_their_picture(tmp_path, longest_side):
+    folder = coco_folder(tmp_path, content=crowd_in_the_first_picture())
+    _, target = FolderDataset(read_and_measured(folder), longest_side)[0]
+    halves = 1 if longest_side is None else 2
+    assert target["labels"].tolist() == [1]
+    assert target["areas"].tolist() == [600 / halves**2]
+    assert (target["ignored_boxes"] * halves).tolist() == [[6, 4, 30, 20]]
+    assert target["ignored_labels"].tolist() == [2]
+
+
+def test_areas_follow_a_picture_that_is_rounded_to_whole_pixels(tmp_path):
+    folder = coco_folder(tmp_path, content=crowd_in_the_first_picture())
+    image, target = FolderDataset(read_and_measured(folder), longest_side=25)[0]
+    assert image.shape == (3, 17, 25)  # 16.67 pixels high before
+    assert target["areas"].tolist() == pytest.approx([600 * (17 * 25) / (40 * 60)])
+
+
+def read_and_measured(folder):
+    return sound_part(read_split(folder, "train"), skip_bad=False)
+
+
+@pytest.mark.parametrize("make", [coco_folder, voc_folder, yolo_folder])
+def test_where_nothing_more_is_said_a_target_has_no_more_entries(tmp_path, make):
+    dataset = load_dataset(make(tmp_path / "set"), "train")
+    for _, target in dataset:
+        assert target.keys() - {"areas"} == {"boxes", "labels", "image_id"}
+        assert ("areas" in target) == (make is coco_folder and len(target["boxes"]) > 0)
+
+
+def test_a_picture_with_a_crowd_trains_as_one_without_it(tmp_path):
+    """Workers, augmentation, several scales: what only evaluation uses has left the targets."""
+    folder = coco_folder(tmp_path, content=crowd_in_the_first_picture())
+    dataset = Augmented(FolderDataset(read_and_measured(folder)), training_transforms(crop=32))
+    for workers in (0, 1):
+        batches = Batches(dataset, batch_size=3, seed=1, multiscale=1.5)
+        images, targets = next(load_batches(batches, 0, torch.device("cpu"), workers))
+        assert images.shape[0] == 3
+        assert all(item.keys() == {"boxes", "labels", "image_id"} for item in targets)
 
 
 def test_boxes_follow_the_rounding_of_odd_sizes(tmp_path):

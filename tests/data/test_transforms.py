@@ -260,3 +260,28 @@ def test_a_batch_made_smaller_is_averaged_and_not_thinned_out():
 def test_a_batch_never_shrinks_below_one_cell():
     resized, _ = resize_batch(torch.zeros(1, 3, 64, 96), [], factor=0.1)
     assert resized.shape == (1, 3, 32, 32)
+
+
+def with_a_crowd():
+    image, target = square_picture(10, 30)
+    return image, target | {
+        "areas": torch.tensor([300.0]),
+        "ignored_boxes": torch.tensor([[0.0, 0.0, 30.0, 20.0]]),
+        "ignored_labels": torch.tensor([1]),
+    }
+
+
+def test_no_other_view_keeps_what_only_evaluation_uses():
+    """Its areas and regions are those of the picture as it was."""
+    image, target = with_a_crowd()
+
+    class Crowded(Squares):
+        def __getitem__(self, index):
+            return with_a_crowd()
+
+    _, augmented = Augmented(Crowded(), training_transforms())[0]
+    _, seen = random_window(Image(image), target, (1.0, 2.0), min_visible=0.3)
+    _, (resized,) = resize_batch(image[None], [target], factor=2.0)
+    for view in (augmented, seen, resized):
+        assert view.keys() == {"boxes", "labels", "image_id"}
+    assert "areas" in target  # the argument is as it was

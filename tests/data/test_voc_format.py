@@ -5,6 +5,7 @@ import torch
 from torchvision.datasets import VOCDetection, wrap_dataset_for_transforms_v2
 
 from detlab.data.folders import read_split
+from detlab.data.records import in_few_words
 from detlab.data.voc_format import voc_annotations
 from tests.sample_folders import (
     voc_folder,
@@ -40,11 +41,32 @@ def test_classes_are_the_same_for_every_split(tmp_path):
     assert read_split(folder, "train").class_names == ("background", "cat", "dog")
 
 
-def test_difficult_objects_are_kept(tmp_path):
+@pytest.mark.parametrize("said", ["1", " 1 ", "true"])
+def test_what_is_called_difficult_is_neither_learned_nor_counted_and_said(tmp_path, said):
     folder = voc_folder(tmp_path / "voc")
-    path = folder / "Annotations" / "b.xml"
-    path.write_text(path.read_text().replace("<difficult>0", "<difficult>1"))
-    assert len(read_split(folder, "all").records[1].boxes) == 1
+    path = folder / "Annotations" / "a.xml"
+    text = path.read_text().replace("<difficult>0", f"<difficult>{said}", 1)
+    path.write_text(text)
+    annotations = read_split(folder, "all")
+    record = annotations.records[0]
+    assert record.labels.tolist() == [1]
+    assert record.objects == ("object 2",)
+    assert record.ignored_boxes.tolist() == [[6, 4, 30, 20]]
+    assert record.ignored_labels.tolist() == [2]
+    assert annotations.faults == ()
+    assert in_few_words(annotations.notes) == [
+        "objects called difficult are not learned, and not counted: a object 1"
+    ]
+
+
+@pytest.mark.parametrize("said", ["<difficult>0</difficult>", "<difficult/>", ""])
+def test_what_is_not_called_difficult_is_learned(tmp_path, said):
+    folder = voc_folder(tmp_path / "voc")
+    path = folder / "Annotations" / "a.xml"
+    path.write_text(path.read_text().replace("<difficult>0</difficult>", said))
+    annotations = read_split(folder, "all")
+    assert len(annotations.records[0].boxes) == 2
+    assert annotations.notes == ()
 
 
 def test_a_class_that_was_not_asked_for_is_a_fault(tmp_path):

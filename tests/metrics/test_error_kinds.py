@@ -185,6 +185,18 @@ def test_objects_that_were_missed_are_not_asked_for():
     assert fix_errors(found, there, "missed")[1]["labels"].tolist() == [1]
 
 
+def test_a_target_without_its_missed_objects_keeps_areas_and_regions():
+    there = target(squares(0, 50), [1, 2]) | {
+        "areas": torch.tensor([60.0, 70.0]),
+        "ignored_boxes": squares(80),
+        "ignored_labels": torch.tensor([3]),
+    }
+    _, asked = fix_errors(detection(squares(50), [2], [0.9]), there, "missed")
+    assert asked["areas"].tolist() == [70]
+    assert asked["ignored_labels"].tolist() == [3]
+    assert there["labels"].tolist() == [1, 2]  # the argument is as it was
+
+
 def test_an_unknown_error_is_refused():
     with pytest.raises(ValueError, match="got 'typo'"):
         fix_errors(NOTHING, target(squares(), []), "typo")

@@ -1,19 +1,31 @@
 """A detector on a data set: all pictures in order, nearly all scores, detection's own time."""
 
+import contextlib
+import io
+import json
 import math
 
 import pytest
 import torch
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
 
 from detlab.data.datasets import load_dataset
 from detlab.detector.model import Detector
 from detlab.metrics import evaluation
 from detlab.metrics.baselines import find_nothing
-from detlab.metrics.coco import coco_metrics
+from detlab.metrics.coco import coco_metrics, coco_results
 from detlab.metrics.evaluation import evaluate, evaluate_images
 from detlab.types import Predictions
-from tests.sample_detections import CLASS_NAMES, detection, random_scenes, squares, target
-from tests.sample_folders import coco_folder
+from tests.sample_detections import (
+    CLASS_NAMES,
+    detection,
+    random_scenes,
+    scene_with_crowds,
+    squares,
+    target,
+)
+from tests.sample_folders import coco_folder, write_picture
 
 NAMES = ("background", "cat", "dog")
 
@@ -112,3 +124,78 @@ def test_a_perfect_detector_is_evaluated_as_perfect(tmp_path, monkeypatch):
 
     monkeypatch.setattr(evaluation, "detect", know)
     assert evaluate(WholePicture(), dataset, 128, NAMES).coco["AP"] == pytest.approx(1.0)
+
+
+# ---------------------------------------------------------------- a file, and pycocotools
+
+SIZES = [(240, 320), (320, 240), (300, 310), (280, 400)]  # (height, width); none is square
+CATEGORY_IDS = {1: 3, 2: 7, 3: 20}  # of our labels; 11 has no object
+
+
+def written_scenes(folder, image_ids):
+    """A COCO folder with crowds, areas, an empty picture and a class without objects."""
+    generator = torch.Generator().manual_seed(13)
+    images, annotations, detections = [], [], []
+    for row, (image_id, (height, width)) in enumerate(zip(image_ids, SIZES, strict=True)):
+        found, there = scene_with_crowds(generator)
+        if row == 2:
+            there = {key: part[:0] for key, part in there.items()}
+        write_picture(folder / "images" / f"{row}.png", (width, height))
+        images.append({"id": image_id, "file_name": f"{row}.png", "width": width, "height": height})
+        regions = zip(there["ignored_boxes"], there["ignored_labels"], strict=True)
+        objects = zip(there["boxes"], there["labels"], there["areas"].nan_to_num(500), strict=True)
+        for box, label, area, crowd in (
+            *((box, label, area, 0) for box, label, area in objects),
+            *((box, label, 9000, 1) for box, label in regions),
+        ):
+            x1, y1, x2, y2 = torch.minimum(box, torch.tensor([width, height] * 2)).round().tolist()
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": image_id,
+                    "category_id": CATEGORY_IDS[int(label)],
+                    "bbox": [x1, y1, x2 - x1, y2 - y1],
+                    "area": float(area),
+                    "iscrowd": crowd,
+                }
+            )
+        detections.append(found)
+    categories = [{"id": key, "name": f"class {key}"} for key in (3, 7, 11, 20)]
+    content = {"images": images, "annotations": annotations, "categories": categories}
+    (folder / "instances_val.json").write_text(json.dumps(content))
+    return content, detections
+
+
+def numbers_of_pycocotools(annotation_file, results):
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth = COCO(annotation_file)
+        evaluation = COCOeval(truth, truth.loadRes(results), "bbox")
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    return evaluation.stats.tolist()
+
+
+@pytest.mark.parametrize(
+    "image_ids",
+    [
+        (4, 9, 11, 30),
+        ("night-1", "night-2", "tide-1", "tide-2"),
+    ],
+)
+def test_a_folder_is_evaluated_as_pycocotools_evaluates_its_file(tmp_path, image_ids):
+    content, detections = written_scenes(tmp_path, image_ids)
+    assert sum(entry["iscrowd"] for entry in content["annotations"]) >= 2
+    dataset = load_dataset(tmp_path, "val")
+    assert dataset.class_names == ("background", "class 3", "class 7", "class 20")  # 11 is unused
+    waiting = iter(detections)
+    metrics = evaluate_images(
+        lambda images: [next(waiting) for _ in images], dataset, dataset.class_names, 3
+    )
+
+    results = coco_results(detections, image_ids)
+    for row in results:
+        row["category_id"] = CATEGORY_IDS[row["category_id"]]
+    theirs = numbers_of_pycocotools(tmp_path / "instances_val.json", results)
+    assert list(metrics.coco.values()) == pytest.approx(theirs, abs=1e-12)
+    assert min(theirs) > 0  # every size of object took part

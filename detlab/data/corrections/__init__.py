@@ -79,6 +79,7 @@ def correct(
         boxes=torch.cat([record.boxes[kept], new_boxes]),
         labels=torch.cat([labels[kept], torch.tensor(new_labels, dtype=torch.int64)]),
         objects=(*(record.objects[row] for row in kept), *("added" for _ in added)),
+        areas=None,  # the lists correct boxes; nobody says what these objects cover
     )
 
 
