@@ -30,8 +30,8 @@ from detlab.data.records import (
 def read_voc(folder: Path, split: str | None = None) -> Annotations:
     """Read a folder with Annotations/, JPEGImages/ and, for a split, ImageSets/Main/SPLIT.txt.
 
-    Its classes are those of *all* annotations, sorted, so that every split agrees. "difficult"
-    objects are kept.
+    Its classes are those of labelmap.txt and of *all* annotations, so that every split agrees.
+    "difficult" objects are kept.
     """
     faults: list[Fault] = []
     stems = sorted(path.stem for path in (folder / "Annotations").glob("[!.]*.xml"))
@@ -99,7 +99,7 @@ def voc_record(
 
 
 def voc_classes(folder: Path, stems: list[str]) -> list[str]:
-    """Every class that any annotation names, sorted."""
+    """The classes of labelmap.txt in its order, then what else any annotation names, sorted."""
     found = set()
     for stem in stems:
         try:
@@ -107,7 +107,18 @@ def voc_classes(folder: Path, stems: list[str]) -> list[str]:
         except DataError:
             continue  # reported where the record is read
         found |= {entry.text.strip() for entry in root.findall("object/name") if entry.text}
-    return sorted(found)
+    listed = labelmap_classes(folder / "labelmap.txt")
+    return [*listed, *sorted(found - set(listed))]
+
+
+def labelmap_classes(path: Path) -> list[str]:
+    """The classes that CVAT lists beside the annotations, a line `name:colour:parts:actions` each.
+
+    VOC itself has no list of classes: where there is no such file, there are none.
+    """
+    lines = [line.strip() for line in read_text(path).splitlines()] if path.is_file() else []
+    names = [line.rsplit(":", 3)[0] for line in lines if line and not line.startswith("#")]
+    return [name for name in dict.fromkeys(names) if name != "background"]
 
 
 def parse_xml(path: Path) -> Element:

@@ -40,6 +40,13 @@ def test_classes_are_the_same_for_every_split(tmp_path):
     assert read_voc(folder, "train").class_names == ("background", "cat", "dog")
 
 
+def test_labelmap_has_the_classes_in_order_and_annotations_add_theirs(tmp_path):
+    folder = voc_folder(tmp_path / "voc")
+    text = "# label:color_rgb:parts:actions\nbackground:0,0,0::\n\neel:1,2,3:fin:\ndog:::\n"
+    (folder / "labelmap.txt").write_text(text)
+    assert read_voc(folder).class_names == ("background", "eel", "dog", "cat")
+
+
 def test_difficult_objects_are_kept(tmp_path):
     folder = voc_folder(tmp_path / "voc")
     path = folder / "Annotations" / "b.xml"
