@@ -187,7 +187,11 @@ def read_splits(name_or_path: str) -> dict[str, Annotations]:
     folder = find_data(name_or_path)
     if name_or_path in CORRECTED:
         return corrected_splits(name_or_path, folder)
-    splits = {split: read_split(folder, split) for split in list_splits(folder)}
+    by_name = name_or_path == "voc2007"  # whose pixels count from 1, unlike those of other folders
+    splits = {
+        split: read_named(name_or_path, split) if by_name else read_split(folder, split)
+        for split in list_splits(folder)
+    }
     shared_classes(str(folder), splits)
     return splits
 
