@@ -97,11 +97,15 @@ def check_sayable(
     """Refuse what would be lost or misread in a format.
 
     Raises:
-        DataError: a class that XML cannot name, or pictures outside of all splits.
+        DataError: a class that XML cannot name or VOC not tell from another, or pictures outside
+            of all splits.
     """
     odd = [name for name in class_names if one_line(name) != name]
     if to == "voc" and odd:
         raise DataError(f"{source}: VOC cannot name the class {odd[0]!r}; want it in one line")
+    name, times = Counter(class_names).most_common(1)[0]
+    if to == "voc" and times > 1:
+        raise DataError(f"{source}: {times} classes are called {name!r}, and VOC has names alone")
     if to != "coco" and UNSPLIT in splits and len(splits) > 1:
         others = ", ".join(split for split in splits if split != UNSPLIT)
         raise DataError(f"{source}: instances.json beside {others}: want one or the other")

@@ -123,7 +123,7 @@ def read_split(folder: Path, split: str) -> Annotations:
 
 def coco_places(annotation_file: Path, folder: Path, split: str) -> list[Path]:
     """Where the pictures of a COCO file may lie, likeliest first."""
-    words = [word for word, ours in SPLITS.items() if ours == split]
+    words = [split, *(word for word, ours in SPLITS.items() if ours == split != word)]
     words += [f"{word}{year}" for word in words for year in ("2017", "2014")]
     bases = (folder / "images", folder)
     return [annotation_file.parent, *bases, *(base / word for base in bases for word in words)]

@@ -391,3 +391,18 @@ def test_what_a_format_would_misread_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"instances.json beside train: want one or the other"):
         convert(str(folder), tmp_path / "new", "yolo")
     convert(str(folder), tmp_path / "new", "coco")
+
+
+def test_two_classes_of_one_name_do_not_become_one_in_silence(tmp_path):
+    content = coco_content()
+    content["categories"][0]["name"] = "background"
+    folder = coco_folder(tmp_path / "pets", content=content)
+    with pytest.raises(DataError, match="2 classes are called 'background', and VOC has names"):
+        convert(str(folder), tmp_path / "new", "voc")
+
+
+def test_a_split_of_any_name_comes_back_from_coco(tmp_path):
+    folder = coco_folder(tmp_path / "pets", "fold1")
+    convert(str(folder), tmp_path / "new", "coco")
+    (found,) = read_splits(str(tmp_path / "new")).values()
+    assert all(record.image.is_file() for record in found.records)
