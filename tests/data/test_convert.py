@@ -298,6 +298,7 @@ def notes_of(to, *objects, picture="a.jpg", splits=("train", "val")):
 
 CROWD = Object("annotation 1", 1, [0.0, 0.0, 9.0, 9.0], ignored=True)
 MASK = Object("annotation 2", 1, [0.0, 0.0, 10.0, 10.0], area=60.0)
+ROUNDED = Object("annotation 4", 1, [0.0, 0.0, 10.0, 10.0], area=99.5)
 FINE = Object("annotation 3", 1, [0.0, 0.0, 10.5, 10.0], area=105.0)
 
 
@@ -310,7 +311,7 @@ def test_what_a_format_cannot_say_is_counted():
     assert notes_of("yolo", MASK, splits=["val", "train"])[0].startswith("2 areas of masks are")
     assert notes_of("voc", CROWD, MASK)[0].startswith("2 areas of masks are left out, for VOC")
     assert notes_of("voc", FINE)[0].startswith("2 boxes have decimals, which readers that want")
-    assert notes_of("voc", CROWD) == []
+    assert notes_of("voc", CROWD, ROUNDED) == []
 
 
 def test_what_a_tool_does_not_open_is_counted():
@@ -343,6 +344,24 @@ def test_a_fault_stops_and_skip_bad_leaves_it_out(tmp_path):
     again = read_splits(str(tmp_path / "new"))["train"]
     assert again.faults == ()
     assert sum(len(record.boxes) for record in again.records) == 2
+
+
+def test_skip_bad_finds_pictures_that_are_cut_short(tmp_path):
+    folder = coco_folder(tmp_path / "pets")
+    picture = folder / "images" / "b.png"
+    picture.write_bytes(picture.read_bytes()[:-200])
+    done = convert(str(folder), tmp_path / "new", "coco", skip_bad=True)
+    assert [str(fault) for fault in done.splits["train"].faults if "truncated" in str(fault)]
+    assert files_in(tmp_path / "new" / "train") == ["a.png", "c.png"]
+
+
+def test_known_faults_of_public_sets_are_left_out_unasked(tmp_path, monkeypatch):
+    content = coco_content()
+    content["annotations"][0]["bbox"][2] = 0.0
+    coco_folder(tmp_path / "bccd" / "BCCD", content=content)
+    monkeypatch.setenv("DETLAB_DATA", str(tmp_path))
+    done = convert("bccd", tmp_path / "new", "coco")
+    assert len(done.splits["train"].faults) == 1
 
 
 def test_nothing_is_written_over(tmp_path):
