@@ -66,6 +66,8 @@ A file uses files above its own line only, so it can be read from here downwards
         corrections/           a public set with its known faults fixed
         datasets.py            pictures with targets, ready to train on
         transforms.py          a picture seen anew at every visit
+        writers.py             records to the files of COCO, Pascal VOC and YOLO
+        convert.py             a set in one format becomes a folder in another
 
     draw/                  boxes on figures
         roles.py               one colour and one line style for each kind of box

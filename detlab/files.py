@@ -6,6 +6,7 @@ Whatever the package writes goes through here.
 import json
 import math
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -51,6 +52,30 @@ def remove_unfinished(path: Path) -> None:
     """Remove what `write_atomically` left beside its goal where it was killed."""
     for leftover in path.parent.glob(f".{path.name}.*"):
         leftover.unlink()
+
+
+@contextmanager
+def whole_folder(goal: Path) -> Iterator[Path]:
+    """A new folder to fill, which becomes the goal when the block ends; if it fails, none is left.
+
+    The goal is absolute, and absent or an empty folder; folders above it are made.
+
+    Raises:
+        OSError: no permission, no space; names the goal.
+    """
+    above = next(folder for folder in goal.parents if folder.is_dir())
+    with naming(goal):
+        folder = Path(tempfile.mkdtemp(dir=above, prefix=f".{goal.name}."))
+        try:
+            yield folder
+            os.chmod(folder, 0o777 & ~_umask())
+            goal.parent.mkdir(parents=True, exist_ok=True)
+            if goal.is_dir():
+                goal.rmdir()  # empty: Windows renames to no name that is taken
+            os.replace(folder, goal)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
 
 
 def append_line(path: Path, line: str) -> None:

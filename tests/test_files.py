@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detlab import files
-from detlab.files import append_line, finite, naming, to_json, write_atomically
+from detlab.files import append_line, finite, naming, to_json, whole_folder, write_atomically
 
 
 def test_what_is_shipped_lies_beside_the_package_or_inside(tmp_path, monkeypatch):
@@ -84,6 +84,51 @@ def test_a_file_in_the_place_of_the_folder_is_named(tmp_path):
     with pytest.raises(FileExistsError) as seen:
         write_atomically(tmp_path / "run" / "numbers.txt", b"")
     assert seen.value.filename == str(tmp_path / "run")
+
+
+def test_a_folder_appears_when_it_is_whole(tmp_path):
+    goal = tmp_path / "deep" / "set"
+    with whole_folder(goal) as folder:
+        (folder / "a.txt").write_text("1")
+        assert not goal.exists()
+    assert os.listdir(tmp_path) == ["deep"]
+    assert (goal / "a.txt").read_text() == "1"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no umask")
+def test_a_whole_folder_gets_the_rights_of_an_ordinary_one(tmp_path):
+    before = os.umask(0o027)
+    try:
+        with whole_folder(tmp_path / "set"):
+            pass
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "set").stat().st_mode) == 0o750
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "disk full"), KeyboardInterrupt()])
+def test_a_folder_that_fails_half_way_is_not_there(tmp_path, error):
+    def fill_half():
+        with whole_folder(tmp_path / "set") as folder:
+            (folder / "a.txt").write_text("1")
+            raise error
+
+    (tmp_path / "set").mkdir()
+    with pytest.raises(type(error)) as seen:
+        fill_half()
+    assert os.listdir(tmp_path) == ["set"]
+    assert os.listdir(tmp_path / "set") == []
+    if isinstance(error, OSError):
+        assert seen.value.filename == str(tmp_path / "set")
+
+
+def test_a_folder_that_was_filled_meanwhile_is_kept(tmp_path):
+    goal = tmp_path / "set"
+    with pytest.raises(OSError, match="not empty") as seen, whole_folder(goal):
+        write_atomically(goal / "mine.txt", b"")
+    assert seen.value.filename == str(goal)
+    assert os.listdir(tmp_path) == ["set"]
+    assert os.listdir(goal) == ["mine.txt"]
 
 
 def test_lines_follow_one_another(tmp_path):

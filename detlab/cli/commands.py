@@ -25,8 +25,15 @@ import torch
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 from tyro.extras import SubcommandApp
 
-from detlab.cli.printout import metrics_row, print_check, print_metrics, print_table
+from detlab.cli.printout import (
+    metrics_row,
+    print_check,
+    print_conversion,
+    print_metrics,
+    print_table,
+)
 from detlab.course.lessons import COURSE, course_packages
+from detlab.data.writers import Format
 from detlab.detector.checkpoint import load_checkpoint
 from detlab.detector.config import ConfigName, named_config
 from detlab.errors import DetlabError
@@ -219,18 +226,28 @@ def detect(
 
 @command
 def data(
-    action: Positional[Literal["list", "get", "check"]],
+    action: Positional[Literal["list", "get", "check", "convert"]],
     what: Positional[str | None] = None,
+    dest: Annotated[Positional[Path | None], arg(metavar="[DST]")] = None,
+    to: Format | None = None,
+    skip_bad: bool = False,
     out: Annotated[Path | None, arg(metavar="PNG")] = None,
 ) -> None:
-    """List the public data sets, get one, or check any set for faults.
+    """List the public data sets, get one, check any set for faults, or convert it.
 
     `check` prints every fault with its file and record; exit status 1 says that there are some.
     Then it audits the labels: what may be right, and is worth a second look.
 
+    `convert` writes every split as another tool wants it, as in
+    `detlab data convert pets pets-yolo --to yolo`. Pictures are hard links where the disk allows
+    it: one that is edited changes in both folders.
+
     Args:
-        action: list the public sets, get one by name, or check one or a folder.
-        what: a name; for check also a folder.
+        action: list the public sets, get one by name, check one or a folder, or convert it.
+        what: a name; for check and convert also a folder.
+        dest: convert writes this folder; it must not be there yet, or be empty.
+        to: convert writes COCO JSON, Pascal VOC XML or YOLO text.
+        skip_bad: convert leaves out faulty boxes and pictures instead of stopping.
         out: check also draws what is worth a look, on one sheet.
     """
     from detlab.data.corrections import CORRECTED
@@ -239,6 +256,8 @@ def data(
 
     if out is not None and out.suffix.lower() != ".png":
         raise UsageError(f"--out is a picture whose name ends in .png, got {out}")
+    if action != "convert" and (dest or to or skip_bad):
+        raise UsageError("a second folder, --to and --skip-bad are for `detlab data convert`")
     if action == "list":
         print_table(list_sets())
         print(
@@ -253,6 +272,12 @@ def data(
                 f"no public set {what!r}; want one of {', '.join((*SETS, *CORRECTED))}"
             )
         print(find_data(what))
+    elif action == "convert":
+        if dest is None or to is None:
+            raise UsageError(
+                f"want a folder and a format: `detlab data convert {what} DST --to coco`"
+            )
+        print_conversion(what, dest, to, skip_bad)
     else:
         raise SystemExit(1 if print_check(what, out) else 0)
 

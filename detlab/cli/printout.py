@@ -1,6 +1,6 @@
 """What the commands say: the numbers of an evaluation, tables, and an audit in words.
 
-Uses coco.py, check.py and findings.py.
+Uses coco.py, check.py, convert.py and findings.py.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from detlab.audit.findings import Finding
-from detlab.data.records import Fault, Record
+from detlab.data.records import Fault, Record, first_few, in_few_words
+from detlab.data.writers import Format
 from detlab.files import finite
 from detlab.metrics.coco import Metrics
 
@@ -56,6 +57,21 @@ def print_check(what: str, out: Path | None) -> int:
         faulty = faulty_boxes(published, chain.from_iterable(sound.values()))
         draw_sheet([*faulty, *findings], class_names, out)
     return len(faults)
+
+
+def print_conversion(what: str, goal: Path, to: Format, skip_bad: bool) -> None:
+    """Write a set in another format; print what must not pass without a word, and what is there."""
+    from detlab.data.convert import convert
+
+    done = convert(what, goal, to, skip_bad)
+    for line in in_few_words(done.notes):
+        print(line)
+    faults = [str(fault) for found in done.splits.values() for fault in found.faults]
+    if faults:
+        print(f"{len(faults)} fault{'s' * (len(faults) != 1)} left out: {first_few(faults)}")
+    pictures = {split: len(found.records) for split, found in done.splits.items()}
+    boxes = sum(len(record.boxes) for found in done.splits.values() for record in found.records)
+    print(f"{goal}: {to.upper()} with {boxes} boxes in pictures: {in_words(pictures)}")
 
 
 def print_faults(folder: Path, faults: Sequence[Fault]) -> None:

@@ -68,10 +68,19 @@ def coco_splits(tree: Tree, contents: Mapping[Path, Any]) -> tuple[dict[str, Pat
         if len(first) > 1:
             raise DataError(f"{first[0]} and {first[1]}: want one of them as the {split} split")
         [chosen[split]] = first
-        notes += [Note("COCO files are not used", str(path)) for path in paths if path not in first]
-    if len(chosen) == 1 and not our_split(next(iter(chosen))):
-        chosen = {UNSPLIT: next(iter(chosen.values()))}
-    return in_order(chosen), notes
+        notes += [
+            Note("COCO files are not used", tree.name(path)) for path in paths if path not in first
+        ]
+    named = {split: path for split, path in chosen.items() if our_split(split)}
+    if not named and len(chosen) == 1:
+        named = {UNSPLIT: next(iter(chosen.values()))}
+    named = named or chosen  # folds, for instance
+    notes += [
+        Note("COCO files are not used", tree.name(path))
+        for path in chosen.values()
+        if path not in named.values()
+    ]
+    return in_order(named), notes
 
 
 def coco_classes(contents: Mapping[Path, Any]) -> tuple[tuple[str, ...], list[str]]:

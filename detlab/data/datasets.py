@@ -215,7 +215,11 @@ def read_splits(name_or_path: str, allow_outside: Sequence[Path] = ()) -> dict[s
     if name_or_path in CORRECTED:
         return corrected_splits(name_or_path, folder)
     layout = layout_of(folder, *allow_outside)
-    splits = {split: read_part(layout, folder, split) for split in layout.splits}
+    by_name = name_or_path == "voc2007"  # whose pixels count from 1, unlike those of other folders
+    splits = {
+        split: read_named(name_or_path, split) if by_name else read_part(layout, folder, split)
+        for split in layout.splits
+    }
     shared_classes(str(folder), splits)
     return splits
 

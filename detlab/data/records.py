@@ -207,14 +207,12 @@ def make_record(
 def in_few_words(notes: Iterable[Note], shown: int = 3) -> list[str]:
     """A line for each kind of note: the first few by name, how many more, how many in all.
 
-    The same note twice, as of two halves of a split, counts once.
-
     >>> notes = [Note("crowds are left out", f"annotation {row}") for row in range(5)]
     >>> in_few_words(notes)
     ['crowds are left out: annotation 0, annotation 1, annotation 2 and 2 more; 5 in all']
     """
     places: dict[str, list[str]] = {}
-    for note in dict.fromkeys(notes):
+    for note in notes:
         places.setdefault(note.what, []).append(note.place)
     return [
         f"{what}: {first_few(named, shown)}" + (f"; {len(named)} in all" if len(named) > 1 else "")

@@ -120,13 +120,16 @@ class Names:
     def meant_by(self, name: str, near: Sequence[Path] = ()) -> list[Path]:
         r"""The pictures whose path ends as `name` does, for as many folders as possible.
 
-        Of several, those in the first of the folders `near` that has one. `name` may come from
-        another system (``images\a.jpg``) or another machine (`/home/me/set/a.jpg`).
+        Of several, those that are written alike, upper and lower case; then those in the first of
+        the folders `near` that has one. `name` may come from another system (``images\a.jpg``) or
+        another machine (`/home/me/set/a.jpg`).
         """
         wanted = [folded(part) for part in PurePosixPath(name.replace("\\", "/")).parts]
         found = self.by_name.get(wanted[-1], []) if wanted else []
         common = [shared_end(wanted, path) for path in found]
         found = [path for path, n in zip(found, common, strict=True) if n == max(common)]
+        last = composed(name.replace("\\", "/").rpartition("/")[2])
+        found = [path for path in found if composed(path.name) == last] or found
         for folder in near:
             if inside := [path for path in found if folder in path.parents]:
                 return inside

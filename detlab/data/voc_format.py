@@ -72,8 +72,11 @@ def picture_of(source: Path, places: Places, names: Names) -> Path:
     return found[0] if found else source.with_suffix(".jpg")
 
 
-def voc_classes(sources: Iterable[Path]) -> tuple[str, ...]:
-    """Every class that any annotation names, sorted, behind "background"."""
+def voc_classes(sources: Iterable[Path], labelmaps: Sequence[Path] = ()) -> tuple[str, ...]:
+    """The classes of labelmap.txt in its order, then what else any annotation names, sorted.
+
+    Behind "background", which stands first.
+    """
     found = set()
     for source in sources:
         try:
@@ -81,7 +84,8 @@ def voc_classes(sources: Iterable[Path]) -> tuple[str, ...]:
         except DataError:
             continue  # reported where the record is read
         found |= {entry.text.strip() for entry in root.findall("object/name") if entry.text}
-    return ("background", *sorted(found - {""}))
+    listed = list(dict.fromkeys(name for path in labelmaps for name in labelmap_classes(path)))
+    return ("background", *listed, *sorted(found - {"", *listed}))
 
 
 def voc_annotations(
@@ -139,6 +143,16 @@ def voc_record(
         size = None
     record = make_record(image, size if size and min(size) > 0 else None, objects, source)
     return record, faults, notes
+
+
+def labelmap_classes(path: Path) -> list[str]:
+    """The classes that CVAT lists beside the annotations, a line `name:colour:parts:actions` each.
+
+    VOC itself has no list of classes.
+    """
+    lines = [line.strip() for line in read_text(path).splitlines()]
+    names = [line.rsplit(":", 3)[0] for line in lines if line and not line.startswith("#")]
+    return [name for name in dict.fromkeys(names) if name != "background"]
 
 
 def parse_xml(path: Path) -> Element:

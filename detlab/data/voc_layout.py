@@ -18,7 +18,8 @@ from detlab.data.voc_format import read_voc, voc_classes
 
 def voc_layout(tree: Tree, sources: Sequence[Path]) -> Layout:
     """An XML file for each picture; lists in ImageSets, or folders, are the splits."""
-    class_names = voc_classes(sources)
+    labelmaps = [path for path in tree.files if path.name == "labelmap.txt"]
+    class_names = voc_classes(sources, labelmaps)
     lists = [p for p in tree.ending(".txt") if {"ImageSets", "Main"} & set(tree.parts(p)[:-1])]
     found, faults, notes = listed(sources, lists)
     words = "splits by lists"

@@ -103,7 +103,9 @@ def coco_metrics(
     )
 
 
-def coco_results(detections: Sequence[Detection], image_ids: Sequence[int]) -> list[dict[str, Any]]:
+def coco_results(
+    detections: Sequence[Detection], image_ids: Sequence[int | str]
+) -> list[dict[str, Any]]:
     """Detections as COCO's results file has them: one dict per box, x y width height in pixels.
 
     >>> box = torch.tensor([[10.0, 20.0, 14.0, 30.0]])

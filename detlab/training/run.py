@@ -171,7 +171,7 @@ def load_split(data: str, split: str, skip_bad: bool, **options: Any) -> FolderD
 def tell_notes(data: str, *datasets: Any) -> None:
     """Say what is not used of a user's data, or was read by a rule; once for all data sets."""
     notes = [note for dataset in datasets for note in getattr(dataset, "notes", ())]
-    for line in in_few_words(notes):
+    for line in in_few_words(dict.fromkeys(notes)):  # both have those on the whole folder
         announce(f"{data}: {line}")
 
 

@@ -543,6 +543,10 @@ def test_other_classes_than_the_checkpoint_knows_are_refused(detlab, tmp_path, c
         (["data", "get"], "wants a name"),
         (["data", "check", "reef", "--out", "sheet"], "a picture whose name ends in .png"),
         (["data", "get", "nothing"], "no public set 'nothing'"),
+        (["data", "convert", "pets"], "`detlab data convert pets DST --to coco`"),
+        (["data", "convert", "pets", "new"], "want a folder and a format"),
+        (["data", "convert", "pets", "new", "--to", "voc"], "pets: no such folder"),
+        (["data", "check", "pets", "--skip-bad"], "--skip-bad are for `detlab data convert`"),
         (["data", "get", "coco"], "coco is not here"),
     ],
 )
@@ -1213,3 +1217,31 @@ def test_where_nothing_was_found_there_is_nothing_to_draw(detlab, tmp_path):
     status, out, _ = detlab("data", "check", folder, "--out", sheet)
     assert (status, out.splitlines()[-1]) == (0, "nothing to draw")
     assert not sheet.exists()
+
+
+def test_data_convert_writes_a_folder_that_trains(detlab, tmp_path):
+    status, out, err = detlab(
+        "data", "convert", coco_folder(tmp_path / "pets"), "new", "--to", "yolo"
+    )
+    assert (status, err) == (0, "")
+    assert out.splitlines() == [
+        "splits are missing that Ultralytics wants in data.yaml before it trains: val",
+        "new: YOLO with 3 boxes in pictures: 3 train",
+    ]
+    assert detlab("data", "check", "new")[1].startswith("new: no faults")
+    assert_refused(
+        detlab("data", "convert", tmp_path / "pets", "new", "--to", "coco"),
+        "holds ",
+        " already; want a new or an empty folder",
+    )
+
+
+def test_data_convert_stops_at_a_fault_or_counts_what_it_leaves_out(detlab, tmp_path):
+    folder = with_box(9.0, 1.0, 0.0, 5.0)(tmp_path / "pets")
+    words = ("data", "convert", folder, "new", "--to", "voc")
+    assert_refused(detlab(*words), "annotation 100", "--skip-bad leaves them out")
+    assert os.listdir() == []
+    status, out, _ = detlab(*words, "--skip-bad")
+    assert status == 0
+    assert "\n1 fault left out: " in out
+    assert out.endswith("new: VOC with 2 boxes in pictures: 3 train\n")

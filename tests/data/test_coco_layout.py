@@ -69,6 +69,14 @@ def test_a_file_without_annotations_is_a_split_to_detect_on(tmp_path):
     assert (list(layout.splits), layout.unlabelled) == (["train"], {"test": 3})
 
 
+def test_a_file_of_no_split_is_not_used_beside_those_of_splits(tmp_path):
+    folder = coco_folder(tmp_path)
+    write_coco(folder / "all_pets.json")
+    layout = layout_of(folder)
+    assert list(layout.splits) == ["train"]
+    assert [note.place for note in layout.notes] == ["all_pets.json"]
+
+
 def test_a_file_without_annotations_alone_is_refused(tmp_path):
     content = coco_content()
     del content["annotations"]

@@ -366,6 +366,9 @@ def test_voc_2007_is_read_through_torchvision(tmp_path, monkeypatch):
     assert target["boxes"].tolist() == [[0, 0, 60, 40]]  # VOC counts from 1
     assert dataset.class_names[target["labels"][0]] == "dog"
     assert load_dataset("voc2007", "val").names == ("2.jpg",)
+    splits = read_splits("voc2007")
+    assert sorted(splits) == ["train", "val"]
+    assert splits["train"].records[0].boxes.tolist() == [[0, 0, 60, 40]]
 
 
 def test_coco_is_read_by_our_own_reader(tmp_path, monkeypatch, capsys):

@@ -112,6 +112,13 @@ def test_the_picture_whose_path_ends_as_a_name_does_is_meant(tmp_path, name, fou
     assert [tree.name(path) for path in Names(tree.pictures).meant_by(name)] == found
 
 
+def test_of_several_the_one_that_is_written_alike_is_meant(tmp_path):
+    tree = make(tmp_path, "a.jpg", "A.jpg", "x/A.JPG")
+    for name in ("a.jpg", "A.jpg", "A.JPG"):
+        assert [path.name for path in Names(tree.pictures).meant_by(name)] == [name]
+    assert len(Names(tree.pictures).meant_by("a.Jpg")) == 3
+
+
 def test_of_several_the_one_near_by_is_meant(tmp_path):
     tree = make(tmp_path, "train/a.jpg", "val/a.jpg")
     names = Names(tree.pictures)

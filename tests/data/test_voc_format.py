@@ -41,6 +41,13 @@ def test_classes_are_the_same_for_every_split(tmp_path):
     assert read_split(folder, "train").class_names == ("background", "cat", "dog")
 
 
+def test_labelmap_has_the_classes_in_order_and_annotations_add_theirs(tmp_path):
+    folder = voc_folder(tmp_path / "voc")
+    text = "# label:color_rgb:parts:actions\nbackground:0,0,0::\n\neel:1,2,3:fin:\ndog:::\n"
+    (folder / "labelmap.txt").write_text(text)
+    assert read_split(folder, "all").class_names == ("background", "eel", "dog", "cat")
+
+
 @pytest.mark.parametrize("said", ["1", " 1 ", "true"])
 def test_what_is_called_difficult_is_neither_learned_nor_counted_and_said(tmp_path, said):
     folder = voc_folder(tmp_path / "voc")
