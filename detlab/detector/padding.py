@@ -10,7 +10,6 @@ import torchvision
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from detlab.boxes import xyxy_to_cxcywh
 from detlab.types import Predictions
 
 Candidates = Callable[
@@ -29,10 +28,7 @@ def select_in_picture(
     max_candidates: int,
     candidates: Candidates,
 ) -> tuple[Float[Tensor, "N 4"], Int64[Tensor, " N"], Float[Tensor, " N"]]:
-    """The raw boxes of one image that show a part of it: see `without_padding`, `MIN_SIDE`.
-
-    What is left out takes no place among the best `max_candidates`: as long as too few are left,
-    twice as many are asked for.
+    """The raw boxes of one image that show a part of it: `without_padding`, `leave_out_thin`.
 
     Args are those of `postprocess.select_candidates`, which is what `candidates` is as a rule.
 
@@ -44,10 +40,27 @@ def select_in_picture(
     >>> select_in_picture(said, 0, (8, 18), 0.6, max_candidates=1, candidates=select_candidates)
     (tensor([[0., 0., 8., 8.]]), tensor([1]), tensor([0.8808]))
     """
-    seen = without_padding(predictions, row, image_size)
+    logits, deltas = predictions.logits[row, None], predictions.deltas[row, None]
+    seen = without_padding(predictions._replace(logits=logits, deltas=deltas), image_size)
+    return leave_out_thin(seen, 0, image_size, score_threshold, max_candidates, candidates)
+
+
+def leave_out_thin(
+    predictions: Predictions,
+    row: int,
+    image_size: tuple[int, int],
+    score_threshold: float,
+    max_candidates: int,
+    candidates: Candidates,
+) -> tuple[Float[Tensor, "N 4"], Int64[Tensor, " N"], Float[Tensor, " N"]]:
+    """The raw boxes of one image that clipping leaves MIN_SIDE or more of.
+
+    What is left out takes no place among the best `max_candidates`: as long as too few are left,
+    twice as many are asked for.
+    """
     asked = max_candidates
     while True:
-        boxes, labels, scores = candidates(seen, 0, image_size, score_threshold, asked)
+        boxes, labels, scores = candidates(predictions, row, image_size, score_threshold, asked)
         kept = torchvision.ops.remove_small_boxes(boxes, MIN_SIDE)
         if len(boxes) < asked or len(kept) >= max_candidates:
             kept = kept[:max_candidates]
@@ -55,26 +68,24 @@ def select_in_picture(
         asked *= 2
 
 
-def without_padding(predictions: Predictions, row: int, image_size: tuple[int, int]) -> Predictions:
-    """What was said of one image, as a batch of one, by the anchors that stand in it.
+def without_padding(predictions: Predictions, image_size: tuple[int, int]) -> Predictions:
+    """What was said of images of one size by the anchors that stand in them.
 
     `batch_images` fills pictures up with zeros; an anchor whose centre lies there looks at nothing.
 
     >>> import torch
     >>> anchors = torch.tensor([[0.0, 0.0, 8.0, 8.0], [16.0, 0.0, 24.0, 8.0]])
     >>> said = Predictions(torch.zeros(1, 2, 3), torch.zeros(1, 2, 4), anchors)
-    >>> without_padding(said, 0, image_size=(8, 18)).anchors
+    >>> without_padding(said, image_size=(8, 18)).anchors
     tensor([[0., 0., 8., 8.]])
     """
     height, width = image_size
-    centres = xyxy_to_cxcywh(predictions.anchors)[:, :2]
+    centres = (predictions.anchors[:, :2] + predictions.anchors[:, 2:]) / 2
     inside = ((centres >= 0) & (centres < centres.new_tensor([width, height]))).all(dim=1)
     if inside.all():  # no padding, so nothing to copy
-        return predictions._replace(
-            logits=predictions.logits[row, None], deltas=predictions.deltas[row, None]
-        )
+        return predictions
     return predictions._replace(
-        logits=predictions.logits[row, None, inside],
-        deltas=predictions.deltas[row, None, inside],
+        logits=predictions.logits[:, inside],
+        deltas=predictions.deltas[:, inside],
         anchors=predictions.anchors[inside],
     )

@@ -10,8 +10,18 @@ from torch.testing import assert_close
 
 from detlab.boxes import xyxy_to_cxcywh
 from detlab.detector.anchors import encode_boxes, pyramid_anchors
-from detlab.detector.padding import MIN_SIDE, select_in_picture, without_padding
-from detlab.detector.postprocess import detect, select_candidates, select_detections
+from detlab.detector.padding import (
+    MIN_SIDE,
+    leave_out_thin,
+    select_in_picture,
+    without_padding,
+)
+from detlab.detector.postprocess import (
+    batch_candidates,
+    detect,
+    select_candidates,
+    select_detections,
+)
 from detlab.types import Predictions
 from tests.sample_boxes import bars
 
@@ -91,7 +101,7 @@ def test_an_anchor_stands_in_the_picture_up_to_its_edge():
     )
     anchors = torch.cat([anchors, torch.tensor([[-4.0, -4.0, 4.0, 4.0], [-5.0, 0.0, 4.0, 8.0]])])
     said = Predictions(torch.zeros(1, 6, 2), torch.zeros(1, 6, 4), anchors)
-    assert_close(without_padding(said, 0, (20, 32)).anchors, anchors[[1, 2, 4]])
+    assert_close(without_padding(said, (20, 32)).anchors, anchors[[1, 2, 4]])
 
 
 def test_what_is_left_out_takes_no_place_among_the_candidates():
@@ -128,11 +138,23 @@ def test_numbers_that_are_none_are_no_detection():
     assert_close(found["boxes"], bars((30, 40)))
 
 
-def test_a_picture_without_padding_is_looked_at_where_it_lies():
+@given(st.integers(0, 999), st.sampled_from([0.0, 0.5, 0.7, 0.95]), st.sampled_from([1, 20, 5000]))
+def test_all_at_once_or_one_by_one_the_same_is_found(seed, score_threshold, max_candidates):
+    """Halves make equal scores, and boxes that clipping leaves nothing of."""
+    said = fires_everywhere(torch.zeros(3, 3, 64, 96), seed)
+    logits, deltas = (said.logits * 2).round() / 2, (said.deltas * 4).round() / 2
+    said = said._replace(logits=logits, deltas=deltas, activation=("sigmoid", "softmax")[seed % 2])
+    options = score_threshold, max_candidates
+    at_once = batch_candidates(said, (60, 90), *options)
+    assert len(at_once) == 3
+    for row, found in enumerate(at_once):
+        expected = leave_out_thin(said, row, (60, 90), *options, candidates=select_candidates)
+        assert_close(found, expected, atol=0, rtol=0)
+
+
+def test_pictures_without_padding_are_looked_at_where_they_lie():
     predictions = fires_everywhere(torch.zeros(2, 3, 64, 96))
-    for row in (0, 1):
-        seen = without_padding(predictions, row, (64, 96))
-        assert seen.anchors.data_ptr() == predictions.anchors.data_ptr()
-        assert seen.logits.data_ptr() == predictions.logits[row].data_ptr()
-        assert_close(seen.logits, predictions.logits[row, None])
-        assert_close(seen.deltas, predictions.deltas[row, None])
+    seen = without_padding(predictions, (64, 96))
+    for part, expected in zip(seen[:3], predictions[:3], strict=True):
+        assert part.data_ptr() == expected.data_ptr()
+        assert_close(part, expected)
