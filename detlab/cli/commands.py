@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, ParamSpec, TypeVar, cast
 
 import torch
-from tyro.conf import FlagCreatePairsOff, Positional, arg
+from tyro.conf import FlagCreatePairsOff, Positional, UseAppendAction, arg
 from tyro.extras import SubcommandApp
 
 from detlab.cli.printout import metrics_row, print_check, print_metrics, print_table
@@ -215,7 +215,7 @@ def detect(
 def data(
     action: Positional[Literal["list", "get", "check"]],
     what: Positional[str | None] = None,
-    out: Annotated[Path | None, arg(metavar="PNG")] = None,
+    out: Annotated[UseAppendAction[tuple[Path, ...]], arg(metavar="FILE")] = (),
 ) -> None:
     """List the public data sets, get one, or check any set for faults.
 
@@ -225,14 +225,15 @@ def data(
     Args:
         action: list the public sets, get one by name, or check one or a folder.
         what: a name; for check also a folder.
-        out: check also draws what is worth a look, on one sheet.
+        out: check also writes all that is worth a look: .csv lists it, .png draws the first of
+            each kind on one sheet. Give it twice for both.
     """
     from detlab.data.corrections import CORRECTED
     from detlab.data.datasets import find_data
     from detlab.data.download import SETS, list_sets
 
-    if out is not None and out.suffix.lower() != ".png":
-        raise UsageError(f"--out is a picture whose name ends in .png, got {out}")
+    if wrong := [path for path in out if path.suffix.lower() not in (".csv", ".png")]:
+        raise UsageError(f"--out is a table (.csv) or a picture (.png), got {wrong[0]}")
     if action == "list":
         print_table(list_sets())
         print(

@@ -548,7 +548,10 @@ def test_other_classes_than_the_checkpoint_knows_are_refused(detlab, tmp_path, c
             "pictures below 64 pixels want --batch-size 2 or more",
         ),
         (["data", "get"], "wants a name"),
-        (["data", "check", "reef", "--out", "sheet"], "a picture whose name ends in .png"),
+        (
+            ["data", "check", "reef", "--out", "sheet"],
+            "a table (.csv) or a picture (.png), got sheet",
+        ),
         (["data", "get", "nothing"], "no public set 'nothing'"),
         (["data", "get", "coco"], "coco is not here"),
     ],
@@ -1203,8 +1206,10 @@ def test_data_check_ends_with_what_is_worth_a_look_and_draws_it(detlab, tmp_path
     content["annotations"].append({**content["annotations"][0], "id": 99})
     folder = coco_folder(tmp_path / "pets", content=content)
     sheet = tmp_path / "sheet.png"
-    status, out, _ = detlab("data", "check", folder, "--out", sheet)
+    table = tmp_path / "audit.csv"
+    status, out, _ = detlab("data", "check", folder, "--out", sheet, "--out", table)
     assert status == 0
+    assert table.read_text().startswith("kind,split,pictures,objects,what")
     assert "worth a second look, of" in out
     assert "double box: " in out
     assert "boxes of each class: " in out
@@ -1220,3 +1225,12 @@ def test_where_nothing_was_found_there_is_nothing_to_draw(detlab, tmp_path):
     status, out, _ = detlab("data", "check", folder, "--out", sheet)
     assert (status, out.splitlines()[-1]) == (0, "nothing to draw")
     assert not sheet.exists()
+
+
+def test_a_table_that_cannot_be_written_is_told(detlab, tmp_path):
+    folder = coco_folder(tmp_path / "pets", scenes={"a": SCENES["a"]})
+    (tmp_path / "file").write_text("")
+    status, _, err = detlab("data", "check", folder, "--out", tmp_path / "file" / "audit.csv")
+    assert status == 2
+    assert "file" in err
+    assert "Traceback" not in err

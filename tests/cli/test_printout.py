@@ -1,10 +1,12 @@
 """What the commands say: aligned, whole, and with a dash where there is no number."""
 
+import csv
 import json
 import math
 from pathlib import Path
 
 from detlab.cli.printout import (
+    in_words,
     metrics_row,
     print_audit,
     print_check,
@@ -63,10 +65,30 @@ def test_a_check_gives_the_number_of_faults_and_draws_faulty_boxes_too(tmp_path,
     content = coco_content()
     content["annotations"][0]["bbox"][2] = -1.0
     folder = coco_folder(tmp_path / "pets", content=content)
-    assert print_check(str(folder), tmp_path / "sheet.png") == 1
-    assert "drawn in" in capsys.readouterr().out
+    assert print_check(str(folder), [tmp_path / "sheet.png", tmp_path / "audit.csv"]) == 1
+    said = capsys.readouterr().out
+    assert "drawn in" in said
     assert (tmp_path / "sheet.png").stat().st_size > 1000
+    with (tmp_path / "audit.csv").open(encoding="utf-8", newline="") as file:
+        kind, *others = list(csv.DictReader(file))
+    assert (kind["kind"], kind["split"], kind["objects"]) == ("left out", "train", "annotation 100")
+    assert f"{1 + len(others)} findings are listed in" in said
 
     sound = coco_folder(tmp_path / "sound", scenes={"a": SCENES["a"]})
-    assert print_check(str(sound), None) == 0
+    assert print_check(str(sound)) == 0
     assert f"{sound}: no faults" in capsys.readouterr().out
+
+
+def test_however_much_was_found_an_audit_is_a_page(tmp_path, capsys):
+    folder = coco_folder(tmp_path / "pets", scenes=dict.fromkeys(map(str, range(60)), SCENES["a"]))
+    assert print_check(str(folder)) == 0
+    _, _, page = capsys.readouterr().out.partition("no faults\n")
+    lines = page.splitlines()
+    assert len(lines) <= 1 + 20  # an empty one before
+    assert max(map(len, lines)) < 250
+    assert "  twins: 0.png, 1.png and 58 more: the same scene in 60 pictures" in page
+    assert "(alike: so much of the light and dark" in page
+
+
+def test_of_many_classes_the_first_are_counted():
+    assert in_words({f"class{row}": row for row in range(300)}).endswith("19 class19 and 280 more")
