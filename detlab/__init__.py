@@ -74,8 +74,17 @@ A file uses files above its own line only, so it can be read from here downwards
         figures.py             pictures, grids and curves on matplotlib axes
 
     audit/                 labels that deserve a second look
+        kinds.py               a finding, and its kinds in the order in which they matter
+        distinct.py            the different rows of a table, counted
+        thumbnails.py          small pictures without what a camera always shows
+        candidates.py          which pictures may show one scene, without comparing all with all
         twins.py               pictures of the same scene
-        findings.py            what an audit suspects
+        crowds.py              how boxes of a class overlap
+        odd_boxes.py           boxes drawn twice, of odd size, or that never move
+        missing_labels.py      pictures that look as if boxes were forgotten
+        classes.py             classes that are rare, unused, misspelt or missing from a split
+        findings.py            all that an audit suspects
+        page.py                what it found, as a page of text and as a table
         sheet.py               what it found, drawn
         known_faults.py        what is known to be wrong with a set, to evaluate an audit
         planted_faults.py      a drawn set with the faults of real ones, planted and listed
@@ -111,7 +120,8 @@ A file uses files above its own line only, so it can be read from here downwards
     widgets/               boxes to drag, thresholds to slide
 
     cli/                   all of it from the command line
-        printout.py            numbers, tables, and an audit in words
+        printout.py            numbers and tables
+        data_check.py          how a set is understood, its faults, and what deserves a look
         doctor.py              what this machine has and lacks
         detect_files.py        picture files to detections, drawn and as JSON
         commands.py            what you type after `detlab`

@@ -1,12 +1,15 @@
 """What is known to be wrong with a set, to evaluate an audit by.
 
-Uses findings.py. People found the faults of BCCD; planted_faults.py makes some of its own.
+Uses crowds.py and kinds.py. People found the faults of BCCD; planted_faults.py makes some of its
+own.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from detlab.audit.findings import Finding, iou_in_class
+from detlab.audit.crowds import iou_in_class
+from detlab.audit.kinds import Finding
 from detlab.boxes import box_area
 from detlab.data.corrections import read_lists, records_by_number, row_of
 from detlab.data.records import Annotations, Record, label_of_class
@@ -16,7 +19,7 @@ class KnownFault(NamedTuple):
     """One fault that is known."""
 
     kind: str
-    """As `findings.Finding` has it, or "no area", or "no box", which no audit of labels can see."""
+    """As `kinds.Finding` has it, or "no area", or "no box", which no audit of labels can see."""
     pictures: tuple[str, ...]
     """File names."""
     objects: tuple[str, ...]
@@ -28,17 +31,22 @@ def found_faults(
 ) -> dict[KnownFault, int]:
     """Which of an audit's findings is which fault: fault to index; a fault not found is left out.
 
+    A finding of several pictures is every fault of some of them: twins are found in groups.
+
     Args:
         faults: what is known.
         findings: what an audit found.
     """
-    places = {}
+    showing: dict[tuple[str, str, tuple[str, ...]], set[int]] = defaultdict(set)
     for index, finding in enumerate(findings):
-        about = [finding.records[0].objects[row] for row in finding.boxes]
-        pictures = sorted(path.name for path in finding.pictures)
-        places[finding.kind, tuple(pictures), tuple(about)] = index
-    keys = {fault: (fault.kind, tuple(sorted(fault.pictures)), fault.objects) for fault in faults}
-    return {fault: places[key] for fault, key in keys.items() if key in places}
+        for path in finding.pictures:
+            showing[finding.kind, path.name, finding.objects].add(index)
+    found = {}
+    for fault in faults:
+        keys = [(fault.kind, name, fault.objects) for name in fault.pictures]
+        if common := set.intersection(*(showing[key] for key in keys)):
+            found[fault] = max(common)
+    return found
 
 
 def listed_faults(name: str, splits: Mapping[str, Annotations]) -> tuple[KnownFault, ...]:

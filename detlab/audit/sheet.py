@@ -1,6 +1,6 @@
 """The findings of an audit as a contact sheet: what a person looks at to decide.
 
-Uses findings.py and figures.py.
+Uses kinds.py and figures.py.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,14 +12,16 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from detlab.audit.findings import Finding
+from detlab.audit.kinds import Finding
 from detlab.data.pictures import read_picture
 from detlab.data.records import Record
 from detlab.draw.figures import Picture, draw_grid
 from detlab.types import Target
 
 MOST = 6
-"""Findings of one kind that are drawn."""
+"""Findings of one kind that are drawn …"""
+PICTURES = 4
+"""… and pictures of one finding."""
 AROUND = 6.0
 """How much wider, or higher, than its boxes a part of a picture is."""
 LEAST = 0.1
@@ -55,7 +57,9 @@ def draw_findings(findings: Sequence[Finding], class_names: Sequence[str]) -> Fi
         for kind in kinds
         for finding in islice((each for each in findings if each.kind == kind), MOST)
     ]
-    pictures = [look_at(record, finding) for finding in chosen for record in finding.records]
+    pictures = [
+        look_at(record, finding) for finding in chosen for record in finding.records[:PICTURES]
+    ]
     return draw_grid(pictures, class_names, columns=4, title="Worth a second look")
 
 
@@ -63,7 +67,8 @@ def look_at(record: Record, finding: Finding) -> Picture:
     """The whole picture, or the surroundings of the boxes that a finding is about."""
     image = read_picture(record.image)
     rows = list(finding.boxes)
-    title = f"{finding.kind}: {Path(record.image).stem}"
+    alike = "" if finding.alike is None else f", {finding.alike:.0%} alike"
+    title = f"{finding.kind}{alike}: {Path(record.image).stem}"
     if not rows:
         return Picture(image, title=title)
     boxes = record.boxes[rows]

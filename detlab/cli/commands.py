@@ -22,16 +22,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, ParamSpec, TypeVar, cast
 
 import torch
-from tyro.conf import FlagCreatePairsOff, Positional, arg
+from tyro.conf import FlagCreatePairsOff, Positional, UseAppendAction, arg
 from tyro.extras import SubcommandApp
 
-from detlab.cli.printout import (
-    metrics_row,
-    print_check,
-    print_conversion,
-    print_metrics,
-    print_table,
-)
+from detlab.cli.printout import metrics_row, print_conversion, print_metrics, print_table
 from detlab.course.lessons import COURSE, course_packages
 from detlab.data.writers import Format
 from detlab.detector.checkpoint import load_checkpoint
@@ -231,7 +225,9 @@ def data(
     dest: Annotated[Positional[Path | None], arg(metavar="[DST]")] = None,
     to: Format | None = None,
     skip_bad: bool = False,
-    out: Annotated[Path | None, arg(metavar="PNG")] = None,
+    out: Annotated[UseAppendAction[tuple[Path, ...]], arg(metavar="FILE")] = (),
+    allow_outside: Folders = (),
+    as_json: Annotated[bool, arg(name="json")] = False,
 ) -> None:
     """List the public data sets, get one, check any set for faults, or convert it.
 
@@ -248,16 +244,21 @@ def data(
         dest: convert writes this folder; it must not be there yet, or be empty.
         to: convert writes COCO JSON, Pascal VOC XML or YOLO text.
         skip_bad: convert leaves out faulty boxes and pictures instead of stopping.
-        out: check also draws what is worth a look, on one sheet.
+        out: check also writes all that is worth a look: .csv lists it, .png draws the first of
+            each kind on one sheet. Give it twice for both.
+        allow_outside: other folders where the pictures of a folder may lie.
+        as_json: check prints all that it knows as JSON, for programs.
     """
     from detlab.data.corrections import CORRECTED
     from detlab.data.datasets import find_data
     from detlab.data.download import SETS, list_sets
 
-    if out is not None and out.suffix.lower() != ".png":
-        raise UsageError(f"--out is a picture whose name ends in .png, got {out}")
+    if wrong := [path for path in out if path.suffix.lower() not in (".csv", ".png")]:
+        raise UsageError(f"--out is a table (.csv) or a picture (.png), got {wrong[0]}")
     if action != "convert" and (dest or to or skip_bad):
         raise UsageError("a second folder, --to and --skip-bad are for `detlab data convert`")
+    if action != "check" and (out or as_json):
+        raise UsageError("--out and --json are for `detlab data check`")
     if action == "list":
         print_table(list_sets())
         print(
@@ -279,7 +280,9 @@ def data(
             )
         print_conversion(what, dest, to, skip_bad)
     else:
-        raise SystemExit(1 if print_check(what, out) else 0)
+        from detlab.cli.data_check import print_check
+
+        raise SystemExit(1 if print_check(what, out, allow_outside, as_json) else 0)
 
 
 @command

@@ -18,7 +18,6 @@ from detlab.data import download
 from detlab.data.check import sound_part
 from detlab.data.datasets import read_splits, shared_classes
 from detlab.data.records import Annotations, DataError, Note, Record
-from detlab.data.splits import UNSPLIT
 from detlab.data.writers import (
     Format,
     object_areas,

@@ -8,7 +8,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 import torch
@@ -24,6 +24,7 @@ from detlab.data.check import sound_part
 from detlab.data.coco_format import read_coco
 from detlab.data.corrections import CORRECTED, corrected_splits
 from detlab.data.folders import layout_of, read_part, read_share
+from detlab.data.layout import TITLES
 from detlab.data.pictures import read_picture
 from detlab.data.records import Annotations, DataError, Record
 from detlab.data.voc_format import voc_annotations
@@ -205,23 +206,45 @@ def read_named(name_or_path: str, split: str, allow_outside: Sequence[Path] = ()
     return read_share(folder, split, *allow_outside)
 
 
-def read_splits(name_or_path: str, allow_outside: Sequence[Path] = ()) -> dict[str, Annotations]:
-    """Every split of a set by name or of a folder, as its files have it.
+class Survey(NamedTuple):
+    """How a set is understood."""
+
+    words: str
+    """Its format and layout."""
+    splits: dict[str, Annotations]
+    unlabelled: dict[str, int]
+    """Splits without annotations, and their pictures."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Of all splits, "background" first."""
+        return next(iter(self.splits.values())).class_names
+
+
+def look_at(name_or_path: str, allow_outside: Sequence[Path] = ()) -> Survey:
+    """Find a set by name, or a folder, and say how it is understood.
 
     Raises:
         DataError: the splits differ in their classes.
     """
     folder = find_data(name_or_path)
-    if name_or_path in CORRECTED:
-        return corrected_splits(name_or_path, folder)
     layout = layout_of(folder, *allow_outside)
+    words = f"{TITLES[layout.format]}: {layout.words}"
+    if name_or_path in CORRECTED:
+        words = f"{words}; corrected"
+        return Survey(words, corrected_splits(name_or_path, folder), {})
     by_name = name_or_path == "voc2007"  # whose pixels count from 1, unlike those of other folders
     splits = {
         split: read_named(name_or_path, split) if by_name else read_part(layout, folder, split)
         for split in layout.splits
     }
     shared_classes(str(folder), splits)
-    return splits
+    return Survey(words, splits, layout.unlabelled)
+
+
+def read_splits(name_or_path: str, allow_outside: Sequence[Path] = ()) -> dict[str, Annotations]:
+    """Every split of a set by name or of a folder, as its files have it; see `look_at`."""
+    return look_at(name_or_path, allow_outside).splits
 
 
 def shared_classes(data: str, splits: Mapping[str, Any]) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """Records to the files of COCO, Pascal VOC and YOLO: the way back of their three readers.
 
-Uses boxes.py, files.py, folders.py and records.py. Each `write_` function writes the annotations of
+Uses boxes.py, files.py, splits.py and records.py. Each `write_` function writes the annotations of
 all splits of a set, whose pictures convert.py has put where `picture_folder` says. Boxes, in pixels
 of the picture as it is shown, go into COCO and VOC exactly, and into YOLO to within a thousandth of
 a pixel.

@@ -13,7 +13,7 @@ import traitlets
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from detlab.audit.findings import Finding
+from detlab.audit.kinds import Finding
 from detlab.audit.sheet import surroundings
 from detlab.data.pictures import open_picture, read_picture
 from detlab.data.records import Record
@@ -30,6 +30,8 @@ ALONE, RIVALS = 6.0, 1.6
 """How much wider than its boxes the shown part is: one box is compared with others, two are not."""
 LEAST = 0.25
 """Fraction of the picture that is shown at least, however small the boxes are."""
+SHOWN = 4
+"""Pictures of one finding that are shown."""
 LONGEST = 24
 """Letters of a file's name that are shown."""
 
@@ -45,6 +47,14 @@ QUESTIONS: Mapping[str, tuple[str, str]] = {
     "class missing": (
         "Is there nothing here that nearly all other pictures show?",
         "Fix: draw the boxes that are missing.",
+    ),
+    "few boxes": (
+        "Are there really so few objects here?",
+        "Fix: draw the boxes that are missing.",
+    ),
+    "same place": (
+        "Does this “{name}” never move?",
+        "Fix: draw the box where the object is.",
     ),
     "no object": (
         "Is there really nothing to find here?",
@@ -200,7 +210,8 @@ class AuditLab(Lab):
         if self._shown == (self.finding, self.whole):
             return
         views = [
-            view(record, found.boxes, self.class_names, self.whole) for record in found.records
+            view(record, found.boxes, self.class_names, self.whole)
+            for record in found.records[:SHOWN]
         ]
         sheet, places = contact_sheet([each.image for each in views], columns=2)
         boxes = on_sheet([each.boxes for each in views], places)
@@ -253,7 +264,8 @@ class AuditLab(Lab):
 
     def _legend(self, found: Finding) -> list[Item]:
         """The pictures, and which line is which label."""
-        sides = ("left", "right") if len(found.pictures) == 2 else ("picture",)
+        count = len(found.pictures)
+        sides = {1: ["picture"], 2: ["left", "right"]}.get(count, [f"1 to {SHOWN} of {count}"])
         names = [short_name(path) for path in found.pictures]
         rows: list[Item] = [Row(side, name) for side, name in zip(sides, names, strict=False)]
         if self._enlarged > 1:

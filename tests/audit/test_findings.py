@@ -1,116 +1,18 @@
 """What deserves a second look is found, and nothing else."""
 
+from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
-from detlab.audit.findings import (
-    audit,
-    crowded_fraction,
-    double_boxes,
-    lost_to_nms,
-    missing_classes,
-    robust_scores,
-    size_outliers,
-)
-from detlab.data.records import Record
-
-NAMES = ("background", "cell", "speck")
-
-
-def record(boxes, labels, name="a.png"):
-    return Record(
-        Path(name),
-        (60, 90),
-        torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4),
-        torch.tensor(labels, dtype=torch.int64),
-        tuple(f"object {row}" for row in range(len(labels))),
-        Path("labels.json"),
-    )
-
-
-def usual(number, side, label, name="a.png"):
-    """Boxes of nearly one size."""
-    boxes = [[0.0, 0.0, side + row % 3, side + row % 2] for row in range(number)]
-    return record(boxes, [label] * number, name)
-
-
-def test_two_boxes_of_a_class_that_cover_each_other_are_double():
-    found = double_boxes(
-        record([[0, 0, 20, 10], [0, 0, 20, 10.5], [0, 0, 20, 10]], [1, 1, 2]), NAMES
-    )
-    (finding,) = found
-    assert finding.boxes == (0, 1)
-    assert finding.what == "object 0 and object 1, both cell, have IoU 0.95"
-
-
-@pytest.mark.parametrize(("high", "number"), [(8.0, 0), (10.0, 1)])
-def test_neighbours_are_not_double_below_the_threshold(high, number):
-    assert len(double_boxes(record([[0, 0, 20, 10], [0, 0, 20, high]], [1, 1]), NAMES)) == number
-
-
-def test_a_size_that_fits_another_class_is_odd_and_the_oddest_comes_first():
-    wrong = record([[0, 0, 40, 44], [0, 0, 70, 60]], [2, 2], "wrong.png")
-    records = [usual(30, 40.0, 1), usual(30, 5.0, 2), wrong]
-    found = size_outliers(records, NAMES)
-    assert [finding.boxes for finding in found] == [(1,), (0,)]
-    assert all(finding.pictures == (Path("wrong.png"),) for finding in found)
-    assert "object 1, speck, is 65 px across" in found[0].what
-
-
-def test_where_most_sizes_are_equal_the_others_are_not_odd_for_that():
-    equal = record([[0, 0, 40, 40]] * 60 + [[0, 0, 38, 38]] * 40 + [[0, 0, 20, 20]], [1] * 101)
-    (finding,) = size_outliers([equal], NAMES)
-    assert finding.boxes == (100,)
-
-
-def test_of_a_class_with_few_boxes_no_size_is_odd():
-    assert size_outliers([record([[0, 0, 5, 5]] * 5 + [[0, 0, 80, 50]], [1] * 6)], NAMES) == []
-
-
-@pytest.mark.parametrize(("without", "number"), [(1, 1), (2, 0)])
-def test_a_class_that_nearly_all_pictures_have_is_missed_where_it_is_not(without, number):
-    with_both = [record([[0, 0, 9, 5]] * 2, [1, 2], f"{row}.png") for row in range(19)]
-    alone = [record([[0, 0, 9, 5]], [2], f"alone{row}.png") for row in range(without)]
-    empty = [record([], [], f"empty{row}.png") for row in range(30)]
-    found = missing_classes([*with_both, *alone, *empty], NAMES)
-    assert [finding.pictures[0].name for finding in found] == ["alone0.png"][:number]
-    assert all(finding.what == "no cell here, but in 95% of the pictures" for finding in found)
-
-
-def test_of_few_pictures_no_class_is_missed():
-    few = [record([[0, 0, 9, 5]], [1]) for _ in range(18)] + [record([[0, 0, 9, 5]], [2])]
-    assert missing_classes(few, NAMES) == []
-
-
-@given(
-    st.lists(st.floats(-1e3, 1e3), min_size=3, max_size=30), st.floats(0.1, 50), st.floats(-9, 9)
-)
-def test_robust_scores_know_neither_unit_nor_origin(values, scale, shift):
-    given_ = torch.tensor(values, dtype=torch.float64).float()
-    away = (given_ - given_.median()).abs().median()
-    if away > 0.1:
-        scores, moved = robust_scores(given_), robust_scores(given_ * scale + shift)
-        torch.testing.assert_close(moved, scores, rtol=1e-2, atol=1e-2)
-
-
-def test_normal_numbers_have_scores_like_standard_deviations():
-    values = torch.randn(20_000) * 3 + 7
-    assert robust_scores(values).std() == pytest.approx(1, abs=0.03)
-
-
-def test_crowding_counts_boxes_with_a_near_neighbour_of_their_class():
-    crowd = record([[0, 0, 10, 10], [0, 4, 10, 14], [40, 0, 50, 10], [0, 0, 10, 10]], [1, 1, 1, 2])
-    assert crowded_fraction([crowd], 0.3) == 2 / 4  # IoU 60 / 140
-    assert crowded_fraction([crowd], 0.5) == 0
-    assert lost_to_nms([crowd], 0.3) == 1 / 4
-    assert lost_to_nms([crowd], 0.5) == 0
-    assert crowded_fraction([record([], [])], 0.3) == lost_to_nms([record([], [])], 0.3) == 0
+from detlab.audit.findings import audit
+from detlab.audit.kinds import in_order
+from detlab.audit.page import LINES, page
+from tests.audit.sample_records import NAMES, record
+from tests.fixed_camera import NAMES as PIECES
+from tests.fixed_camera import faulty_boards
 
 
 @pytest.fixture
@@ -151,5 +53,41 @@ def test_one_file_in_two_splits_is_a_twin_of_itself(splits):
     found = audit({"train": [doubled], "test": [shared]}, NAMES).findings
     assert [finding.kind for finding in found] == ["twins across splits", "double box"]
     assert found[0].records == (doubled, shared)
-    assert "1.00, in train and test" in found[0].what
+    assert "100% alike, in train and test" in found[0].what
     assert found[1].records == (doubled,)
+
+
+def test_of_one_camera_each_fault_is_on_the_page_and_nothing_else(tmp_path):
+    splits = faulty_boards(tmp_path)
+    found = audit(splits, PIECES)
+    train, val = splits["train"], splits["val"]
+    kinds = {
+        "twins across splits": (train[2], val[1]),
+        "double box": (train[20],),
+        "class missing": (train[22],),  # a rook, called a rok
+        "no object": (train[21],),
+        "twins": (train[0], train[10]),
+    }
+    assert [(finding.kind, finding.records) for finding in found.findings] == [*kinds.items()]
+    about = {finding.kind: finding.what for finding in found.about_classes}
+    assert about == {
+        "similar names": "rok (1 box) is written nearly as rook (79)",
+        "rare class": "rok has 1 box, rook has 79",
+        "class without boxes": "no box in any picture is called king",
+    }
+    lines = page(in_order([*found.findings, *found.about_classes]))
+    assert len(lines) == len(kinds) + len(about) <= LINES
+    assert lines[0].startswith("twins across splits: board_00002.png, board_00061.png: the same")
+
+
+@pytest.mark.parametrize("splits", [{}, {"train": []}, {"train": [], "val": []}])
+def test_of_no_pictures_only_unused_classes_are_told(splits):
+    found = audit(splits, NAMES)
+    assert found.findings == ()
+    assert Counter(each.kind for each in found.about_classes) == {"class without boxes": 2}
+    assert found.counts == {"cell": 0, "speck": 0}
+
+
+def test_what_matters_most_comes_first(splits):
+    found = audit(splits, NAMES).findings
+    assert list(found) == in_order(found)

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from detlab.audit.findings import Finding
-from detlab.audit.sheet import MOST, draw_findings, faulty_boxes, look_at, surroundings
+from detlab.audit.kinds import Finding
+from detlab.audit.sheet import MOST, PICTURES, draw_findings, faulty_boxes, look_at, surroundings
 from detlab.data.check import check_record
 from detlab.data.records import make_record
 from detlab.draw.figures import save_figure
@@ -44,6 +44,12 @@ def test_of_each_kind_the_first_are_drawn(records):
     empty = [Finding("no object", (records[9],), (), "")]
     titles = [ax.get_title() for ax in draw_findings(odd + empty, NAMES).axes]
     assert titles[: MOST + 1] == [*(f"odd size: {row}" for row in range(MOST)), "no object: 9"]
+
+
+def test_twins_say_how_much_they_are_alike_and_of_many_the_first_are_drawn(records):
+    figure = draw_findings([Finding("twins", tuple(records), (), "the same", 0.914)], NAMES)
+    titles = [ax.get_title() for ax in figure.axes if ax.get_title()]
+    assert titles == [f"twins, 91% alike: {row}" for row in range(PICTURES)]
 
 
 def test_nothing_found_draws_nothing():

@@ -5,10 +5,23 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
-from detlab.audit.twins import TWIN, best_shift, correlations, find_twins, thumbnail
+from detlab.audit.thumbnails import thumbnail, without_backgrounds
+from detlab.audit.twins import (
+    TWIN,
+    best_shift,
+    correlations_in_place,
+    find_twins,
+    groups_of,
+    likenesses,
+    twins_of,
+)
 from detlab.reef.scene import draw_scene
+from tests.audit.sample_records import record
+from tests.fixed_camera import draw_picture, write_record
 
 WIDE = draw_scene(seed=5, index=1, image_size=(240, 400)).image
 OTHER = draw_scene(seed=5, index=2, image_size=(180, 240)).image
@@ -20,8 +33,8 @@ def view(top, left, height=180, width=240):
 
 
 def likeness(one, other):
-    (found,) = correlations(torch.stack([thumbnail(one), thumbnail(other)]))
-    return float(found)
+    thumbs = without_backgrounds(torch.stack([thumbnail(one), thumbnail(other)]))
+    return float(likenesses(thumbs, torch.tensor([[0, 1]])))
 
 
 def test_a_picture_is_its_own_twin():
@@ -84,3 +97,82 @@ def test_a_scene_is_its_own_twin_whether_it_is_stored_upright_or_turned(tmp_path
     scene.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "phone.png", exif=exif)
     [(_, _, alike)] = find_twins([tmp_path / "upright.png", tmp_path / "phone.png"])
     assert alike == pytest.approx(1, abs=1e-3)
+
+
+def pictures(tmp_path, images):
+    """Records of pictures, in their order."""
+    made = []
+    for row, image in enumerate(images):
+        path = tmp_path / f"{row:03}.png"
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(path)
+        made.append(record([], [], path))
+    return made
+
+
+def test_one_scene_is_one_finding_however_many_pictures_show_it(tmp_path):
+    made = pictures(tmp_path, [view(0, 0), OTHER, view(0, 60), view(0, 120), OTHER])
+    first, second = twins_of({"train": made[:3], "val": made[3:4], "test": made[4:]})
+    assert first.kind == second.kind == "twins across splits"
+    assert first.records == (made[1], made[4])
+    assert first.what == "the same scene, 100% alike, in train and test"
+    assert first.alike == pytest.approx(1)
+    assert second.records == (made[0], made[2], made[3])
+    assert second.what.startswith("the same scene in 3 pictures, ")
+    assert second.what.endswith("% alike, in train (2) and val (1)")
+    assert TWIN <= second.alike < 1
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_of_few_strangers_none_are_twins(tmp_path, number):
+    made = pictures(tmp_path, [view(0, 0), OTHER][:number])
+    assert twins_of({"train": made, "val": []}) == []
+
+
+def test_leaks_come_before_twins_in_one_split(tmp_path):
+    made = pictures(tmp_path, [OTHER, OTHER, view(0, 0), view(5, 9)])
+    found = twins_of({"train": made[:3], "val": made[3:]})
+    assert [finding.kind for finding in found] == ["twins across splits", "twins"]
+
+
+def test_of_one_camera_copies_are_twins_and_other_objects_are_not(tmp_path):
+    drawn = [draw_picture({30: 4, 31: 7}.get(seed, seed), noise=4.0) for seed in range(60)]
+    made = [write_record(tmp_path, row, *each) for row, each in enumerate(drawn)]
+    found = twins_of({"train": made})
+    assert {finding.pictures for finding in found} == {
+        (made[4].image, made[30].image),
+        (made[7].image, made[31].image),
+    }
+
+
+def test_a_copy_in_another_light_is_a_copy(tmp_path):
+    drawn = [draw_picture(seed, noise=4.0) for seed in range(40)]
+    darker = drawn[3][0].point(lambda value: int(0.7 * value))
+    made = [write_record(tmp_path, row, *each) for row, each in enumerate([*drawn, (darker, [])])]
+    (finding,) = twins_of({"train": made})
+    assert finding.records == (made[3], made[40])
+
+
+def test_copies_are_told_even_if_they_are_all_there_is(tmp_path):
+    made = pictures(tmp_path, [OTHER] * 40)
+    (finding,) = twins_of({"train": made[:30], "val": made[30:]})
+    assert (len(finding.records), finding.alike) == (40, 1)
+    assert finding.what == ("the same scene in 40 pictures, 100% alike, in train (30) and val (10)")
+
+
+def test_pictures_without_anything_in_them_are_no_copies(tmp_path):
+    made = pictures(tmp_path, [torch.full_like(OTHER, 90)] * 40)
+    assert twins_of({"train": made}) == []
+
+
+def test_pictures_without_anything_of_their_own_are_not_alike():
+    one = torch.zeros(1, 36, 48)
+    assert correlations_in_place(one, one).tolist() == [0.0]
+    assert correlations_in_place(one + 1e-4, one + 1e-4).tolist() == pytest.approx([0], abs=1e-5)
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=15))
+def test_groups_hold_each_pair_and_share_no_row(pairs):
+    groups = groups_of(pairs)
+    assert sum(map(len, groups)) == len(set().union(*groups))
+    for pair in pairs:
+        assert sum(set(pair) <= group for group in groups) == 1

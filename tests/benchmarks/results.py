@@ -22,7 +22,7 @@ from audit_time import measure_audit
 from report import Row, describe_machine, publish
 from second_annotator import measure_agreement
 
-from detlab.audit.findings import twins_of
+from detlab.audit.twins import twins_of
 from detlab.course.records import spread
 from detlab.data.check import check_splits
 from detlab.data.datasets import FolderDataset, load_dataset, read_splits

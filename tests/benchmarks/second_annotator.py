@@ -12,7 +12,8 @@ import torch
 from report import Row
 from torch import Tensor
 
-from detlab.audit.twins import best_shift, find_twins, thumbnail
+from detlab.audit.thumbnails import thumbnail
+from detlab.audit.twins import best_shift, find_twins
 from detlab.boxes import box_iou
 from detlab.data.check import check_splits
 from detlab.data.datasets import read_splits

@@ -237,16 +237,16 @@ def test_data_get_says_where_the_set_lies(detlab, tmp_path, monkeypatch):
 def test_data_check_prints_every_fault_with_file_and_record(detlab, tmp_path, monkeypatch):
     folder = coco_folder(tmp_path / "pets")
     status, out, _ = detlab("data", "check", folder)
-    assert (status, out.splitlines()[0]) == (0, f"{folder}: no faults")
+    assert (status, out.splitlines()[3]) == (0, f"{folder}: no faults")
 
     content = coco_content()
     for annotation in content["annotations"]:
         annotation["bbox"][2] = 0.0
     coco_folder(folder, content=content)
     status, out, _ = detlab("data", "check", folder)
-    *faults, total = out.partition("\n\nworth a second look")[0].splitlines()
+    *_, one, other, third, total = out.partition("\n\nworth a second look")[0].splitlines()
     assert (status, total) == (1, f"{folder}: 3 faults")
-    for fault, number in zip(faults, (100, 101, 102), strict=True):
+    for fault, number in zip((one, other, third), (100, 101, 102), strict=True):
         assert "instances_train.json" in fault
         assert f"annotation {number}" in fault
 
@@ -263,7 +263,7 @@ def test_a_truncated_picture_is_told_and_the_rest_is_audited(detlab, tmp_path):
     picture.write_bytes(picture.read_bytes()[:-200])
     status, out, err = detlab("data", "check", folder)
     assert (status, err) == (1, "")
-    assert "b.png: truncated or damaged" in out.splitlines()[0]
+    assert "b.png: truncated or damaged" in out.splitlines()[3]
     assert "worth a second look, of 2 pictures" in out
 
 
@@ -276,7 +276,7 @@ def test_a_name_that_nothing_can_print_is_printed_in_numbers(detlab, tmp_path):
 
 def test_the_frozen_reef_has_no_faults(detlab):
     status, out, _ = detlab("data", "check", "reef")
-    assert (status, out.splitlines()[0][-9:]) == (0, "no faults")
+    assert (status, out.splitlines()[3][-9:]) == (0, "no faults")
 
 
 @pytest.mark.parametrize(("remedies", "expected"), [([None], 0), ([None, "mend it"], 1)])
@@ -541,7 +541,10 @@ def test_other_classes_than_the_checkpoint_knows_are_refused(detlab, tmp_path, c
             "pictures below 64 pixels want --batch-size 2 or more",
         ),
         (["data", "get"], "wants a name"),
-        (["data", "check", "reef", "--out", "sheet"], "a picture whose name ends in .png"),
+        (
+            ["data", "check", "reef", "--out", "sheet"],
+            "a table (.csv) or a picture (.png), got sheet",
+        ),
         (["data", "get", "nothing"], "no public set 'nothing'"),
         (["data", "convert", "pets"], "`detlab data convert pets DST --to coco`"),
         (["data", "convert", "pets", "new"], "want a folder and a format"),
@@ -1200,11 +1203,13 @@ def test_data_check_ends_with_what_is_worth_a_look_and_draws_it(detlab, tmp_path
     content["annotations"].append({**content["annotations"][0], "id": 99})
     folder = coco_folder(tmp_path / "pets", content=content)
     sheet = tmp_path / "sheet.png"
-    status, out, _ = detlab("data", "check", folder, "--out", sheet)
+    table = tmp_path / "audit.csv"
+    status, out, _ = detlab("data", "check", folder, "--out", sheet, "--out", table)
     assert status == 0
+    assert table.read_text().startswith("kind,split,pictures,objects,what")
     assert "worth a second look, of" in out
     assert "double box: " in out
-    assert "boxes of each class: " in out
+    assert "\nboxes: 2 cat, 2 dog\n" in out
     assert "NMS at 0.5 would lose" in out
     assert f"drawn in {sheet}, at most 6 of a kind" in out
     with Image.open(sheet) as picture:
@@ -1228,7 +1233,7 @@ def test_data_convert_writes_a_folder_that_trains(detlab, tmp_path):
         "splits are missing that Ultralytics wants in data.yaml before it trains: val",
         "new: YOLO with 3 boxes in pictures: 3 train",
     ]
-    assert detlab("data", "check", "new")[1].startswith("new: no faults")
+    assert "new: no faults" in detlab("data", "check", "new")[1]
     assert_refused(
         detlab("data", "convert", tmp_path / "pets", "new", "--to", "coco"),
         "holds ",
@@ -1245,3 +1250,12 @@ def test_data_convert_stops_at_a_fault_or_counts_what_it_leaves_out(detlab, tmp_
     assert status == 0
     assert "\n1 fault left out: " in out
     assert out.endswith("new: VOC with 2 boxes in pictures: 3 train\n")
+
+
+def test_a_table_that_cannot_be_written_is_told(detlab, tmp_path):
+    folder = coco_folder(tmp_path / "pets", scenes={"a": SCENES["a"]})
+    (tmp_path / "file").write_text("")
+    status, _, err = detlab("data", "check", folder, "--out", tmp_path / "file" / "audit.csv")
+    assert status == 2
+    assert "file" in err
+    assert "Traceback" not in err

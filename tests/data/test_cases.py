@@ -23,7 +23,7 @@ SCRIPTS = Path(os.environ.get("DETLAB_CASES", "no such folder"))
 class Right(NamedTuple):
     """What is to be seen of a folder."""
 
-    counts: dict[str, tuple[int, int]] = {}  # split: pictures, boxes
+    counts: dict[str, tuple[int, int]] | None = None  # split: pictures, boxes
     classes: tuple[str, ...] = ("cat",)
     said: tuple[str, ...] = ()  # in the notes
     faults: tuple[str, ...] = ()
@@ -87,7 +87,7 @@ def test_a_folder_as_a_tool_writes_it(tmp_path, name):
     if not SCRIPTS.is_dir():
         pytest.skip("DETLAB_CASES names no folder of scripts")
     made = [sys.executable, str(SCRIPTS / f"{name}.py"), str(tmp_path)]
-    subprocess.run(made, check=True, capture_output=True)
+    subprocess.run(made, check=True, capture_output=True, timeout=60)
     right = CASES[name]
     if right.refused:
         with pytest.raises(DataError, match=right.refused):

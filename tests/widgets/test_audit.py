@@ -6,7 +6,8 @@ import pytest
 import torch
 from PIL import Image
 
-from detlab.audit.findings import Audit, Finding
+from detlab.audit.findings import Audit
+from detlab.audit.kinds import Finding
 from detlab.data.records import DataError, make_record
 from detlab.widgets import AuditLab
 from detlab.widgets.roles import STATE
@@ -59,6 +60,13 @@ def test_twins_stand_side_by_side_under_their_labels(lab):
     assert ("left", "reef_0") in words(lab)
     assert ("right", "reef_1") in words(lab)
     assert ("labels", "4") in words(lab)
+
+
+def test_of_a_scene_in_many_pictures_the_first_are_shown(records):
+    scene = Finding("twins", tuple(records * 3), (), "the same scene in 9 pictures")
+    lab = AuditLab([scene], NAMES)
+    assert ("1 to 4 of 9", "reef_0") in words(lab)
+    assert lab.canvas.image_size[0] < 2.2 * 150
 
 
 def test_a_small_box_is_shown_close_and_on_the_same_pixels(lab, records):
@@ -324,7 +332,7 @@ CELL = """
 import tempfile
 from pathlib import Path
 from PIL import Image
-from detlab.audit.findings import Finding
+from detlab.audit.kinds import Finding
 from detlab.data.records import make_record
 from detlab.widgets import AuditLab
 folder = Path(tempfile.mkdtemp())

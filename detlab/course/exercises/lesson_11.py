@@ -6,7 +6,7 @@ import torch
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from detlab.audit import findings as audit
+from detlab.audit import odd_boxes as audit
 from detlab.course.exercises.compare import show
 from detlab.course.exercises.examples import seeded_boxes, seeded_sides
 from detlab.course.exercises.exercise import Case, Exercise
