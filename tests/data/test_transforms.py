@@ -260,3 +260,20 @@ def test_a_batch_made_smaller_is_averaged_and_not_thinned_out():
 def test_a_batch_never_shrinks_below_one_cell():
     resized, _ = resize_batch(torch.zeros(1, 3, 64, 96), [], factor=0.1)
     assert resized.shape == (1, 3, 32, 32)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_flips_are_torchvisions(seed):
+    options = {"scale": (1.0, 1.0), "light": 0.0, "flip": 0.4, "vertical_flip": 0.6}
+    theirs = v2.Compose([v2.RandomHorizontalFlip(0.4), v2.RandomVerticalFlip(0.6)])
+    seen = []
+    for transforms in (training_transforms(**options), theirs):
+        torch.manual_seed(seed)
+        seen.append((*Augmented(Squares(), transforms)[1], torch.rand(1)))
+    assert_close(seen[0], seen[1], atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["flip", "vertical_flip"])
+def test_a_chance_outside_0_to_1_is_refused(name):
+    with pytest.raises(ValueError, match=f"{name} lies between 0 and 1, got 1.5"):
+        training_transforms(**{name: 1.5})
