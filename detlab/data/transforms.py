@@ -23,6 +23,7 @@ from torchvision.transforms.v2 import functional
 from torchvision.tv_tensors import BoundingBoxes, Image
 
 from detlab.boxes import box_area, clip_boxes, scale_boxes
+from detlab.checks import check_fraction
 
 FOR_EVALUATION = ("areas", "ignored_boxes", "ignored_labels")
 """What training does not use of a target; in another view of the picture it would be untrue."""
@@ -48,16 +49,37 @@ def training_transforms(
         min_visible: an object with less than this fraction of its box left is no object any more.
         vertical_flip: chance of upside down; for what has no up, as cells under a microscope.
         crop: show squares with sides of so many pixels; None shows pictures in their own size.
+
+    Raises:
+        ValueError: a chance outside 0 to 1.
     """
+    check_fraction("flip", flip)
+    check_fraction("vertical_flip", vertical_flip)
     size = None if crop is None else (crop, crop)
-    steps: list[Any] = [v2.RandomHorizontalFlip(flip)]
+    steps: list[Any] = [partial(random_flip, chance=flip, turn=functional.horizontal_flip)]
     if vertical_flip > 0:
-        steps.append(v2.RandomVerticalFlip(vertical_flip))
+        steps.append(partial(random_flip, chance=vertical_flip, turn=functional.vertical_flip))
     if size or scale != (1, 1):
         steps.append(partial(random_window, scale=scale, min_visible=min_visible, size=size))
     if light > 0:
         steps.append(v2.RandomApply([v2.ColorJitter(light, light, light)], p=0.5))
     return v2.Compose(steps)
+
+
+def random_flip(
+    image: Image, target: dict[str, Any], chance: float, turn: Callable[[Any], Any]
+) -> tuple[Image, dict[str, Any]]:
+    """Mirror a picture and its boxes, or leave them: as torchvision's classes, but quicker.
+
+    Args:
+        image: [3, H, W].
+        target: of this picture.
+        chance: that they are mirrored, 0 to 1.
+        turn: torchvision's `horizontal_flip` or `vertical_flip`.
+    """
+    if torch.rand(1) >= chance:
+        return image, target
+    return turn(image), {**target, "boxes": turn(target["boxes"])}
 
 
 def random_window(
@@ -79,23 +101,25 @@ def random_window(
         min_visible: an object with less than this fraction of its box left is none any more.
         size: height and width of what is seen, in pixels; None: the picture's.
     """
-    height, width = size or (image.shape[-2], image.shape[-1])
+    pixels = image.as_subclass(Tensor)  # an Image makes every step slower
+    whole = pixels.shape[1:]
+    height, width = size or whole
     place, down, right = torch.rand(3).tolist()
     zoom = scale[0] * (scale[1] / scale[0]) ** place  # twice as large as often as half as large
     rows, columns = max(1, round(height / zoom)), max(1, round(width / zoom))
-    top = round(down * (image.shape[-2] - rows))
-    left = round(right * (image.shape[-1] - columns))
+    top, left = round(down * (whole[0] - rows)), round(right * (whole[1] - columns))
 
-    corner = torch.tensor([left, top, left, top])
-    stretch = torch.tensor([width / columns, height / rows, width / columns, height / rows])
-    moved = (target["boxes"].as_subclass(Tensor) - corner) * stretch
+    boxes = target["boxes"].as_subclass(Tensor)
+    x, y = width / columns, height / rows  # how much larger things become
+    corner, stretch = boxes.new_tensor([[left, top, left, top], [x, y, x, y]]).unbind()
+    moved = (boxes - corner) * stretch
     boxes = clip_boxes(moved, (height, width))
     left_over = box_area(boxes)
     kept = (left_over > 0) & (left_over >= min_visible * box_area(moved))
 
-    view = functional.resized_crop(image, top, left, rows, columns, size=[height, width])
+    view = functional.resized_crop(pixels, top, left, rows, columns, size=[height, width])
     boxes = BoundingBoxes(boxes[kept], format="XYXY", canvas_size=(height, width))
-    return view, {**for_training(target), "boxes": boxes, "labels": target["labels"][kept]}
+    return Image(view), {**for_training(target), "boxes": boxes, "labels": target["labels"][kept]}
 
 
 def for_training(target: dict[str, Any]) -> dict[str, Any]:

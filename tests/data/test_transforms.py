@@ -285,3 +285,20 @@ def test_no_other_view_keeps_what_only_evaluation_uses():
     for view in (augmented, seen, resized):
         assert view.keys() == {"boxes", "labels", "image_id"}
     assert "areas" in target  # the argument is as it was
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_flips_are_torchvisions(seed):
+    options = {"scale": (1.0, 1.0), "light": 0.0, "flip": 0.4, "vertical_flip": 0.6}
+    theirs = v2.Compose([v2.RandomHorizontalFlip(0.4), v2.RandomVerticalFlip(0.6)])
+    seen = []
+    for transforms in (training_transforms(**options), theirs):
+        torch.manual_seed(seed)
+        seen.append((*Augmented(Squares(), transforms)[1], torch.rand(1)))
+    assert_close(seen[0], seen[1], atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["flip", "vertical_flip"])
+def test_a_chance_outside_0_to_1_is_refused(name):
+    with pytest.raises(ValueError, match=f"{name} lies between 0 and 1, got 1.5"):
+        training_transforms(**{name: 1.5})
