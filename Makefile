@@ -1,6 +1,6 @@
 # make lab   opens the course         make test    runs every check
 # make quick | test-lowest | setup | format | notebooks | exercises | handout | results | peers
-# make bench | bench-gpu | bench-widgets | speedrun
+# make bench | bench-data | bench-gpu | bench-widgets | speedrun
 # With TORCH=cpu, what is installed leaves out CUDA, which only NVIDIA GPUs need.
 
 PYTHON ?= python3
@@ -16,7 +16,7 @@ INSTALL_TORCH := $(if $(filter cpu,$(TORCH)),$(INSTALL) --index-url $(CPU_INDEX)
 PYTEST = $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := lab
-.PHONY: lab test quick test-lowest setup format notebooks exercises handout results peers bench bench-gpu bench-widgets speedrun
+.PHONY: lab test quick test-lowest setup format notebooks exercises handout results peers bench bench-data bench-gpu bench-widgets speedrun
 
 lab: $(VENV)/installed
 	$(BIN)/detlab lab -- $(ARGS)
@@ -60,6 +60,9 @@ peers: $(VENV)/installed-dev
 
 bench: $(VENV)/installed-dev
 	$(BIN)/python tests/benchmarks/bench.py $(ARGS)
+
+bench-data: $(VENV)/installed-dev
+	$(BIN)/python tests/benchmarks/bench_data.py $(ARGS)
 
 bench-gpu: $(VENV)/installed-dev
 	$(BIN)/python tests/benchmarks/bench_gpu.py $(ARGS)

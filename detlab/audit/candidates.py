@@ -74,15 +74,14 @@ def moved_alike(thumbs: Float[Tensor, "N h w"]) -> Pairs:
     """Pairs of pictures with several patches in common that all moved the same way."""
     if len(thumbs) < 2:
         return torch.zeros(0, 2, dtype=torch.int64)
-    parts = [striking_patches(part) for part in thumbs.split(PICTURES)]
-    place, vectors = (torch.cat([part[at] for part in parts]) for at in (0, 2))
-    owner = torch.cat([part[1] + PICTURES * number for number, part in enumerate(parts)])
+    place, owner, vectors = all_patches(thumbs)
     first, second = meetings(vectors).unbind(dim=1)
+    other = owner[first] != owner[second]
+    first, second = first[other], second[other]
     shift = place[first] - place[second]
     pairs = torch.stack([owner[first], owner[second]], dim=1)
-    other = pairs[:, 0] != pairs[:, 1]
     agreed = [  # cells that overlap by half, so that no shift lies at the edge of all
-        agreeing(pairs[other], (shift[other] + torch.tensor(by)) // CELL)
+        agreeing(pairs, (shift + torch.tensor(by)) // CELL)
         for by in ((0, 0), (0, CELL // 2), (CELL // 2, 0), (CELL // 2, CELL // 2))
     ]
     return distinct(torch.cat(agreed))[0]
@@ -94,8 +93,18 @@ def agreeing(pairs: Pairs, cells: Int64[Tensor, "_ 2"]) -> Pairs:
     >>> agreeing(torch.tensor([[0, 1], [0, 1], [0, 2]]), torch.tensor([[3, 3], [3, 3], [3, 3]]))
     tensor([[0, 1]])
     """
-    found, counts = distinct(torch.cat([pairs, cells], dim=1))
-    return found[counts >= VOTES, :2]
+    found, _ = distinct(torch.cat([pairs, cells], dim=1), least=VOTES)
+    return found[:, :2]
+
+
+def all_patches(
+    thumbs: Float[Tensor, "N h w"],
+) -> tuple[Int64[Tensor, "P 2"], Int64[Tensor, " P"], Float[Tensor, "P D"]]:
+    """The same as `striking_patches`, of any number of pictures."""
+    parts = [striking_patches(part) for part in thumbs.split(PICTURES)]
+    place, vectors = (torch.cat([part[at] for part in parts]) for at in (0, 2))
+    owner = torch.cat([part[1] + PICTURES * number for number, part in enumerate(parts)])
+    return place, owner, vectors
 
 
 def striking_patches(
@@ -129,12 +138,12 @@ def meetings(vectors: Float[Tensor, "P D"]) -> Pairs:
     """
     generator = torch.Generator().manual_seed(0)
     bits = max(1, len(vectors).bit_length())  # about as many keys as vectors
-    found = [torch.zeros(0, 2, dtype=torch.int64)]
+    found = torch.zeros(0, 2, dtype=torch.int64)
     for _ in range(TABLES):
         planes = torch.randn(vectors.shape[1], bits, generator=generator)
         key = ((vectors @ planes > 0) << torch.arange(bits)).sum(dim=1)
-        found.append(alike_of(neighbours(key), vectors))
-    return distinct(torch.cat(found))[0]
+        found = distinct(torch.cat([found, alike_of(neighbours(key), vectors)]))[0]
+    return found
 
 
 def neighbours(keys: Int64[Tensor, " P"]) -> Pairs:

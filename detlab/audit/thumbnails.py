@@ -49,9 +49,11 @@ class Thumbnails(NamedTuple):
 
 def read_thumbnails(paths: Sequence[Path]) -> Thumbnails:
     """Read pictures one beside the other on all cores, and find their backgrounds."""
+    whole = torch.zeros(len(paths), ROWS, ROWS * 4 // 3)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        each = list(pool.map(lambda path: thumbnail(read_picture(path, 8 * ROWS)), paths))
-    whole = torch.stack(each) if each else torch.zeros(0, ROWS, ROWS * 4 // 3)
+        each = pool.map(lambda path: thumbnail(read_picture(path, 8 * ROWS)), paths)
+        for row, thumb in enumerate(each):
+            whole[row] = thumb
     return without_backgrounds(whole)
 
 
@@ -69,10 +71,11 @@ def thumbnail(image: Shaped[Tensor, "3 H W"], rows: int = ROWS) -> Float[Tensor,
 
 def without_backgrounds(whole: Float[Tensor, "N h w"]) -> Thumbnails:
     """Take away what many pictures share, again until nothing is shared any more."""
-    own = whole.clone()
+    own = whole
     fixed = torch.zeros(len(whole), dtype=torch.bool)
     for _ in range(ROUNDS):
         cameras = pictures_of_cameras(own)
+        own = own.clone() if cameras else own
         for rows in cameras:
             own[rows] = without(own[rows], background(own[rows]))
             fixed[rows] = True
@@ -83,12 +86,14 @@ def without_backgrounds(whole: Float[Tensor, "N h w"]) -> Thumbnails:
 
 def pictures_of_cameras(thumbs: Float[Tensor, "N h w"]) -> list[Bool[Tensor, " N"]]:
     """Which pictures show one background; each picture is in one such group at most."""
-    flat = F.normalize(thumbs.flatten(1))
+    flat = thumbs.flatten(1)
+    lengths = flat.norm(dim=1).clamp(min=1e-6)
     free = torch.ones(len(flat), dtype=torch.bool)
     fewest = max(FEWEST_OF_A_CAMERA, FRACTION_OF_A_CAMERA * len(flat))
     cameras = []
-    for row in range(0, len(flat), 1 + len(flat) // TRIED):
-        alike = free & (flat @ flat[row] >= SHARED)
+    tried = torch.arange(0, len(flat), 1 + len(flat) // TRIED)
+    for row, product in zip(tried.tolist(), flat[tried] @ flat.T, strict=True):
+        alike = free & (product >= SHARED * lengths * lengths[row]) & (product > 0)
         if free[row] and int(alike.sum()) >= fewest:
             cameras.append(alike)
             free = free & ~alike
