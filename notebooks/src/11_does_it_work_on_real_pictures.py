@@ -195,7 +195,9 @@ for found in across:
 faults = planted or listed_faults(data, published)
 known = [fault for fault in faults if fault.kind == "twins across splits"]
 seen = found_faults(known, across)
-print(f"{len(across)} scenes stand in two splits; of {len(known)} known pairs {len(seen)} are there")
+print(
+    f"{len(across)} scenes stand in two splits; of {len(known)} known pairs {len(seen)} are there"
+)
 print(f"{len(leaked)} of {len(of_test)} test pictures have a twin in train or val")
 assert 0.1 < len(leaked) / len(of_test) < 0.2
 assert len(seen) >= 0.9 * len(known)
