@@ -11,7 +11,6 @@ import pytest
 import torch
 from PIL import Image
 from torch.testing import assert_close
-from torchvision.transforms import v2
 
 from detlab.data.records import DataError
 from detlab.data.transforms import Augmented
@@ -431,8 +430,13 @@ def test_the_reef_is_zoomed_a_little_and_folders_get_all(monkeypatch, data, zoom
 
 
 def test_a_reef_without_zoom_is_only_mirrored():
-    mirror = augmentation("reef", TrainConfig(zoom=1.0))
-    assert [type(step) for step in mirror.transforms] == [v2.RandomHorizontalFlip]
+    reef = Reef(1, 9)
+    as_drawn, seen = reef[0][0], Augmented(reef, augmentation("reef", TrainConfig(zoom=1.0)))
+    torch.manual_seed(0)
+    views = [seen[0][0] for _ in range(20)]
+    mirrored = [torch.equal(view, as_drawn.flip(2)) for view in views]
+    untouched = [torch.equal(view, as_drawn) for view in views]
+    assert set(zip(mirrored, untouched, strict=True)) == {(True, False), (False, True)}
 
 
 @pytest.mark.parametrize("settings", [{"crop": 64}, {"vertical_flip": 0.5}])
