@@ -18,6 +18,7 @@ from detlab.audit.missing_labels import (
     pictures_without_objects,
 )
 from detlab.audit.odd_boxes import boxes_that_stay, double_boxes, size_outliers
+from detlab.audit.thumbnails import Album
 from detlab.audit.twins import twins_of
 from detlab.boxes import box_area
 from detlab.data.records import Record
@@ -41,12 +42,17 @@ class Audit:
     """What was found about classes; not all of it has a picture to show."""
 
 
-def audit(splits: Mapping[str, Sequence[Record]], class_names: Sequence[str]) -> Audit:
+def audit(
+    splits: Mapping[str, Sequence[Record]],
+    class_names: Sequence[str],
+    album: Album | None = None,
+) -> Audit:
     """Look at all splits of a data set together.
 
     Args:
         splits: sound records of each split (see `check.check_record`), by its name.
         class_names: "background" first.
+        album: thumbnails of pictures that were read before; the others are read now.
     """
     records = [record for split in splits.values() for record in split]
     labels = torch.cat([torch.zeros(0).long(), *(record.labels for record in records)])
@@ -54,7 +60,7 @@ def audit(splits: Mapping[str, Sequence[Record]], class_names: Sequence[str]) ->
     numbers = labels.bincount(minlength=len(class_names)).tolist()
     counts = dict(zip(class_names[1:], numbers[1:], strict=True))
     return Audit(
-        findings=tuple(in_order([*twins_of(splits), *about_boxes(records, class_names)])),
+        findings=tuple(in_order([*twins_of(splits, album), *about_boxes(records, class_names)])),
         counts=counts,
         sizes={
             "small": int((areas < 32**2).sum()),

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from detlab.audit.kinds import KINDS, Finding
-from detlab.data.records import Record, first_few
+from detlab.data.records import Record, cut, first_few
 from detlab.files import write_atomically
 
 LINES = 13
@@ -36,7 +36,7 @@ def page(findings: Sequence[Finding]) -> list[str]:
     shown = lines_for({kind: len(found) for kind, found in by_kind.items()})
     lines = []
     for kind, found in by_kind.items():
-        lines += [cut(in_a_line(finding)) for finding in found[: shown[kind]]]
+        lines += [cut(in_a_line(finding), LONGEST) for finding in found[: shown[kind]]]
         if more := len(found) - shown[kind]:
             lines[-1] += f" … and {more} more of this kind"
     return lines
@@ -58,15 +58,6 @@ def in_a_line(finding: Finding) -> str:
     """Kind, pictures and what there is to say."""
     names = first_few([path.name for path in finding.pictures], shown=2)
     return ": ".join(part for part in (finding.kind, names, finding.what) if part)
-
-
-def cut(line: str, longest: int = LONGEST) -> str:
-    """A line that is not too long.
-
-    >>> cut("a long line", longest=6)
-    'a lon…'
-    """
-    return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
 def write_table(

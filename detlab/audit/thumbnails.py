@@ -1,8 +1,8 @@
 """Small pictures to compare scenes by, without what all pictures of a camera share.
 
-Uses data/pictures.py. A chess board or a conveyor belt before one camera makes any two pictures
-alike. What many pictures show at the same place is their background; taken away, only that is left
-in which they differ.
+Uses data/pictures.py and data/check.py. A chess board or a conveyor belt before one camera makes
+any two pictures alike. What many pictures show at the same place is their background; taken away,
+only that is left in which they differ.
 """
 
 import os
@@ -13,10 +13,11 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Float, Shaped, UInt8
 from torch import Tensor
 from torchvision.transforms.v2.functional import resize, rgb_to_grayscale
 
+from detlab.data.check import SIDE
 from detlab.data.pictures import read_picture
 
 ROWS = 36
@@ -47,12 +48,32 @@ class Thumbnails(NamedTuple):
     """Whether a camera that does not move took the picture: it has a background."""
 
 
-def read_thumbnails(paths: Sequence[Path]) -> Thumbnails:
-    """Read pictures one beside the other on all cores, and find their backgrounds."""
+class Album:
+    """Makes thumbnails of the pictures that it is shown, see `check.Watch`, and keeps them."""
+
+    def __init__(self) -> None:
+        """Begin with an empty album."""
+        self.thumbs: dict[Path, Float[Tensor, "h w"]] = {}
+
+    def __call__(self, path: Path, image: UInt8[Tensor, "3 H W"]) -> None:
+        """Keep a thumbnail of a picture."""
+        self.thumbs[path] = thumbnail(image)
+
+    def thumb(self, path: Path) -> Float[Tensor, "h w"]:
+        """The thumbnail of a picture, which is read if it was not shown."""
+        kept = self.thumbs.get(path)
+        return thumbnail(read_picture(path, SIDE)) if kept is None else kept
+
+
+def read_thumbnails(paths: Sequence[Path], album: Album | None = None) -> Thumbnails:
+    """Read pictures one beside the other on all cores, and find their backgrounds.
+
+    Those that are in `album` are not read again.
+    """
+    album = album or Album()
     whole = torch.zeros(len(paths), ROWS, ROWS * 4 // 3)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        each = pool.map(lambda path: thumbnail(read_picture(path, 8 * ROWS)), paths)
-        for row, thumb in enumerate(each):
+        for row, thumb in enumerate(pool.map(album.thumb, paths)):
             whole[row] = thumb
     return without_backgrounds(whole)
 

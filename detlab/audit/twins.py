@@ -18,7 +18,7 @@ from torch import Tensor
 
 from detlab.audit.candidates import Pairs, candidates
 from detlab.audit.kinds import Finding
-from detlab.audit.thumbnails import Thumbnails, read_thumbnails
+from detlab.audit.thumbnails import Album, Thumbnails, read_thumbnails
 from detlab.data.records import Record
 
 LEAST_OVERLAP = 0.3
@@ -33,7 +33,7 @@ CHUNK = 256
 """Pairs that are laid over each other at a time: a bound on memory."""
 
 
-def twins_of(splits: Mapping[str, Sequence[Record]]) -> list[Finding]:
+def twins_of(splits: Mapping[str, Sequence[Record]], album: Album | None = None) -> list[Finding]:
     """Each scene that several pictures show; those in two splits first: they make a test worthless.
 
     "91% alike" says: of all light and dark in two small pictures, without what the whole set
@@ -41,7 +41,7 @@ def twins_of(splits: Mapping[str, Sequence[Record]]) -> list[Finding]:
     """
     places = [(record, name) for name, split in splits.items() for record in split]
     places.sort(key=lambda place: place[0].image)
-    pairs = find_twins([record.image for record, _ in places])
+    pairs = find_twins([record.image for record, _ in places], album)
     least = {one: alike for one, _, alike in pairs}  # the last of a picture, so the least alike
     found = []
     for rows in groups_of((one, other) for one, other, _ in pairs):
@@ -79,13 +79,17 @@ def groups_of(pairs: Iterable[tuple[int, int]]) -> list[set[int]]:
     return list(groups.values())
 
 
-def find_twins(paths: Sequence[Path]) -> list[tuple[int, int, float]]:
+def find_twins(paths: Sequence[Path], album: Album | None = None) -> list[tuple[int, int, float]]:
     """Pairs of pictures that show the same scene, the most alike first.
+
+    Args:
+        paths: the pictures.
+        album: thumbnails that are there already.
 
     Returns:
         (row, row, likeness) for each pair, the first row the smaller.
     """
-    thumbs = read_thumbnails(paths)
+    thumbs = read_thumbnails(paths, album)
     pairs = candidates(thumbs)
     likeness = likenesses(thumbs, pairs)
     in_place = thumbs.fixed[pairs].all(dim=1)

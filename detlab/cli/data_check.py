@@ -40,12 +40,14 @@ def print_check(
         as_json: print one JSON object instead.
     """
     from detlab.audit.findings import audit
+    from detlab.audit.thumbnails import Album
 
     seen = look_at(what, allow_outside)
-    checked = {split: check_all(found) for split, found in seen.splits.items()}
+    album = Album()
+    checked = {split: check_all(found, album) for split, found in seen.splits.items()}
     sound = {split: found.sound for split, found in checked.items()}
     pictures = sum(map(len, sound.values()))
-    found = audit(sound, seen.class_names) if pictures else None
+    found = audit(sound, seen.class_names, album) if pictures else None
     faults = [fault for one in checked.values() for fault in one.faults]
     if as_json:
         print(json.dumps(as_json_object(seen, checked, found), indent=2))

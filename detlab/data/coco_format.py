@@ -22,9 +22,9 @@ from detlab.data.records import (
     label_of_class,
     make_record,
     named_once,
+    quoted,
     read_each,
     read_json,
-    shown,
 )
 from detlab.data.tree import Names, is_elsewhere
 
@@ -58,10 +58,10 @@ def picture_finder(names: Names, near: Sequence[Path], images_dir: Path) -> Find
     def find(name: str) -> Path:
         found = names.meant_by(name, near)
         if len(found) > 1:
-            raise DataError(f"file_name {shown(name)} could be {first_few(list(map(str, found)))}")
+            raise DataError(f"file_name {quoted(name)} could be {first_few(list(map(str, found)))}")
         if not found and is_elsewhere(name):
             raise DataError(
-                f"file_name {shown(name)}: no picture of this name here; "
+                f"file_name {quoted(name)}: no picture of this name here; "
                 "--allow-outside FOLDER reads another folder, too"
             )
         return found[0] if found else images_dir / name
@@ -101,7 +101,7 @@ def coco_annotations(
 
     def read_object(name: str, entry: dict[str, Any]) -> None:
         if entry["image_id"] not in objects:
-            raise DataError(f"no image has its image_id {shown(entry['image_id'])}")
+            raise DataError(f"no image has its image_id {quoted(entry['image_id'])}")
         label_of_class(entry["category_id"], names)
         label = label_of_class(names[entry["category_id"]], class_names[1:])
         box, what = box_of(entry)
@@ -119,7 +119,7 @@ def coco_annotations(
         image = find_picture(entry["file_name"])
         if is_elsewhere(entry["file_name"]):
             what = "file names lead elsewhere, and are looked for in this folder"
-            notes.append(Note(what, shown(entry["file_name"])))
+            notes.append(Note(what, quoted(entry["file_name"])))
         size = (height, width) if min(height, width) > 0 else None
         return make_record(image, size, objects[entry["id"]], source)
 
@@ -149,7 +149,7 @@ def box_of(entry: dict[str, Any]) -> tuple[list[float], str]:
             what = "annotations have no bbox; it is taken around their polygon"
             return [min(xs), min(ys), max(xs), max(ys)], what
     if not isinstance(entry["bbox"], list) or len(entry["bbox"]) != 4:
-        raise DataError(f"want four numbers as bbox, got {shown(entry['bbox'])}")
+        raise DataError(f"want four numbers as bbox, got {quoted(entry['bbox'])}")
     x, y, w, h = (float(value) for value in entry["bbox"])
     if w < 0 or h < 0:
         what = "boxes drawn from right to left or upwards are turned"
@@ -173,7 +173,7 @@ def category_names(
         if name in named.values():
             twice = next(number for number, other in named.items() if other == name)
             raise DataError(
-                f"{source}: categories {twice} and {entry['id']} are both called {shown(name)}; "
+                f"{source}: categories {twice} and {entry['id']} are both called {quoted(name)}; "
                 "rename one, or give their objects one category"
             )
         named[entry["id"]] = name
@@ -195,9 +195,9 @@ def unused_categories(content: Any, source: Path) -> list[str]:
     """The names of categories without an object; every export of Roboflow begins with one."""
     categories, _ = coco_list(content, "categories", source)
     annotations, _ = coco_list(content, "annotations", source)
-    used = {shown(entry.get("category_id")) for _, entry in annotations}
+    used = {quoted(entry.get("category_id")) for _, entry in annotations}
     named = category_names(categories, source)
-    return [name for number, name in named.items() if shown(number) not in used]
+    return [name for number, name in named.items() if quoted(number) not in used]
 
 
 def is_crowd(entry: dict[str, Any]) -> bool:
@@ -243,6 +243,6 @@ def coco_list(
         if isinstance(number, bool) or not isinstance(number, int | float | str):
             raise DataError(
                 f"{source}: want a whole number or a word as the id of each of its {key!r}; "
-                f"entry {row} is {shown(entry)}"
+                f"entry {row} is {quoted(entry)}"
             )
     return named_once(((f"{ONE_OF[key]} {entry['id']}", entry) for entry in entries), source)

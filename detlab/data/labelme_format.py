@@ -20,8 +20,8 @@ from detlab.data.records import (
     first_few,
     label_of_class,
     make_record,
+    quoted,
     read_each,
-    shown,
 )
 from detlab.data.tree import Names, Places
 
@@ -81,7 +81,7 @@ def picture_of(source: Path, content: Any, places: Places, names: Names) -> Path
     found = (names.meant_by(said, near=[source.parent]) if said else []) or places.like(source)
     if len(found) > 1:
         options = first_few([places.tree.name(path) for path in found])
-        raise DataError(f"imagePath is {shown(said)}; its picture could be {options}")
+        raise DataError(f"imagePath is {quoted(said)}; its picture could be {options}")
     return found[0] if found else source.with_suffix(".jpg")
 
 
@@ -92,7 +92,7 @@ def labelme_record(
 
     def read_object(name: str, shape: Any) -> Object:
         if not isinstance(shape, dict):
-            raise DataError(f"want an object with label and points, got {shown(shape)}")
+            raise DataError(f"want an object with label and points, got {quoted(shape)}")
         label = label_of_class(str(shape["label"]), class_names[1:])
         return Object(name, label, box_around(shape))
 

@@ -98,14 +98,22 @@ class Annotations:
     notes: tuple[Note, ...] = ()
 
 
-def shown(value: Any, longest: int = 80) -> str:
+def quoted(value: Any, longest: int = 80) -> str:
     """A value as Python writes it, cut where it is long.
 
-    >>> shown("a" * 100, longest=10)
-    "'aaaaaaaa …"
+    >>> quoted("a" * 100, longest=10)
+    "'aaaaaaaa…"
     """
-    written = repr(value)
-    return written if len(written) <= longest else f"{written[: longest - 1]} …"
+    return cut(repr(value), longest)
+
+
+def cut(text: str, longest: int = 200) -> str:
+    """A text that is not too long.
+
+    >>> cut("a long text", longest=7)
+    'a long…'
+    """
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def read_json(path: Path) -> Any:
@@ -145,7 +153,7 @@ def read_each(
             found.append(read_one(name, entry))
         except UNREADABLE as error:
             what = f"lacks {error}" if isinstance(error, KeyError) else str(error)
-            faults.append(Fault(source, name, what))
+            faults.append(Fault(source, name, cut(what)))
     return found, faults
 
 
@@ -170,7 +178,8 @@ def label_of_class(name: Any, class_names: Iterable[Any]) -> int:
     """The label of a class, from 1; `class_names` without "background"."""
     known = list(class_names)
     if name not in known:
-        raise DataError(f"unknown class {name!r}; want one of {', '.join(map(str, known))}")
+        want = first_few([str(one) for one in known], shown=12)
+        raise DataError(f"unknown class {quoted(name)}; want one of {want}")
     return 1 + known.index(name)
 
 

@@ -24,9 +24,9 @@ from detlab.data.records import (
     first_few,
     label_of_class,
     make_record,
+    quoted,
     read_each,
     read_text,
-    shown,
 )
 from detlab.data.tree import Names, Places, folded
 
@@ -68,7 +68,7 @@ def picture_of(source: Path, places: Places, names: Names) -> Path:
         found = named or found
     if len(found) > 1:
         options = first_few([places.tree.name(path) for path in found])
-        raise DataError(f"{source}: <filename> is {shown(said)}; its picture could be {options}")
+        raise DataError(f"{source}: <filename> is {quoted(said)}; its picture could be {options}")
     return found[0] if found else source.with_suffix(".jpg")
 
 

@@ -23,9 +23,9 @@ from detlab.data.records import (
     label_of_class,
     make_record,
     named_once,
+    quoted,
     read_each,
     read_text,
-    shown,
 )
 from detlab.data.tree import Places, Tree
 
@@ -139,7 +139,7 @@ def yolo_record(
             notes.append(Note(what, f"{image.stem} {name}"))
         if max(map(abs, corners)) > FURTHEST:
             raise DataError(
-                f"want fractions of the picture's sides, 0 to 1, got {shown(line[:60])}: pixels?"
+                f"want fractions of the picture's sides, 0 to 1, got {quoted(line[:60])}: pixels?"
             )
         scale = (width, height, width, height)
         return Object(name, label, [part * side for part, side in zip(corners, scale, strict=True)])

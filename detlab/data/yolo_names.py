@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import yaml  # type: ignore[import-untyped]
 
-from detlab.data.records import DataError, first_few, read_json, read_text, shown
+from detlab.data.records import DataError, first_few, quoted, read_json, read_text
 from detlab.data.splits import our_split, read_list
 from detlab.data.tree import Tree
 
@@ -48,7 +48,7 @@ def read_yaml(path: Path) -> DataYaml | None:
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(f"{path}: not YAML: {shown(str(error))}".replace("\\n", " ")) from error
+        raise DataError(f"{path}: not YAML: {quoted(str(error))}".replace("\\n", " ")) from error
     if not isinstance(content, dict):
         return None
     places = {our_split(str(key)): value for key, value in content.items()}
@@ -78,7 +78,7 @@ def names_of(names: Any, path: Path) -> tuple[str, ...]:
         wanted = [str(row) for row in range(len(names))]
         if set(names) != set(wanted):
             want = f"0 to {len(names) - 1}"
-            raise DataError(f"{path}: want a name for each of {want}, got {shown(list(names))}")
+            raise DataError(f"{path}: want a name for each of {want}, got {quoted(list(names))}")
         names = [names[row] for row in wanted]
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         return ()
@@ -172,6 +172,6 @@ def check_different(names: Sequence[str], source: Path) -> None:
         if len(rows) > 1:
             which = " and ".join(map(str, rows))
             raise DataError(
-                f"{source}: classes {which} are both called {shown(name)}; "
+                f"{source}: classes {which} are both called {quoted(name)}; "
                 "rename one, or give their objects one number"
             )

@@ -7,12 +7,16 @@ from PIL import Image
 from detlab.audit.thumbnails import (
     FEWEST_OF_A_CAMERA,
     ROWS,
+    Album,
     background,
     pictures_of_cameras,
     read_thumbnails,
     thumbnail,
     without_backgrounds,
 )
+from detlab.data.check import check_record
+from detlab.data.records import make_record
+from tests.sample_folders import write_picture
 
 
 def scenes(number, seed=0):
@@ -79,3 +83,13 @@ def test_pictures_are_read_in_their_order_whatever_their_form(tmp_path):
 
 def test_what_is_even_leaves_nothing():
     assert thumbnail(torch.full((3, 60, 40), 200, dtype=torch.uint8)).abs().max() < 1e-3
+
+
+def test_pictures_that_an_album_was_shown_are_not_read_again(tmp_path):
+    paths = [write_picture(tmp_path / f"{name}.jpg", size=(640, 480)) for name in "ab"]
+    record = make_record(paths[0], (480, 640), [], paths[0])
+    album = Album()
+    check_record(record, decode=True, watch=album)
+    wanted = read_thumbnails(paths)
+    paths[0].unlink()
+    assert torch.equal(read_thumbnails(paths, album).whole, wanted.whole)
