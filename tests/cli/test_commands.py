@@ -24,10 +24,12 @@ from detlab.cli import commands as cli
 from detlab.course.lessons import COURSE
 from detlab.course.progress import remember
 from detlab.data import download
+from detlab.data.pictures import read_picture
 from detlab.detector import postprocess, tiling
 from detlab.detector.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from detlab.detector.config import named_config
 from detlab.detector.model import build_detector
+from detlab.files import shipped_path
 from detlab.training import run_folder
 from detlab.training.config import TrainConfig
 from tests.local_server import serve
@@ -92,6 +94,24 @@ def assert_refused(result, *parts):
 
 
 # ---------------------------------------------------------------- what works
+
+
+def test_detect_finds_in_float32_what_python_finds(detlab):
+    picture = sorted(shipped_path("data/reef_val").rglob("*.png"))[0]
+    shipped = shipped_path("data/checkpoints/course.safetensors")
+    found = {}
+    for precision in ("float32", "auto"):
+        words = ("--out", precision, "--score-threshold", "0.01", "--precision", precision)
+        assert detlab("detect", shipped, picture, *words)[0] == 0
+        rows = json.loads((Path(precision) / "detections.json").read_text())
+        found[precision] = [row["score"] for row in rows]
+    detector, info = load_checkpoint(shipped)
+    image = read_picture(picture)
+    (wanted,) = postprocess.detect(
+        detector, [image], info.config.longest_side, score_threshold=0.01
+    )
+    assert found["float32"] == pytest.approx(wanted["scores"].tolist(), abs=1e-5)
+    assert max(found["auto"]) == pytest.approx(max(found["float32"]), abs=0.05)
 
 
 @pytest.mark.parametrize("make", [coco_folder, voc_folder, yolo_folder])
