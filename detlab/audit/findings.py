@@ -75,8 +75,7 @@ def audit(
 
 def about_boxes(records: Sequence[Record], class_names: Sequence[str]) -> Iterator[Finding]:
     """All that is strange about boxes, kind after kind."""
-    for record in records:
-        yield from double_boxes(record, class_names)
+    yield from double_boxes(records, class_names)
     yield from size_outliers(records, class_names)
     yield from boxes_that_stay(records, class_names)
     yield from missing_classes(records, class_names)

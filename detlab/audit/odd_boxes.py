@@ -29,23 +29,21 @@ NEARLY_ALL = 0.8
 
 
 def double_boxes(
-    record: Record, class_names: Sequence[str], least: float = DOUBLE
+    records: Sequence[Record], class_names: Sequence[str], least: float = DOUBLE
 ) -> list[Finding]:
     """Boxes that all but cover another one of their class: each with the one it covers most."""
-    pairs, iou = overlaps(record, least)
+    pairs, iou, pictures, rows = overlaps(records, least)
     best: dict[int, tuple[float, int]] = {}
     for (first, second), covered in zip(pairs.tolist(), iou.tolist(), strict=True):
         best[second] = max(best.get(second, (0.0, 0)), (covered, -first))
-    return [
-        Finding(
-            "double box",
-            (record,),
-            (-first, second),
-            f"{record.objects[-first]} and {record.objects[second]}, both "
-            f"{class_names[int(record.labels[second])]}, have IoU {covered:.2f}",
-        )
-        for second, (covered, first) in sorted(best.items())
-    ]
+    found = []
+    for second, (covered, minus_first) in sorted(best.items()):
+        record = records[int(pictures[second])]
+        one, other = int(rows[-minus_first]), int(rows[second])
+        what = f"{record.objects[one]} and {record.objects[other]}, both "
+        what += f"{class_names[int(record.labels[other])]}, have IoU {covered:.2f}"
+        found.append(Finding("double box", (record,), (one, other), what))
+    return found
 
 
 def size_outliers(

@@ -19,7 +19,11 @@ def test_overlaps_are_those_of_the_whole_table(boxes, least):
         [label for _, label in boxes],
     )
     table = iou_in_class(crowd).triu(diagonal=1)
-    pairs, iou = overlaps(crowd, least)
+    pairs, iou, pictures, rows = overlaps([record([[0, 0, 9, 9]], [1]), crowd, crowd], least)
+    assert pictures.tolist() == [0] + [1] * len(boxes) + [2] * len(boxes)
+    again = pictures[pairs[:, 0]] == 2
+    assert torch.equal(rows[pairs[again]], rows[pairs[~again]])
+    pairs, iou = rows[pairs[again]], iou[again]
     found = {tuple(pair): value for pair, value in zip(pairs.tolist(), iou.tolist(), strict=True)}
     expected = (table >= least).nonzero().tolist()
     assert set(found) == set(map(tuple, expected))
@@ -33,7 +37,7 @@ def test_thousands_of_boxes_need_no_table_of_all_pairs(monkeypatch):
     crowd = record(boxes.tolist(), [1 + row % 300 for row in range(20_000)])
     compared = []
     monkeypatch.setattr("detlab.audit.crowds.paired_iou", counting(compared))
-    overlaps(crowd, 0.3)
+    overlaps([crowd], 0.3)
     assert sum(compared) < 20_000
 
 

@@ -19,7 +19,7 @@ from tests.audit.sample_records import NAMES, record, usual
 
 def test_two_boxes_of_a_class_that_cover_each_other_are_double():
     found = double_boxes(
-        record([[0, 0, 20, 10], [0, 0, 20, 10.5], [0, 0, 20, 10]], [1, 1, 2]), NAMES
+        [record([[0, 0, 20, 10], [0, 0, 20, 10.5], [0, 0, 20, 10]], [1, 1, 2])], NAMES
     )
     (finding,) = found
     assert finding.boxes == (0, 1)
@@ -28,7 +28,7 @@ def test_two_boxes_of_a_class_that_cover_each_other_are_double():
 
 @pytest.mark.parametrize(("high", "number"), [(8.0, 0), (10.0, 1)])
 def test_neighbours_are_not_double_below_the_threshold(high, number):
-    assert len(double_boxes(record([[0, 0, 20, 10], [0, 0, 20, high]], [1, 1]), NAMES)) == number
+    assert len(double_boxes([record([[0, 0, 20, 10], [0, 0, 20, high]], [1, 1])], NAMES)) == number
 
 
 def test_a_size_that_fits_another_class_is_odd_and_the_oddest_comes_first():
@@ -68,18 +68,18 @@ def test_normal_numbers_have_scores_like_standard_deviations():
 
 def test_of_three_boxes_on_one_object_two_are_too_many():
     found = double_boxes(
-        record([[0, 0, 20, 10], [50, 0, 60, 9]] + [[0, 0, 20, 10]] * 2, [1] * 4), NAMES
+        [record([[0, 0, 20, 10], [50, 0, 60, 9]] + [[0, 0, 20, 10]] * 2, [1] * 4)], NAMES
     )
     assert [finding.boxes for finding in found] == [(0, 2), (0, 3)]
 
 
 def test_a_double_box_is_told_with_the_one_that_it_covers_most():
     boxes = [[0, 0, 40, 20], [0, 0, 40, 21], [0, 0, 40, 21.5]]
-    assert [finding.boxes for finding in double_boxes(record(boxes, [2] * 3), NAMES)] == [
+    assert [finding.boxes for finding in double_boxes([record(boxes, [2] * 3)], NAMES)] == [
         (0, 1),
         (1, 2),
     ]
-    assert double_boxes(record([], []), NAMES) == []
+    assert double_boxes([record([], [])], NAMES) == []
 
 
 @given(st.lists(st.integers(0, 5), max_size=20))
