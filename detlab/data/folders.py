@@ -67,18 +67,20 @@ def choose_layout(tree: Tree, jsons: Mapping[Path, Any]) -> Layout:
 def other_formats(tree: Tree, chosen: Format, jsons: Mapping[Path, Any]) -> list[Note]:
     """A note for each file of a format that comes behind the chosen one."""
     later = FORMATS[FORMATS.index(chosen) + 1 :]
-    files: dict[Format, list[Path]] = {
-        "voc": [path for path in tree.ending(".xml") if outermost(path) == "annotation"],
-        "labelme": [path for path, content in jsons.items() if is_labelme(content)],
-        "yolo": [path for path in label_files(tree)],
-    }
     return [
-        Note(
-            f"{TITLES[other]} files are not read beside those of {TITLES[chosen]}", tree.name(path)
-        )
+        Note(f"{TITLES[other]} is not read beside {TITLES[chosen]}", tree.name(path))
         for other in later
-        for path in files[other]
+        for path in files_of(other, tree, jsons)
     ]
+
+
+def files_of(kind: Format, tree: Tree, jsons: Mapping[Path, Any]) -> list[Path]:
+    """The annotation files of a format with one for each picture."""
+    if kind == "voc":
+        return [path for path in tree.ending(".xml") if outermost(path) == "annotation"]
+    if kind == "labelme":
+        return [path for path, content in jsons.items() if is_labelme(content)]
+    return label_files(tree)
 
 
 def parsed_jsons(tree: Tree) -> tuple[dict[Path, Any], list[str]]:

@@ -20,8 +20,7 @@ def voc_layout(tree: Tree, sources: Sequence[Path]) -> Layout:
     """An XML file for each picture; lists in ImageSets, or folders, are the splits."""
     labelmaps = [path for path in tree.files if path.name == "labelmap.txt"]
     class_names = voc_classes(sources, labelmaps)
-    lists = [p for p in tree.ending(".txt") if {"ImageSets", "Main"} & set(tree.parts(p)[:-1])]
-    found, faults, notes = listed(sources, lists)
+    found, faults, notes = listed(sources, *lists_of(tree, sources))
     words = "splits by lists"
     if not found:
         found, words = by_folder(sources, tree), "splits by folder"
@@ -56,14 +55,28 @@ def place_of_sources(sources: Sequence[Path], tree: Tree) -> str:
     return "XML beside each picture" if beside else "XML in folders of its own"
 
 
+def lists_of(tree: Tree, sources: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """The lists that are splits, and other lists.
+
+    VOC keeps those for detection in ImageSets/Main, beside others of the same names; where there is
+    no such folder, any text file is a list whose first line names an annotation.
+    """
+    names = Names([path.with_suffix("") for path in sources])
+    texts = tree.ending(".txt")
+    main = [path for path in texts if path.parent.name.lower() == "main"]
+    others = [path for path in texts if any(map(names.meant_by, read_list(path)[:1]))]
+    return (main, [path for path in others if path not in main]) if main else (others, [])
+
+
 def listed(
-    sources: Sequence[Path], lists: Sequence[Path]
+    sources: Sequence[Path], lists: Sequence[Path], others: Sequence[Path]
 ) -> tuple[dict[str, list[Path]], dict[str, list[Fault]], list[Note]]:
     """The annotation files of each list, what a list names that is not there, unused lists."""
     names = Names([path.with_suffix("") for path in sources])
     lines = {path: read_list(path) for path in lists}
     of_pictures = [path for path in lists if not is_of_one_class(lines[path], names)]
     chosen, notes = named_lists(of_pictures)
+    notes += [Note("lists are not used", f"{path.parent.name}/{path.name}") for path in others]
     notes += [
         Note("lists of one class are not used", p.name) for p in lists if p not in of_pictures
     ]

@@ -23,6 +23,9 @@ from detlab.data.tree import Names, Places, Tree
 from detlab.data.yolo_format import label_files, read_yolo
 from detlab.data.yolo_names import DataYaml
 
+IMAGES = {"images", "jpegimages"}
+"""Folders that say that pictures to learn from lie in them."""
+
 
 def yolo_layout(tree: Tree) -> Layout:
     """A text file for each picture; a .yaml file, lists or folders are the splits."""
@@ -82,9 +85,15 @@ def yolo_splits(
         found, faults, more = list_splits(tree)
         notes, words = [*notes, *more], "splits by lists"
     if not any(found.values()):
-        found, words = by_folder(tree.pictures, tree), "splits by folder"
+        found, words = by_folder(in_images(tree), tree), "splits by folder"
     notes += [*unlisted(tree, found.values()), *in_two(tree, found)]
     return in_order(found) or {UNSPLIT: []}, faults, words, notes
+
+
+def in_images(tree: Tree) -> list[Path]:
+    """The pictures below folders called images, where there are such; others may be masks."""
+    named = [path for path in tree.pictures if IMAGES & {p.lower() for p in tree.parts(path)[:-1]}]
+    return named or tree.pictures
 
 
 def yaml_splits(

@@ -171,7 +171,7 @@ def test_what_is_in_no_split_is_noted_by_whoever_reads_one(tmp_path):
 def test_files_of_a_second_format_are_noted(tmp_path):
     folder = yolo_folder(coco_folder(tmp_path))
     notes = layout_of(folder).notes
-    assert [note.place for note in notes if "YOLO files are not read" in note.what] == [
+    assert [note.place for note in notes if "YOLO is not read" in note.what] == [
         "labels/a.txt",
         "labels/b.txt",
     ]

@@ -58,6 +58,27 @@ def test_lists_of_a_class_are_not_used_and_said(tmp_path):
     assert [note.place for note in layout.notes] == ["cat_train.txt"]
 
 
+def test_lists_for_other_tasks_are_not_used_and_said(tmp_path):
+    folder = voc_folder(tmp_path / "voc", {"train": ["a", "b"], "val": ["c"]})
+    for task in ("Layout", "Segmentation"):
+        (folder / "ImageSets" / task).mkdir()
+        (folder / "ImageSets" / task / "train.txt").write_text("c\n")
+    layout = layout_of(folder)
+    assert {split: len(read().records) for split, read in layout.splits.items()} == {
+        "train": 2,
+        "val": 1,
+    }
+    assert [note.place for note in layout.notes] == ["Layout/train.txt", "Segmentation/train.txt"]
+
+
+def test_lists_may_lie_anywhere(tmp_path):
+    folder = voc_folder(tmp_path / "voc")
+    (folder / "train.txt").write_text("a\nb\n")
+    (folder / "test.txt").write_text("JPEGImages/c.png\n")
+    (folder / "README.txt").write_text("hello\n")
+    assert list_splits(folder) == ["train", "test"]
+
+
 def test_lists_of_any_name_are_splits_by_that_name(tmp_path):
     folder = voc_folder(tmp_path / "voc", {"fold1": ["a"], "fold2": ["b", "c"]})
     assert list_splits(folder) == ["fold1", "fold2"]

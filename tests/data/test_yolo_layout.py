@@ -55,6 +55,14 @@ def test_lists_are_splits_without_a_yaml_file_too(tmp_path):
     assert (fault.record, fault.what) == ("images/x.png", "no picture of this name")
 
 
+def test_masks_are_no_pictures_to_learn_from(tmp_path):
+    folder = yolo_folder(tmp_path, "train")
+    for stem in SCENES:
+        write_picture(folder / "masks" / "train" / f"{stem}.png")
+    assert stems(folder, "train") == ["a", "b", "c"]
+    assert len([n for n in layout_of(folder).notes if n.place.startswith("masks/")]) == 3
+
+
 def test_pictures_in_folders_below_a_split_are_its(tmp_path):
     folder = yolo_folder(yolo_folder(tmp_path, "train"), "train/2026-01-02")
     assert len(stems(folder, "train")) == 6
