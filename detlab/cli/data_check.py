@@ -14,6 +14,7 @@ from detlab.cli.printout import in_words
 from detlab.data.check import Checked, check_all
 from detlab.data.datasets import Survey, find_data, look_at
 from detlab.data.records import Fault, Note, Record, in_few_words
+from detlab.data.splits import UNSPLIT
 
 if TYPE_CHECKING:
     from detlab.audit.findings import Audit
@@ -63,7 +64,10 @@ def print_check(
 
 def print_survey(seen: Survey, checked: Mapping[str, Checked]) -> None:
     """Print how a set is understood, in three lines, then what is not used of it."""
-    pictures = {split: len(found.sound) for split, found in checked.items()}
+    pictures = {
+        "in no splits" if split == UNSPLIT else split: len(found.sound)
+        for split, found in checked.items()
+    }
     bare = [f"{number} {split} without labels" for split, number in seen.unlabelled.items()]
     print(seen.words)
     print(f"pictures: {'; '.join([in_words(pictures), *bare])}")

@@ -39,6 +39,11 @@ def test_a_check_begins_with_how_the_set_is_understood(tmp_path, capsys):
     ]
 
 
+def test_a_set_without_splits_is_called_so(tmp_path, capsys):
+    print_check(str(yolo_folder(tmp_path / "pets")))
+    assert "pictures: 3 in no splits\n" in capsys.readouterr().out
+
+
 def test_all_of_a_check_is_there_as_json(tmp_path, capsys):
     content = coco_content()
     content["annotations"][0]["bbox"][2] = 0.0
