@@ -132,19 +132,20 @@ def read_list(path: Path) -> list[str]:
 
 
 def files_listed(
-    path: Path, names: Names, what: str, near: Sequence[Path] = ()
+    path: Path, lines: Sequence[str], names: Names, what: str, near: Sequence[Path] = ()
 ) -> tuple[list[Path], list[Fault]]:
     """The files that a list names, and a fault for each line that does not name one more.
 
     Args:
         path: the list.
+        lines: what stands in it, see `read_list`.
         names: the files that it may name.
         what: what they are, for the faults: "picture".
         near: of several files with one name those in one of these folders are meant.
     """
     found: dict[Path, None] = {}
     faults = []
-    for line in read_list(path):
+    for line in lines:
         meant = names.meant_by(line, near)
         if len(meant) == 1 and meant[0] not in found:
             found[meant[0]] = None

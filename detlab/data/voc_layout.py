@@ -10,6 +10,7 @@ from typing import Any
 
 from detlab.data.labelme_format import labelme_classes, read_labelme
 from detlab.data.layout import Layout, Reader, with_faults
+from detlab.data.pictures import SUFFIXES
 from detlab.data.records import Fault, Note
 from detlab.data.splits import by_folder, files_listed, in_order, named_lists, read_list
 from detlab.data.tree import Names, Places, Tree
@@ -64,7 +65,7 @@ def lists_of(tree: Tree, sources: Sequence[Path]) -> tuple[list[Path], list[Path
     names = Names([path.with_suffix("") for path in sources])
     texts = tree.ending(".txt")
     main = [path for path in texts if path.parent.name.lower() == "main"]
-    others = [path for path in texts if any(map(names.meant_by, read_list(path)[:1]))]
+    others = [path for path in texts if any(map(names.meant_by, stems_in(path)[:1]))]
     return (main, [path for path in others if path not in main]) if main else (others, [])
 
 
@@ -73,7 +74,7 @@ def listed(
 ) -> tuple[dict[str, list[Path]], dict[str, list[Fault]], list[Note]]:
     """The annotation files of each list, what a list names that is not there, unused lists."""
     names = Names([path.with_suffix("") for path in sources])
-    lines = {path: read_list(path) for path in lists}
+    lines = {path: stems_in(path) for path in lists}
     of_pictures = [path for path in lists if not is_of_one_class(lines[path], names)]
     chosen, notes = named_lists(of_pictures)
     notes += [Note("lists are not used", f"{path.parent.name}/{path.name}") for path in others]
@@ -84,9 +85,18 @@ def listed(
     found: dict[str, list[Path]] = {}
     faults: dict[str, list[Fault]] = {}
     for split, path in chosen.items():
-        stems, faults[split] = files_listed(path, names, "annotation")
+        stems, faults[split] = files_listed(path, lines[path], names, "annotation")
         found[split] = [by_stem[stem] for stem in stems]
     return in_order(found), faults, notes
+
+
+def stems_in(path: Path) -> list[str]:
+    """The lines of a list, without the endings of pictures or annotations that they may have."""
+    endings = (*SUFFIXES, ".xml")
+    return [
+        line.rpartition(".")[0] if line.lower().endswith(endings) else line
+        for line in read_list(path)
+    ]
 
 
 def is_of_one_class(lines: Sequence[str], names: Names) -> bool:

@@ -22,7 +22,6 @@ from detlab.data.records import (
     first_few,
     label_of_class,
     make_record,
-    named_once,
     quoted,
     read_each,
     read_text,
@@ -85,12 +84,16 @@ def read_yolo(
         class_names: "background" first.
         key_points: what follows a line's box are points of a pose, and no polygon.
     """
-    once, faults = named_once(
-        ((str(picture.with_suffix("")), picture) for picture in pictures), labels.tree.root
-    )
+    faults: list[Fault] = []
     records: list[Record] = []
     notes: list[Note] = []
-    for _, image in once:
+    first: dict[Path, Path] = {}
+    for image in pictures:
+        other = first.setdefault(image.with_suffix(""), image)
+        if other != image:
+            what = f"shares its label file with {other.name}; want one name for each picture"
+            faults.append(Fault(image, "", what))
+            continue
         try:
             source, its_notes = label_file(image, labels)
             record, its_faults, more = yolo_record(source, image, class_names, key_points)

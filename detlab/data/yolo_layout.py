@@ -121,7 +121,7 @@ def pictures_at(place: Path | None, tree: Tree, names: Names) -> tuple[list[Path
     if place is None:
         return [], []
     if place.is_file():
-        return files_listed(place, names, "picture", [place.parent])
+        return files_listed(place, read_list(place), names, "picture", [place.parent])
     return tree.below(place), []
 
 
@@ -139,7 +139,9 @@ def list_splits(
     found: dict[str, list[Path]] = {}
     faults: dict[str, list[Fault]] = {}
     for split, path in chosen.items():
-        found[split], faults[split] = files_listed(path, names, "picture", [path.parent])
+        found[split], faults[split] = files_listed(
+            path, read_list(path), names, "picture", [path.parent]
+        )
     return found, faults, notes
 
 

@@ -51,7 +51,9 @@ CASES = {
     "kaggle_lower_voc": Right({"all": (6, 6)}),
     "labelme_flat": Right({"all": (6, 6)}),
     "picture_modes": Right(
-        {"train": (8, 8)}, said=("16-bit grey",), faults=("anim: stands there more than once",)
+        {"train": (8, 8)},
+        said=("16-bit grey",),
+        faults=("anim.webp: shares its label file with anim.gif",),
     ),
     "voc_beside_pictures": Right({"train": (6, 6), "test": (2, 2)}, ("cat", "dog")),
     "voc_cvat_subfolders": Right({"train": (6, 6)}),

@@ -9,6 +9,7 @@ from detlab.data.splits import (
     in_order,
     named_lists,
     our_split,
+    read_list,
     split_in,
     split_of_folder,
 )
@@ -110,7 +111,7 @@ def test_a_list_names_files_once(tmp_path):
     tree = tree_of(tmp_path, "a/p.jpg", "b/p.jpg", "b/q.jpg")
     path = tmp_path / "train.txt"
     path.write_text("./a/p.jpg\n\nb/q.jpg\nq.jpg\np.jpg\nx.jpg\n")
-    found, faults = files_listed(path, Names(tree.pictures), "picture")
+    found, faults = files_listed(path, read_list(path), Names(tree.pictures), "picture")
     assert [tree.name(picture) for picture in found] == ["a/p.jpg", "b/q.jpg"]
     assert [fault.record for fault in faults] == ["q.jpg", "p.jpg", "x.jpg"]
     said = [fault.what.split(" ")[0] for fault in faults]
