@@ -4,6 +4,7 @@ Uses datasets.py, check.py, findings.py, page.py and printout.py.
 """
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -83,10 +84,10 @@ def notes_of(checked: Mapping[str, Checked]) -> list[Note]:
 
 def count_boxes(checked: Mapping[str, Checked], class_names: Sequence[str]) -> dict[str, int]:
     """The sound boxes of each class."""
-    labels = [
+    counts = Counter(
         label for found in checked.values() for one in found.sound for label in one.labels.tolist()
-    ]
-    return {name: labels.count(row) for row, name in enumerate(class_names) if row}
+    )
+    return {name: counts[row] for row, name in enumerate(class_names) if row}
 
 
 def as_json_object(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from detlab.data.records import DataError, read_text
+from detlab.data.records import DataError, first_words, is_number
 from detlab.data.tree import Tree
 
 CURES = {
@@ -66,7 +66,7 @@ def foreign_format(path: Path, content: Any, root: str) -> str:
 
 def csv_format(path: Path) -> str:
     """Open Images by its columns, any other table of boxes as such."""
-    columns = set(first_line(path).lower().replace('"', "").split(","))
+    columns = set(" ".join(first_words(path)).lower().replace('"', "").split(","))
     if {"imageid", "labelname", "xmin"} <= columns:
         return "Open Images"
     return "a table (CSV)" if {"xmin", "x_min", "bbox", "x1"} & columns else ""
@@ -76,12 +76,12 @@ def text_format(path: Path) -> str:
     """KITTI, DOTA or MOT by the words of a first line."""
     if path.parent.name == "gt" and path.name == "gt.txt":
         return "MOT"
-    words = first_line(path).split()
-    if len(words) in (15, 16) and words[0].isalpha() and all(map(is_float, words[1:15])):
+    words = first_words(path)
+    if len(words) in (15, 16) and words[0].isalpha() and all(map(is_number, words[1:15])):
         return "KITTI"
     if words[:1] == ["imagesource:GoogleEarth"] or words[:1] == ["gsd:null"]:
         return "DOTA"
-    if len(words) in (9, 10) and all(map(is_float, words[:8])) and not is_float(words[8]):
+    if len(words) in (9, 10) and all(map(is_number, words[:8])) and not is_number(words[8]):
         return "DOTA"
     return ""
 
@@ -108,20 +108,3 @@ def json_format(content: Any) -> str:
 def is_via(entry: Any) -> bool:
     """Whether an entry is one of VIA's: a picture with its regions."""
     return isinstance(entry, dict) and "regions" in entry and "filename" in entry
-
-
-def first_line(path: Path) -> str:
-    """The first line of a text that is not empty, "" where it cannot be read."""
-    try:
-        return next((line for line in read_text(path).splitlines() if line.strip()), "")
-    except DataError:
-        return ""
-
-
-def is_float(word: str) -> bool:
-    """Whether a word reads as a number."""
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True

@@ -137,6 +137,28 @@ def read_text(path: Path) -> str:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
 
 
+def first_words(path: Path) -> list[str]:
+    """The words of the first line of a text that is not empty; [] where it cannot be read."""
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
+            return next((line.split() for line in file if line.strip()), [])
+    except OSError:
+        return []
+
+
+def is_number(word: str) -> bool:
+    """Whether a word reads as a number.
+
+    >>> is_number("0.5"), is_number("cat")
+    (True, False)
+    """
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
 def read_each(
     entries: Iterable[tuple[str, Entry]], read_one: Callable[[str, Entry], Read], source: Path
 ) -> tuple[list[Read], list[Fault]]:

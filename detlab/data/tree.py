@@ -127,7 +127,8 @@ class Names:
         wanted = [folded(part) for part in PurePosixPath(name.replace("\\", "/")).parts]
         found = self.by_name.get(wanted[-1], []) if wanted else []
         common = [shared_end(wanted, path) for path in found]
-        found = [path for path, n in zip(found, common, strict=True) if n == max(common)]
+        most = max(common, default=0)
+        found = [path for path, count in zip(found, common, strict=True) if count == most]
         last = composed(name.replace("\\", "/").rpartition("/")[2])
         found = [path for path in found if composed(path.name) == last] or found
         for folder in near:

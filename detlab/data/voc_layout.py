@@ -21,7 +21,8 @@ def voc_layout(tree: Tree, sources: Sequence[Path]) -> Layout:
     """An XML file for each picture; lists in ImageSets, or folders, are the splits."""
     labelmaps = [path for path in tree.files if path.name == "labelmap.txt"]
     class_names = voc_classes(sources, labelmaps)
-    found, faults, notes = listed(sources, *lists_of(tree, sources))
+    names = Names([path.with_suffix("") for path in sources])
+    found, faults, notes = listed(sources, names, *lists_of(tree, names))
     words = "splits by lists"
     if not found:
         found, words = by_folder(sources, tree), "splits by folder"
@@ -56,13 +57,16 @@ def place_of_sources(sources: Sequence[Path], tree: Tree) -> str:
     return "XML beside each picture" if beside else "XML in folders of its own"
 
 
-def lists_of(tree: Tree, sources: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+def lists_of(tree: Tree, names: Names) -> tuple[list[Path], list[Path]]:
     """The lists that are splits, and other lists.
 
     VOC keeps those for detection in ImageSets/Main, beside others of the same names; where there is
     no such folder, any text file is a list whose first line names an annotation.
+
+    Args:
+        tree: all files.
+        names: the annotation files, without their endings.
     """
-    names = Names([path.with_suffix("") for path in sources])
     texts = tree.ending(".txt")
     main = [path for path in texts if path.parent.name.lower() == "main"]
     others = [path for path in texts if any(map(names.meant_by, stems_in(path)[:1]))]
@@ -70,10 +74,9 @@ def lists_of(tree: Tree, sources: Sequence[Path]) -> tuple[list[Path], list[Path
 
 
 def listed(
-    sources: Sequence[Path], lists: Sequence[Path], others: Sequence[Path]
+    sources: Sequence[Path], names: Names, lists: Sequence[Path], others: Sequence[Path]
 ) -> tuple[dict[str, list[Path]], dict[str, list[Fault]], list[Note]]:
     """The annotation files of each list, what a list names that is not there, unused lists."""
-    names = Names([path.with_suffix("") for path in sources])
     lines = {path: stems_in(path) for path in lists}
     of_pictures = [path for path in lists if not is_of_one_class(lines[path], names)]
     chosen, notes = named_lists(of_pictures)

@@ -20,6 +20,8 @@ from detlab.data.records import (
     Object,
     Record,
     first_few,
+    first_words,
+    is_number,
     label_of_class,
     make_record,
     quoted,
@@ -48,23 +50,10 @@ def label_files(tree: Tree) -> list[Path]:
 
 def looks_like_labels(path: Path) -> bool:
     """Whether a text file begins as labels do; an empty one counts where labels are kept."""
-    try:
-        with path.open(encoding="utf-8-sig", errors="replace") as file:
-            words = next((line.split() for line in file if line.strip()), [])
-    except OSError:
-        return False
+    words = first_words(path)
     if not words:
         return "labels" in {part.lower() for part in path.parts} or path.stat().st_size == 0
     return len(words) >= BOX - 1 and is_number(words[1])
-
-
-def is_number(word: str) -> bool:
-    """Whether a word reads as a number."""
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
 
 
 def read_yolo(
