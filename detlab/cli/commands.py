@@ -264,6 +264,8 @@ def data(
         raise UsageError("a second folder, --to and --skip-bad are for `detlab data convert`")
     if action != "check" and (out or as_json):
         raise UsageError("--out and --json are for `detlab data check`")
+    if action in ("list", "get") and allow_outside:
+        raise UsageError("--allow-outside is for `detlab data check` and `detlab data convert`")
     if action == "list":
         print_table(list_sets())
         print(
@@ -283,7 +285,7 @@ def data(
             raise UsageError(
                 f"want a folder and a format: `detlab data convert {what} DST --to coco`"
             )
-        print_conversion(what, dest, to, skip_bad)
+        print_conversion(what, dest, to, skip_bad, allow_outside)
     else:
         from detlab.cli.data_check import print_check
 

@@ -43,11 +43,13 @@ CLASSES = 20
 """Names with numbers that are shown on the screen."""
 
 
-def print_conversion(what: str, goal: Path, to: Format, skip_bad: bool) -> None:
+def print_conversion(
+    what: str, goal: Path, to: Format, skip_bad: bool, allow_outside: Sequence[Path] = ()
+) -> None:
     """Write a set in another format; print what must not pass without a word, and what is there."""
     from detlab.data.convert import convert
 
-    done = convert(what, goal, to, skip_bad)
+    done = convert(what, goal, to, skip_bad, allow_outside)
     for line in in_few_words(done.notes):
         print(line)
     faults = [str(fault) for found in done.splits.values() for fault in found.faults]

@@ -43,7 +43,13 @@ class Converted(NamedTuple):
     notes: list[Note]
 
 
-def convert(source: str, goal: Path, to: Format, skip_bad: bool = False) -> Converted:
+def convert(
+    source: str,
+    goal: Path,
+    to: Format,
+    skip_bad: bool = False,
+    allow_outside: Sequence[Path] = (),
+) -> Converted:
     """Write every split of a set into a new folder in another format.
 
     Args:
@@ -52,6 +58,7 @@ def convert(source: str, goal: Path, to: Format, skip_bad: bool = False) -> Conv
         to: the format.
         skip_bad: leave faults out instead of stopping at the first; those of public sets always
             are left out, as in training.
+        allow_outside: other folders where the pictures of a folder may lie.
 
     Raises:
         DataError: the goal is not empty, a fault in the set, or what the format cannot say.
@@ -62,7 +69,7 @@ def convert(source: str, goal: Path, to: Format, skip_bad: bool = False) -> Conv
     skips = skip_bad or source in download.SETS
     splits = {
         split: sound_part(found, skips, decode=skip_bad)
-        for split, found in read_splits(source).items()
+        for split, found in read_splits(source, allow_outside).items()
     }
     class_names = shared_classes(source, splits)
     check_sayable(source, splits, class_names, to)

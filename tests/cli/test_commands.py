@@ -569,6 +569,8 @@ def test_other_classes_than_the_checkpoint_knows_are_refused(detlab, tmp_path, c
         (["data", "convert", "pets"], "`detlab data convert pets DST --to coco`"),
         (["data", "convert", "pets", "new"], "want a folder and a format"),
         (["data", "convert", "pets", "new", "--to", "voc"], "pets: no such folder"),
+        (["data", "list", "--allow-outside", "x"], "--allow-outside is for `detlab data check`"),
+        (["data", "list", "--json"], "--out and --json are for `detlab data check`"),
         (["data", "check", "pets", "--skip-bad"], "--skip-bad are for `detlab data convert`"),
         (["data", "get", "coco"], "coco is not here"),
     ],
@@ -1259,6 +1261,17 @@ def test_data_convert_writes_a_folder_that_trains(detlab, tmp_path):
         "holds ",
         " already; want a new or an empty folder",
     )
+
+
+@pytest.mark.parametrize("action", ["check", "convert"])
+def test_pictures_that_lie_elsewhere_are_read_where_it_is_allowed(detlab, tmp_path, action):
+    folder = coco_folder(tmp_path / "pets")
+    (folder / "images").rename(tmp_path / "elsewhere")
+    words = ["data", action, folder, *(["new", "--to", "voc"] if action == "convert" else [])]
+    assert detlab(*words)[0] != 0
+    status, out, _ = detlab(*words, "--allow-outside", tmp_path / "elsewhere")
+    assert status == 0
+    assert "3 train" in out
 
 
 def test_data_convert_stops_at_a_fault_or_counts_what_it_leaves_out(detlab, tmp_path):
