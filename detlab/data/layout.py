@@ -40,8 +40,11 @@ def with_faults(read: Reader, faults: Sequence[Fault] | None) -> Annotations:
     return replace(annotations, faults=(*(faults or ()), *annotations.faults))
 
 
-def unlisted(tree: Tree, splits: Iterable[Iterable[Path]]) -> list[Note]:
+def unlisted(
+    tree: Tree,
+    splits: Iterable[Iterable[Path]],
+    what: str = "pictures are in no split and are left out",
+) -> list[Note]:
     """A note for each picture of the folder that stands in no split."""
     used = {path for paths in splits for path in paths}
-    what = "pictures are in no split and are left out"
     return [Note(what, tree.name(path)) for path in tree.pictures if path not in used]

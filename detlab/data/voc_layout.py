@@ -3,18 +3,22 @@
 Uses voc_format.py, labelme_format.py, layout.py and splits.py.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from detlab.data import labelme_format, voc_format
 from detlab.data.labelme_format import labelme_classes, read_labelme
-from detlab.data.layout import Layout, Reader, with_faults
+from detlab.data.layout import Layout, Reader, unlisted, with_faults
 from detlab.data.pictures import SUFFIXES
-from detlab.data.records import Fault, Note
+from detlab.data.records import DataError, Fault, Note
 from detlab.data.splits import by_folder, files_listed, in_order, named_lists, read_list
 from detlab.data.tree import Names, Places, Tree
 from detlab.data.voc_format import read_voc, voc_classes
+
+BARE = "pictures have no annotation file and are left out"
 
 
 def voc_layout(tree: Tree, sources: Sequence[Path]) -> Layout:
@@ -33,7 +37,10 @@ def voc_layout(tree: Tree, sources: Sequence[Path]) -> Layout:
         )
         for split, paths in found.items()
     }
-    notes += [*unused(tree, sources, found), *without_source(tree, sources)]
+    pictures = found_pictures(
+        sources, partial(voc_format.picture_of, places=places, names=Names(tree.pictures))
+    )
+    notes += [*unused(tree, sources, found), *unlisted(tree, [pictures], BARE)]
     return Layout("voc", f"{place_of_sources(sources, tree)}, {words}", splits, tuple(notes))
 
 
@@ -46,7 +53,11 @@ def labelme_layout(tree: Tree, contents: Mapping[Path, Any]) -> Layout:
         split: partial(read_labelme, {path: contents[path] for path in paths}, places, class_names)
         for split, paths in found.items()
     }
-    notes = [*unused(tree, contents, found), *without_source(tree, contents)]
+    names = Names(tree.pictures)
+    pictures = found_pictures(
+        contents, lambda source: labelme_format.picture_of(source, contents[source], places, names)
+    )
+    notes = [*unused(tree, contents, found), *unlisted(tree, [pictures], BARE)]
     return Layout("labelme", "JSON beside each picture, splits by folder", splits, tuple(notes))
 
 
@@ -115,8 +126,8 @@ def unused(tree: Tree, sources: Iterable[Path], found: Mapping[str, Sequence[Pat
     return [Note(what, tree.name(path)) for path in sources if path not in used]
 
 
-def without_source(tree: Tree, sources: Iterable[Path]) -> list[Note]:
-    """A note for each picture that no annotation file is about."""
-    places = Places(sources, tree.pictures, tree)
-    what = "pictures have no annotation file and are left out"
-    return [Note(what, tree.name(path)) for path in tree.pictures if not places.like(path)]
+def found_pictures(sources: Iterable[Path], picture_of: Callable[[Path], Path]) -> Iterator[Path]:
+    """The pictures that annotation files are about."""
+    for source in sources:
+        with suppress(DataError):  # reported where the record is read
+            yield picture_of(source)

@@ -58,7 +58,7 @@ CASES = {
     "voc_beside_pictures": Right({"train": (6, 6), "test": (2, 2)}, ("cat", "dog")),
     "voc_cvat_subfolders": Right({"train": (6, 6)}),
     "voc_cvat_subsets": Right({"train": (6, 6), "val": (2, 2), "test": (2, 2)}),
-    "voc_same_stem": Right({"all": (6, 6)}),
+    "voc_same_stem": Right({"all": (6, 6)}, said=("have no annotation file",)),
     "voc_trainval_test": Right({"train": (8, 8), "test": (2, 2)}, said=("lists of one class",)),
     "yaml_norway": Right({"train": (6, 6)}, ("on", "off")),
     "yolo_classes_in_labels": Right({"all": (6, 6)}),

@@ -106,6 +106,18 @@ def test_what_no_list_names_is_left_out_with_a_word(tmp_path):
     assert "have no annotation file" in notes["JPEGImages/bare.png"]
 
 
+@pytest.mark.parametrize("stem", ["a.png", "IMG_1"])
+def test_a_picture_that_is_found_by_its_name_is_not_said_to_be_left_out(tmp_path, stem):
+    for name in ("a", "b"):
+        write_picture(tmp_path / "images" / f"{name}.png")
+    (tmp_path / "annotations").mkdir()
+    text = voc_xml(SCENES["a"]).replace("<annotation>", "<annotation><filename>a.png</filename>")
+    (tmp_path / "annotations" / f"{stem}.xml").write_text(text)
+    (record,) = read_split(tmp_path, "all").records
+    assert record.image == tmp_path / "images" / "a.png"
+    assert [note.place for note in layout_of(tmp_path).notes] == ["images/b.png"]
+
+
 def test_an_empty_list_is_a_split_without_pictures(tmp_path):
     folder = voc_folder(tmp_path / "voc", {"train": ["a", "b", "c"], "val": []})
     (fault,) = read_split(folder, "val").faults
