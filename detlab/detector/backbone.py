@@ -6,7 +6,9 @@ The pyramid is from Lin et al., "Feature Pyramid Networks", CVPR 2017; residual 
 He et al., "Deep Residual Learning", CVPR 2016.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import torch
@@ -202,7 +204,8 @@ def imagenet_weights(name: str) -> Mapping[str, Tensor]:
     """
     weights = torchvision.models.get_model_weights(name)["IMAGENET1K_V1"]
     try:
-        return weights.get_state_dict(check_hash=True, weights_only=True)
+        with redirect_stdout(sys.stderr):  # standard output is for answers
+            return weights.get_state_dict(check_hash=True, weights_only=True)
     except Exception as error:  # a damaged file can raise anything
         file = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
         raise WeightsError(

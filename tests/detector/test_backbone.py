@@ -176,13 +176,19 @@ def test_damaged_weights_are_named(hub, content):
 
 
 @pytest.mark.parametrize("error", [RuntimeError("invalid hash value"), IncompleteRead(b"")])
-def test_a_download_that_breaks_is_told(hub, error, monkeypatch):
+def test_a_download_that_breaks_is_told_and_stays_out_of_a_program_s_answer(
+    hub, error, monkeypatch, capsys
+):
     def broken(*_, **__):
+        print("as much of it as there was")
         raise error
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", broken)
     with pytest.raises(WeightsError, match="no ImageNet weights for resnet18"):
         build_backbone("resnet18", pretrained=True)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "as much of it as there was" in err
 
 
 class Trap:
