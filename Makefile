@@ -1,6 +1,6 @@
 # make lab   opens the course         make test    runs every check
 # make quick | test-lowest | setup | format | notebooks | exercises | handout | results | peers
-# make bench | bench-data | bench-gpu | bench-widgets | speedrun
+# make bench | bench-data | bench-gpu | bench-widgets | speedrun | recipe
 # With TORCH=cpu, what is installed leaves out CUDA, which only NVIDIA GPUs need.
 
 PYTHON ?= python3
@@ -16,7 +16,7 @@ INSTALL_TORCH := $(if $(filter cpu,$(TORCH)),$(INSTALL) --index-url $(CPU_INDEX)
 PYTEST = $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := lab
-.PHONY: lab test quick test-lowest setup format notebooks exercises handout results peers bench bench-data bench-gpu bench-widgets speedrun
+.PHONY: lab test quick test-lowest setup format notebooks exercises handout results peers bench bench-data bench-gpu bench-widgets speedrun recipe
 
 lab: $(VENV)/installed
 	$(BIN)/detlab lab -- $(ARGS)
@@ -72,6 +72,9 @@ bench-widgets: $(VENV)/installed-dev
 
 speedrun: $(VENV)/installed-dev
 	$(BIN)/python tests/benchmarks/speedrun.py $(ARGS)
+
+recipe: $(VENV)/installed-dev
+	$(BIN)/python tests/benchmarks/recipe.py $(ARGS)
 
 # An environment is remade when pyproject.toml changes; what is there already is kept.
 $(VENV)/bin-ready:

@@ -68,6 +68,8 @@ A file uses files above its own line only, so it can be read from here downwards
         transforms.py          a picture seen anew at every visit
         writers.py             records to the files of COCO, Pascal VOC and YOLO
         convert.py             a set in one format becomes a folder in another
+        symmetry.py            whether objects may be mirrored or turned upside down
+        statistics.py          what a set is like, in a few numbers
 
     draw/                  boxes on figures
         roles.py               one colour and one line style for each kind of box
@@ -91,6 +93,7 @@ A file uses files above its own line only, so it can be read from here downwards
 
     training/              how a detector learns
         anchor_fit.py          anchors that suit a data set
+        recipe.py              how to learn a set, chosen by what is in it
         batches.py             the order in which it sees its pictures
         config.py              how long and how fast it learns
         muon.py                an optimizer that moves a weight equally far in all directions

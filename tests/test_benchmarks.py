@@ -17,13 +17,17 @@ from PIL import Image
 from torch.testing import assert_close
 
 from detlab.boxes import clip_boxes
+from detlab.data.datasets import load_dataset
 from detlab.detector.checkpoint import load_checkpoint, save_checkpoint
 from detlab.detector.config import named_config
 from detlab.detector.model import build_detector
 from detlab.metrics.coco import COCO_NAMES
 from detlab.reef.scene import CLASS_NAMES, Reef, draw_scene
+from detlab.training import recipe as training_recipe
+from detlab.training import run as training_run
 from detlab.training.config import TrainConfig
 from detlab.training.run_folder import OF_BEFORE
+from tests.drawn_sets import KINDS, DrawnSet, write_drawn_set
 from tests.sample_folders import SCENES, coco_folder
 
 BENCHMARKS = Path(__file__).parent / "benchmarks"
@@ -31,9 +35,11 @@ sys.path.append(str(BENCHMARKS))
 
 import audit_time  # noqa: E402
 import bench  # noqa: E402
+import bench_data  # noqa: E402
 import bench_gpu  # noqa: E402
 import peers  # noqa: E402
 import photo_peers  # noqa: E402
+import recipe  # noqa: E402
 import report  # noqa: E402
 import results  # noqa: E402
 import second_annotator  # noqa: E402
@@ -169,7 +175,7 @@ def test_a_peers_background_is_no_detection():
 
 def test_results_are_trained_once_and_evaluated_again(tmp_path, capsys):
     pets = str(coco_folder(tmp_path / "pets"))
-    training = results.TrainConfig(seconds=0.1, batch_size=2)
+    training = results.TrainOptions(seconds=0.1, batch_size=2)
     recipe = results.Recipe("course", training, goal=(0.0, None), split="val", longest_side=64)
     options = results.parse_arguments(
         ["--seeds", "0", "1", "--device", "cpu", "--out", str(tmp_path / "runs")]
@@ -186,7 +192,7 @@ def test_results_are_trained_once_and_evaluated_again(tmp_path, capsys):
 
 def test_results_of_another_recipe_are_not_passed_off_as_this_one(tmp_path):
     pets = str(coco_folder(tmp_path / "pets"))
-    training = results.TrainConfig(seconds=0.1, batch_size=2)
+    training = results.TrainOptions(seconds=0.1, batch_size=2)
     recipe = results.Recipe("course", training, goal=(0.0, None), split="val", longest_side=64)
     words = ["--seeds", "0", "--device", "cpu", "--out", str(tmp_path / "runs")]
     results.measure(pets, recipe, results.parse_arguments(words))
@@ -196,7 +202,7 @@ def test_results_of_another_recipe_are_not_passed_off_as_this_one(tmp_path):
         r"backbone was tiny and is mobilenet_v2": {"config": "mobilenet"},
     }
     for change, other in others.items():
-        with pytest.raises(SystemExit, match=rf"another recipe, {change}; remove"):
+        with pytest.raises(SystemExit, match=rf"another recipe, .*{change}.*; remove"):
             results.measure(pets, replace(recipe, **other), results.parse_arguments(words))
     (checkpoint,) = (tmp_path / "runs").rglob("checkpoint.safetensors")
     relabel_device(checkpoint, "cuda")
@@ -248,9 +254,9 @@ def test_results_are_held_against_the_median():
     assert not results.compare((0.60, 0.95), runs, {})[2]
 
 
-def without_weights(name, num_classes):
+def without_weights(name, num_classes, longest_side=64):
     """A named config as it is without ImageNet's weights, and small."""
-    return replace(named_config(name, num_classes), pretrained=False, longest_side=64)
+    return replace(named_config(name, num_classes, longest_side), pretrained=False)
 
 
 @pytest.mark.parametrize("name", list(photo_peers.ONE))
@@ -258,7 +264,8 @@ def test_each_of_the_three_trains_on_photographs(name, tmp_path, monkeypatch):
     def offline(*_, **__):
         raise URLError("no network")
 
-    monkeypatch.setattr(photo_peers, "named_config", without_weights)
+    for module in (photo_peers, training_run, training_recipe):
+        monkeypatch.setattr(module, "named_config", without_weights)
     monkeypatch.setattr(torchvision.models._api, "load_state_dict_from_url", offline)
     folder = str(coco_folder(tmp_path / "pets"))
     words = ["--data", folder, "--seconds", "0.1", "--split", "val"]
@@ -271,7 +278,8 @@ def test_each_of_the_three_trains_on_photographs(name, tmp_path, monkeypatch):
 
 
 def test_the_peers_retinanet_stands_on_our_own_backbone(monkeypatch):
-    monkeypatch.setattr(photo_peers, "named_config", without_weights)
+    for module in (photo_peers, training_run, training_recipe):
+        monkeypatch.setattr(module, "named_config", without_weights)
     torch.manual_seed(0)
     model, _ = photo_peers.build_retinanet(4)
     torch.manual_seed(0)
@@ -425,3 +433,118 @@ def test_a_short_speedrun_is_one_seed_and_two_minutes():
     short = speedrun.parse_arguments(["--short"])
     assert (short.seconds, short.seeds) == ([120.0], [0])
     assert short.rungs == list(range(len(speedrun.LADDER)))
+
+
+# ---------------------------------------------------------------- data
+
+
+def test_a_process_of_its_own_times_an_audit(tmp_path):
+    data = bench_data.write_boards(tmp_path / "boards", 5)  # the last is a copy of the first
+    numbers = bench_data.timed(bench_data.ROOT, str(data))
+    assert set(numbers) == {"check", "audit", "peak_mb", "findings"}
+    assert numbers["findings"] >= 1
+    assert min(numbers.values()) > 0
+
+
+def test_both_commits_take_turns_and_the_first_round_does_not_count(monkeypatch):
+    asked = []
+
+    def timed(tree, data):
+        asked.append(tree)
+        return {"audit": len(asked)}
+
+    monkeypatch.setattr(bench_data, "timed", timed)
+    runs = bench_data.in_turn(bench_data.Trees(Path("ours"), Path("older")), "a set", rounds=2)
+    assert asked == [Path("ours"), Path("older")] * 3
+    assert bench_data.column(runs["ours"], "audit") == [3, 5]
+
+
+def test_large_jpegs_are_put_together_from_tiles_and_every_second_may_be_a_copy(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(bench_data, "COPIES", 2)
+    for name, value in {"WIDTH": 96, "HEIGHT": 64, "TILE": 32}.items():
+        monkeypatch.setattr(bench_data, name, value)
+    folder = bench_data.write_large(tmp_path, 4) / "images"
+    pixels = []
+    for row in range(4):
+        with Image.open(folder / f"large_{row:05}.jpg") as picture:
+            assert picture.size == (96, 64)
+            pixels.append(picture.convert("RGB").tobytes())
+    assert pixels[0] == pixels[1] != pixels[2] == pixels[3]
+    assert len({path.read_bytes() for path in folder.iterdir()}) == 4
+
+
+def test_a_jpeg_that_is_cut_and_joined_again_shows_the_same(tmp_path, monkeypatch):
+    for name, value in {"WIDTH": 96, "HEIGHT": 64, "TILE": 32}.items():
+        monkeypatch.setattr(bench_data, name, value)
+    whole = bench_data.draw_large(3)
+    (tmp_path / "whole.jpg").write_bytes(whole)
+    head, tiles = bench_data.cut_jpeg(whole)
+    (tmp_path / "joined.jpg").write_bytes(bench_data.join_jpeg(head, b"", tiles))
+    before, after = (Image.open(tmp_path / f"{name}.jpg") for name in ("whole", "joined"))
+    assert before.tobytes() == after.tobytes()
+
+
+# ---------------------------------------------------------------- the recipe from the data
+
+SMALL = DrawnSet((5, 2, 2), (60, 90), 2, (1, 3), (0.2, 0.4))
+
+
+@pytest.fixture
+def one_set(monkeypatch, tmp_path):
+    """One small set, one rival and the course's detector."""
+    monkeypatch.setattr(recipe, "KINDS", {"small": SMALL})
+    monkeypatch.setattr(recipe, "GRID", [{"longest_side": 64, "crop": 0, "body_rate": 1.0}])
+    monkeypatch.setattr(recipe, "CONFIG", "course")
+    words = ["--seconds", "0.1", "--seeds", "0", "1", "--out", str(tmp_path)]
+    return recipe.parse_arguments(words)
+
+
+def test_the_recipe_and_its_rivals_are_trained_once(one_set, monkeypatch, capsys):
+    assert len(list(recipe.trials_to_run(one_set))) == 2 * 2
+    monkeypatch.setattr(recipe, "parse_arguments", lambda: one_set)
+    recipe.main()
+    trials = recipe.finished(one_set)
+    assert [trial["longest_side"] for trial in trials] == [256, 256, 64, 64]
+    assert all(trial["steps"] >= 1 for trial in trials)
+    assert "| small | " in capsys.readouterr().out
+    assert list(recipe.trials_to_run(one_set)) == []
+    one_set.seconds = 0.2
+    assert len(list(recipe.trials_to_run(one_set))) == 4
+
+
+def test_the_recipe_is_held_against_the_best_median_of_the_grid():
+    def trial(given, ap):
+        return {"kind": "tall", "given": given, "AP": ap}
+
+    first, second = {"longest_side": 256}, {"longest_side": 640}
+    trials = [trial({}, 0.5), trial({}, 0.4), trial({}, 0.45)]
+    trials += [trial(first, ap) for ap in (0.9, 0.1, 0.2)]
+    trials += [trial(second, ap) for ap in (0.48, 0.46, 0.3)]
+    row = recipe.table(trials).splitlines()[-1]
+    assert row == (
+        '| tall | 0.450 (0.400–0.500) | 0.460 (0.300–0.480) | `{"longest_side": 640}` | 0.010 |'
+    )
+    assert recipe.table(trials + [trial(second, 0.9)] * 3).endswith("missed |")
+
+
+# ---------------------------------------------------------------- drawn sets
+
+
+@pytest.mark.parametrize("name", list(KINDS))
+def test_drawn_sets_are_of_their_kind(tmp_path, name):
+    kind = replace(KINDS[name], splits=(3, 1, 1))
+    folder = write_drawn_set(tmp_path / "set", kind, seed=1)
+    dataset = load_dataset(folder, "train")
+    assert len(dataset) == 3
+    images = [image for image, _ in dataset]
+    assert {tuple(image.shape[1:]) for image in images} == {kind.size}
+    for record in dataset.records:
+        assert 1 <= len(record.boxes) <= kind.objects[1]
+        sides = (record.boxes[:, 2:] - record.boxes[:, :2]).amax(dim=1) / max(kind.size)
+        assert sides.max() <= kind.object_size[1] * 1.2
+    other = write_drawn_set(tmp_path / "other", kind, seed=2)
+    assert not torch.equal(images[0], load_dataset(other, "train")[0][0])
+    again = write_drawn_set(tmp_path / "again", kind, seed=1)
+    assert torch.equal(images[0], load_dataset(again, "train")[0][0])

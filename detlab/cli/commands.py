@@ -29,19 +29,24 @@ from detlab.cli.printout import metrics_row, print_conversion, print_metrics, pr
 from detlab.course.lessons import COURSE, course_packages
 from detlab.data.writers import Format
 from detlab.detector.checkpoint import load_checkpoint
-from detlab.detector.config import ConfigName, named_config
+from detlab.detector.config import ConfigName
 from detlab.errors import DetlabError
 from detlab.hardware import Precision, choose_device, process_group
 from detlab.signals import Stopped, heard
-from detlab.training.config import TrainConfig
-from detlab.training.run import Interrupted, load_split, tell_notes, train_run
+from detlab.training.config import TrainOptions
+from detlab.training.run import (
+    SMALLEST,
+    Interrupted,
+    config_for,
+    load_split,
+    tell_notes,
+    train_run,
+)
 from detlab.training.run_folder import CHECKPOINT, CURVES, METRICS, PREDICTIONS, saved_step
 
 START = COURSE[0].notebook
 PROMPT = "--ServerApp.kernel_websocket_connection_class=detlab.course.server.PromptConnection"
 """An option of JupyterLab, see server.py."""
-SMALLEST = 32
-"""Pixels: less than a cell of the coarsest level shows a detector nothing."""
 
 
 class UsageError(DetlabError, ValueError):
@@ -52,7 +57,7 @@ MISTAKES = (DetlabError, torch.OutOfMemoryError)
 
 app = SubcommandApp()
 Device = Literal["auto", "cpu", "cuda", "mps"]
-Settings = Annotated[TrainConfig, arg(name="")]
+Settings = Annotated[TrainOptions, arg(name="")]
 Folders = Annotated[tuple[Path, ...], arg(metavar="DIR")]
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -98,31 +103,35 @@ def lab(arguments: Positional[tuple[str, ...]] = ()) -> None:
 @command
 def train(
     data: str = "reef",
-    config: ConfigName = "course",
+    config: ConfigName | None = None,
     device: Device = "auto",
     out: Annotated[Path | None, arg(metavar="DIR")] = None,
     resume: bool = False,
     skip_bad: bool = False,
     longest_side: int | None = None,
     allow_outside: Folders = (),
-    settings: Settings = TrainConfig(),  # noqa: B008
+    settings: Settings = TrainOptions(),  # noqa: B008
 ) -> None:
     """Train a detector, evaluate it, and write all about it into a folder.
 
+    How it learns photographs is chosen by their boxes and pictures, and told with the reasons;
+    whatever is given here is taken instead.
+
     Args:
         data: a name from `detlab data list`, or a folder as labelling tools write it.
-        config: which detector; all but course start from ImageNet weights.
+        config: which detector; all but course start from ImageNet weights. If not given, course
+            for the reef and mobilenet for photographs.
         device: where to train; auto takes a GPU where there is one.
         out: the folder to write to; runs/DATA-CONFIG if not given.
         resume: go on with the interrupted run in that folder.
         skip_bad: leave out faulty boxes and pictures instead of stopping.
-        longest_side: of what the network sees, in pixels; the config's if not given.
+        longest_side: of what the network sees, in pixels.
         allow_outside: other folders where the pictures of a folder may lie.
         settings: how long and how fast.
     """
     check_pixels("--longest-side", longest_side)
-    check_pixels("--crop", settings.crop)
-    check_batch(longest_side or named_config(config, num_classes=2).longest_side, settings)
+    check_pixels("--crop", settings.crop or None)
+    config = config or config_for(data)
     folder = out or Path("runs") / f"{Path(data).resolve().name}-{config}"
     place = device_named(device)
     try:
@@ -375,17 +384,6 @@ def check_pixels(option: str, value: int | None) -> None:
     """
     if value is not None and value < SMALLEST:
         raise UsageError(f"{option} is {SMALLEST} pixels or more, got {value}")
-
-
-def check_batch(longest_side: int, settings: TrainConfig) -> None:
-    """Refuse a batch whose coarsest feature map is a single cell: it has no spread to learn from.
-
-    Raises:
-        UsageError: one picture a step, and that one small.
-    """
-    smallest = min(longest_side, settings.crop or longest_side) / settings.multiscale
-    if settings.batch_size == 1 and smallest < 2 * SMALLEST:
-        raise UsageError(f"pictures below {2 * SMALLEST} pixels want --batch-size 2 or more")
 
 
 def after_stop(folder: Path, stop: Stopped) -> str:

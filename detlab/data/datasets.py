@@ -7,6 +7,7 @@ sets, the drawn world. transforms.py changes the pictures during training.
 import math
 import os
 from collections.abc import Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -95,6 +96,13 @@ class FolderDataset(Dataset[Item]):
         boxes = scale_boxes(record.boxes, record.image_size, image_size(image))
         target = {"boxes": boxes, "labels": record.labels, "image_id": torch.tensor(index)}
         return image, target | evaluation_entries(record, image_size(image))
+
+    def resized(self, longest_side: int | None) -> "FolderDataset":
+        """The same set with pictures of another size; it keeps its own in memory, if any."""
+        other = copy(self)
+        other.longest_side = longest_side
+        other._kept = None if self._kept is None else {}
+        return other
 
     def _picture(self, index: int) -> UInt8[Tensor, "3 H W"]:
         if self._kept is not None and index in self._kept:

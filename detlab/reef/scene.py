@@ -297,6 +297,12 @@ class Reef(Dataset[tuple[Tensor, dict[str, Tensor]]]):
         """The number of pictures."""
         return self.length
 
+    def resized(self, longest_side: int) -> "Reef":
+        """The same world drawn in pictures of another size."""
+        scale = longest_side / max(self.config.image_size)
+        height, width = (round(side * scale) for side in self.config.image_size)
+        return Reef(self.seed, self.length, replace(self.config, image_size=(height, width)))
+
     def draw(self, workers: int) -> None:
         """Draw all pictures now, with so many processes, instead of each at its first visit.
 

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from detlab.data.datasets import FolderDataset, load_dataset, shared_classes
 from detlab.data.download import SETS
 from detlab.data.records import DataError, in_few_words
+from detlab.data.statistics import describe_set
 from detlab.data.transforms import Augmented, Transforms, training_transforms
 from detlab.detector.checkpoint import CheckpointInfo, save_checkpoint
 from detlab.detector.config import ConfigName, named_config
@@ -37,8 +38,9 @@ from detlab.metrics.evaluation import evaluate
 from detlab.reef.scene import Reef
 from detlab.signals import STOPPING, Asked, Stopped, heard
 from detlab.training.anchor_fit import box_shapes, fit_anchors
-from detlab.training.config import TrainConfig
+from detlab.training.config import TrainConfig, TrainOptions
 from detlab.training.loop import Run, fit
+from detlab.training.recipe import choose, choose_config
 from detlab.training.run_folder import (
     CHECKPOINT,
     CURVES,
@@ -61,6 +63,8 @@ REEF_PICTURES = 4000
 """Drawn before a training, in a quarter of a minute; the default one sees each some ten times."""
 REEF_ZOOM, PHOTO_ZOOM = 1.1, 1.4
 """How far pictures are zoomed where TrainConfig names nothing else."""
+SMALLEST = 32
+"""Pixels: less than a cell of the coarsest level shows a detector nothing."""
 SAVE_EVERY = 30.0
 """Seconds of training between two saves: what a power cut can cost."""
 EVALUATIONS = 4
@@ -79,7 +83,7 @@ class Interrupted(Stopped):
 def train_run(
     data: str,
     config_name: ConfigName,
-    training: TrainConfig,
+    training: TrainConfig | TrainOptions,
     device: torch.device,
     folder: Path,
     resume: bool = False,
@@ -90,8 +94,18 @@ def train_run(
     """Train, evaluate, and write the run's folder; one process writes, the others only train.
 
     Photographs get anchors fitted to their own boxes; the configs' ladders are made for the reef.
-    `longest_side`, in pixels, is that of what the network sees; None takes the config's.
-    `allow_outside` are other folders where the pictures of a folder may lie.
+
+    Args:
+        data: a set by name, or a folder.
+        config_name: which detector.
+        training: all settings, or some: of photographs the recipe chooses the others, and says so.
+        device: where to train.
+        folder: written, see run_folder.py.
+        resume: go on with the run that the folder holds.
+        skip_bad: leave out faults instead of stopping.
+        longest_side: in pixels, of what the network sees; None takes the config's, or with
+            TrainOptions the recipe's.
+        allow_outside: other folders where the pictures of a folder may lie.
 
     Returns:
         The metrics on the val split (None on a process that does not write).
@@ -105,18 +119,13 @@ def train_run(
     """
     check_folder_is_free(folder)
     check_folder_is_ready(folder, resume)
-    transforms = augmentation(data, training)
-    longest_side = longest_side or named_config(config_name, num_classes=2).longest_side
     with one_after_the_other():
-        train_set, val_set, class_names = load_splits(data, longest_side, skip_bad, allow_outside)
-        config = named_config(config_name, len(class_names), longest_side)
-        if isinstance(train_set, FolderDataset):
-            config = fit_anchors(config, box_shapes(train_set.records, longest_side))
-        settings = RunSettings(
-            data, config, training, class_names, len(train_set), skip_bad, num_processes()
+        train_set, val_set, settings = prepare(
+            data, config_name, training, skip_bad, longest_side, allow_outside
         )
-        torch.manual_seed(training.seed)
-        detector = build_detector(config).to(device)
+        transforms = augmentation(data, settings.training)
+        torch.manual_seed(settings.training.seed)
+        detector = build_detector(settings.detector).to(device)
     if isinstance(train_set, Reef):
         announce(f"drawing {len(train_set)} pictures of the reef …")
         train_set.draw(workers=max(1, (os.cpu_count() or 1) // num_processes()))
@@ -132,24 +141,90 @@ def train_run(
         return finish(run, val_set, settings, folder) if process_rank() == 0 else None
 
 
+def config_for(data: str) -> ConfigName:
+    """The detector for a set, where none was asked for: the course's for the reef."""
+    if data == "reef":
+        return "course"
+    choice = choose_config()
+    announce(str(choice))
+    return cast(ConfigName, choice.value)
+
+
+def prepare(
+    data: str,
+    config_name: ConfigName,
+    training: TrainConfig | TrainOptions,
+    skip_bad: bool = False,
+    longest_side: int | None = None,
+    allow_outside: Sequence[Path] = (),
+) -> tuple[FolderDataset | Reef, FolderDataset | Reef, RunSettings]:
+    """What to learn from, what to evaluate on, and all settings; for the arguments see `train_run`.
+
+    Raises:
+        RunError: settings that do not fit together.
+        DataError: a fault in the data.
+    """
+    train_set, val_set, class_names = load_splits(data, skip_bad, allow_outside)
+    training, longest_side = settle(train_set, config_name, training, longest_side)
+    check_batch(longest_side, training)
+    train_set = train_set.resized(longest_side)
+    if data != "reef" and data not in SETS:
+        look_at_all(train_set, val_set)
+    config = named_config(config_name, len(class_names), longest_side)
+    if isinstance(train_set, FolderDataset):
+        config = fit_anchors(config, box_shapes(train_set.records, longest_side))
+    pictures, processes = len(train_set), num_processes()
+    settings = RunSettings(data, config, training, class_names, pictures, skip_bad, processes)
+    return train_set, val_set, settings
+
+
 def load_splits(
-    data: str, longest_side: int, skip_bad: bool, allow_outside: Sequence[Path] = ()
+    data: str, skip_bad: bool, allow_outside: Sequence[Path] = ()
 ) -> tuple[FolderDataset | Reef, FolderDataset | Reef, tuple[str, ...]]:
     """What to learn from, what to evaluate on, and the names of the classes in both.
 
     Raises:
         DataError: a fault in the data.
     """
-    options = {"longest_side": longest_side, "cache": True}
-    train_set = load_split(data, "train", skip_bad, allow_outside=allow_outside, **options)
+    train_set = load_split(data, "train", skip_bad, allow_outside=allow_outside, cache=True)
     val_set = load_split(data, "val", skip_bad, allow_outside=allow_outside)
     tell_notes(data, train_set, val_set)
     class_names = shared_classes(data, {"train": train_set, "val": val_set})
     if len(class_names) < 2:
         raise DataError(f"{data}: its annotations name no class; want one or more")
-    if data != "reef" and data not in SETS:
-        look_at_all(train_set, val_set)
     return train_set, val_set, class_names
+
+
+def settle(
+    train_set: FolderDataset | Reef,
+    config_name: ConfigName,
+    training: TrainConfig | TrainOptions,
+    longest_side: int | None,
+) -> tuple[TrainConfig, int]:
+    """All settings and the longest side: what nobody asked for is chosen, and told."""
+    own_side = named_config(config_name, num_classes=2).longest_side
+    if isinstance(training, TrainConfig):
+        return training, longest_side or own_side
+    if isinstance(train_set, Reef):
+        return training.complete(), longest_side or own_side
+    given = training.given | ({"longest_side": longest_side} if longest_side else {})
+    choices = choose(describe_set(train_set), config_name, given)
+    for choice in choices:
+        announce(str(choice))
+    chosen = {choice.name: choice.value for choice in choices}
+    side = longest_side or chosen.pop("longest_side")
+    return training.complete(**chosen), side
+
+
+def check_batch(longest_side: int, training: TrainConfig) -> None:
+    """Refuse a batch whose coarsest feature map is a single cell: it has no spread to learn from.
+
+    Raises:
+        RunError: one picture a step, and that one small.
+    """
+    smallest = min(longest_side, training.crop or longest_side) / training.multiscale
+    if training.batch_size == 1 and smallest < 2 * SMALLEST:
+        raise RunError(f"pictures below {2 * SMALLEST} pixels want --batch-size 2 or more")
 
 
 def tell_damage(folder: Path) -> None:
@@ -201,11 +276,14 @@ def augmentation(data: str, training: TrainConfig) -> Transforms:
     scale = (1 / zoom, zoom)
     if data != "reef":
         return training_transforms(
-            scale=scale, vertical_flip=training.vertical_flip, crop=training.crop
+            flip=training.horizontal_flip,
+            scale=scale,
+            vertical_flip=training.vertical_flip,
+            crop=training.crop,
         )
     if training.crop or training.vertical_flip:
         raise RunError("crop and vertical_flip are for photographs; leave them out for the reef")
-    return training_transforms(scale=scale, light=0.0)
+    return training_transforms(flip=training.horizontal_flip, scale=scale, light=0.0)
 
 
 def learn(

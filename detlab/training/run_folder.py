@@ -40,7 +40,10 @@ STEP = ("progress", "loss_class", "loss_box", "loss_total")
 """What the line of a step holds at least, beside its number and seconds."""
 OF_BEFORE = {
     "detector": {"last_kernel": 3},
-    "training": {"optimizer": "adamw", "schedule": "cosine", "muon_rate": 0.02, "quality": 0.0},
+    "training": {
+        **{"optimizer": "adamw", "schedule": "cosine", "muon_rate": 0.02, "quality": 0.0},
+        "horizontal_flip": 0.5,
+    },
 }
 """Settings that runs of version 0.2.0 and before do not name, as these have learned by them."""
 CHECKPOINT, CURVES, PREDICTIONS = "checkpoint.safetensors", "curves.png", "predictions.png"

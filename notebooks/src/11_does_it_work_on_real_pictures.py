@@ -533,8 +533,8 @@ assert ap50["pretrained"] > ap50["fresh"] + 0.05
 # The drawn set is the easy case: animals that these weights know, in other scenes. With the
 # photographs of blood cells this cell says the same, though, and checks it. Most published results
 # come from fine-tuning: they start from weights trained on ImageNet, a million photographs with one
-# label each, or on COCO. So does `detlab train --config mobilenet`: it fine-tunes MobileNetV2,
-# trained on ImageNet. Whoever compares two methods must ask what each one started from.
+# label each, or on COCO. So does `detlab train --data FOLDER`: it fine-tunes MobileNetV2, trained
+# on ImageNet. Whoever compares two methods must ask what each one started from.
 
 # %% [markdown]
 # ## Commit · crowds
@@ -698,9 +698,10 @@ assert wrong_of["whole and tiles"] > wrong_of["whole, at 128"]
 # chance to be wrong.
 
 # %% [markdown]
-# For sizes that are there in *training*, the better way is to train at that size: `detlab train
-# --data FOLDER --longest-side 512 --crop 288` learns from squares cut out of large pictures, so
-# that a step costs no more; and at work `detlab detect --tile 256`.
+# For sizes that are there in *training*, the better way is to train at that size. `detlab train
+# --data FOLDER` looks at the boxes and chooses a longest side at which the small ones are seen
+# well; it learns from squares cut out of such pictures where that makes a step cheaper. At work
+# there is `detlab detect --tile 256`.
 
 # %% [markdown]
 # ## An honest report

@@ -35,7 +35,6 @@ from peers import (
     train_peer,
 )
 from report import Row, describe_machine, publish
-from results import CELLS
 from torch import Tensor, nn
 from torchvision.models.detection import RetinaNet, ssdlite320_mobilenet_v3_large
 from torchvision.models.detection.anchor_utils import AnchorGenerator
@@ -48,10 +47,10 @@ from detlab.detector.model import build_detector
 from detlab.detector.postprocess import detect
 from detlab.draw.figures import save_figure
 from detlab.metrics.evaluation import evaluate
-from detlab.training.anchor_fit import box_shapes, fit_anchors
-from detlab.training.config import TrainConfig
+from detlab.training.config import TrainOptions
 from detlab.training.loop import fit
-from detlab.training.run import augmentation
+from detlab.training.run import augmentation, prepare
+from detlab.training.run_folder import RunSettings
 
 OURS, RETINANET, SSDLITE = "detlab", "RetinaNet-MobileNetV2", "SSDlite-MobileNetV3"
 CONFIG = "mobilenet"
@@ -136,28 +135,27 @@ def draw(results: Sequence[dict[str, Any]], data: str) -> Figure:
 # ---------------------------------------------------------------- the three
 
 
-def load(options: argparse.Namespace) -> tuple[Augmented, Any, TrainConfig]:
-    """What all of them learn from, are evaluated on, and how."""
+def load(options: argparse.Namespace) -> tuple[Augmented, Any, RunSettings]:
+    """What all of them learn from, whole pictures; what they are evaluated on; and how."""
     size = named_config(CONFIG, 2).longest_side
-    train_set = load_dataset(options.data, "train", longest_side=size, cache=True)
+    asked = TrainOptions(crop=0, seconds=options.seconds[0], seed=options.seed)
+    train_set, _, settings = prepare(options.data, CONFIG, asked, longest_side=size)
     for index in range(len(train_set)):
         train_set[index]  # decoded once, so that nobody waits for files
-    training = replace(CELLS, crop=None, seconds=options.seconds[0], seed=options.seed)
     torch.manual_seed(options.seed)
     return (
-        Augmented(train_set, augmentation(options.data, training)),
+        Augmented(train_set, augmentation(options.data, settings.training)),
         load_dataset(options.data, options.split),
-        training,
+        settings,
     )
 
 
 def ours(options: argparse.Namespace) -> dict[str, Any]:
     """The config as `detlab train` makes it."""
-    train_set, dataset, training = load(options)
-    config = named_config(CONFIG, len(dataset.class_names))
-    config = fit_anchors(config, box_shapes(train_set.dataset.records, config.longest_side))
+    train_set, dataset, settings = load(options)
+    config = settings.detector
     detector = build_detector(config)
-    for numbers in fit(detector, train_set, training):
+    for numbers in fit(detector, train_set, settings.training):
         last = numbers
     coco = evaluate(detector, dataset, config.longest_side, dataset.class_names).coco
     find = partial(detect, detector, longest_side=config.longest_side)
@@ -166,9 +164,9 @@ def ours(options: argparse.Namespace) -> dict[str, Any]:
 
 def theirs(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """One of torchvision's."""
-    train_set, dataset, training = load(options)
+    train_set, dataset, settings = load(options)
     model, note = BUILDERS[name](len(dataset.class_names))
-    training = replace(training, learning_rate=options.rate or LEARNING_RATES[name])
+    training = replace(settings.training, learning_rate=options.rate or LEARNING_RATES[name])
     steps, seconds = train_peer(model, train_set, training)
     coco = evaluate_peer(model, dataset, dataset.class_names)
     rate = speed(partial(detect_with_peer, model), dataset)

@@ -28,14 +28,14 @@ from detlab.data.check import check_splits
 from detlab.data.datasets import FolderDataset, load_dataset, read_splits
 from detlab.data.records import Annotations, DataError
 from detlab.detector.checkpoint import CheckpointInfo, load_checkpoint
-from detlab.detector.config import ConfigName, named_config
+from detlab.detector.config import ConfigName
 from detlab.detector.model import Detector
 from detlab.hardware import choose_device
 from detlab.metrics.baselines import find_nothing, mean_box, random_anchors
 from detlab.metrics.coco import Metrics
 from detlab.metrics.evaluation import evaluate, evaluate_images
-from detlab.training.config import TrainConfig
-from detlab.training.run import train_run
+from detlab.training.config import TrainConfig, TrainOptions
+from detlab.training.run import prepare, train_run
 from detlab.training.run_folder import CHECKPOINT, SETTINGS, differences
 
 TWINLESS = ("AP without twins", "AP50 without twins")
@@ -44,33 +44,13 @@ LEARNED_FROM = 300
 """Pictures of the training split from which the mean box is taken."""
 
 
-PHOTOGRAPHS = TrainConfig(
-    optimizer="adamw",
-    schedule="cosine",
-    quality=0.0,
-    batch_size=8,
-    learning_rate=1e-3,
-    positive_iou=0.5,
-    negative_iou=0.4,
-    crop=288,
-)
-"""How the pretrained detector learns. Squares of larger pictures took aquarium's AP50 on val from
-.41 to .56 in the same time."""
-CELLS = replace(PHOTOGRAPHS, vertical_flip=0.5, positive_iou=0.6, negative_iou=0.5, seconds=900.0)
-"""Cells touch each other, so an anchor must fit its own well: on bccd's val split thresholds of
-.5 and .4 gave AP .55 where .4 and .3 gave .53, after four minutes; .6 and .5 gave more AP50."""
-ANIMALS = replace(PHOTOGRAPHS, body_rate=0.3, seconds=1200.0)
-"""ImageNet knows animals, so little has to change in the body. AP50 on aquarium's val split after
-thirteen minutes of one core: .61 with three tenths of the rate for the body, .59 where everything
-learns at half the rate, .56 with the whole rate (and a tenth fewer steps, in a slower hour)."""
-
-
 @dataclass(frozen=True)
 class Recipe:
     """How a set is trained, and what it is to reach."""
 
     config: ConfigName
-    training: TrainConfig
+    training: TrainOptions
+    """What is given; the data decide the rest, see recipe.py."""
     goal: tuple[float | None, float | None]
     """AP, AP50."""
     split: str = "test"
@@ -78,10 +58,10 @@ class Recipe:
 
 
 RECIPES = {
-    "reef": Recipe("course", TrainConfig(seconds=300.0), (0.70, 0.92), split="val"),
-    "bccd": Recipe("mobilenet", CELLS, (0.58, 0.88), longest_side=416),
-    "bccd-clean": Recipe("mobilenet", CELLS, (0.60, 0.90), longest_side=416),
-    "aquarium": Recipe("mobilenet", ANIMALS, (None, 0.65), longest_side=512),
+    "reef": Recipe("course", TrainOptions(seconds=300.0), (0.70, 0.92), split="val"),
+    "bccd": Recipe("mobilenet", TrainOptions(seconds=900.0), (0.58, 0.88)),
+    "bccd-clean": Recipe("mobilenet", TrainOptions(seconds=900.0), (0.60, 0.90)),
+    "aquarium": Recipe("mobilenet", TrainOptions(seconds=1200.0), (None, 0.65)),
 }
 
 
@@ -182,7 +162,7 @@ def compare(
 
 
 def trained(
-    name: str, recipe: Recipe, training: TrainConfig, options: argparse.Namespace
+    name: str, recipe: Recipe, training: TrainOptions, options: argparse.Namespace
 ) -> tuple[Detector, CheckpointInfo]:
     """A detector of this recipe: trained now, or before in the same folder.
 
@@ -191,17 +171,16 @@ def trained(
     """
     folder = options.out / f"{Path(name).name}-{training.seconds:.0f}s-seed{training.seed}"
     device = choose_device(options.device)
+    wanted = prepare(name, recipe.config, training, longest_side=recipe.longest_side)[2]
+    side = wanted.detector.longest_side
     if not (folder / CHECKPOINT).exists():
         resume = (folder / SETTINGS).exists()
-        train_run(
-            name, recipe.config, training, device, folder, resume, longest_side=recipe.longest_side
-        )
+        train_run(name, recipe.config, wanted.training, device, folder, resume, longest_side=side)
     detector, info = load_checkpoint(folder / CHECKPOINT, device)
     before = asdict(TrainConfig()) | info.notes["settings"]["training"] | info.notes["machine"]
-    wanted = named_config(recipe.config, num_classes=2, longest_side=recipe.longest_side)
-    after = asdict(training) | {"device": device.type}
+    after = asdict(wanted.training) | {"device": device.type}
     for part in ("backbone", "longest_side"):
-        before[part], after[part] = getattr(info.config, part), getattr(wanted, part)
+        before[part], after[part] = getattr(info.config, part), getattr(wanted.detector, part)
     if changes := differences({key: before[key] for key in after}, after):
         raise SystemExit(f"{folder}: trained by another recipe, {changes}; remove it to train anew")
     return detector, info

@@ -43,6 +43,7 @@ from detlab.reef.scene import CLASS_NAMES, Reef
 from detlab.training.config import TrainConfig
 from detlab.training.loop import fit
 from detlab.training.run import REEF_PICTURES, augmentation
+from detlab.training.run_folder import OF_BEFORE
 
 DEV_SEED, DEV_PICTURES = 20_261_231, 300
 """The reef on which settings are chosen; no table shows it."""
@@ -150,7 +151,8 @@ def finished(options: argparse.Namespace) -> list[dict[str, Any]]:
     return [
         trial
         for trial in trials
-        if trial["rung"] in names and trial["recipe"] == comparable(*recipe(trial["rung"]))
+        if trial["rung"] in names
+        and OF_BEFORE["training"] | trial["recipe"] == comparable(*recipe(trial["rung"]))
     ]
 
 

@@ -26,12 +26,12 @@ from detlab.course.progress import remember
 from detlab.data import download
 from detlab.data.pictures import read_picture
 from detlab.detector import postprocess, tiling
+from detlab.detector.backbone import WeightsError
 from detlab.detector.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from detlab.detector.config import named_config
 from detlab.detector.model import build_detector
 from detlab.files import shipped_path
 from detlab.training import run_folder
-from detlab.training.config import TrainConfig
 from tests.local_server import serve
 from tests.sample_folders import (
     SCENES,
@@ -43,7 +43,7 @@ from tests.sample_folders import (
     yolo_folder,
 )
 
-TINY = ("--epochs", "2", "--batch-size", "2", "--device", "cpu")
+TINY = ("--config", "course", "--epochs", "2", "--batch-size", "2", "--device", "cpu")
 NAMES = ("background", "cat", "dog")
 
 
@@ -83,9 +83,9 @@ def checkpoint(tmp_path_factory):
 
 
 def assert_refused(result, *parts):
-    """Status 2, one or two lines with all parts in it."""
+    """Status 2, one or two lines with all parts in it, after those that tell a recipe."""
     status, out, err = result
-    lines = [line for line in err.splitlines() if line.strip()]
+    lines = [line for line in err.splitlines() if line.strip() and not line.startswith("--")]
     assert (status, out) == (2, ""), err
     assert lines[-1].startswith("detlab: ") or lines[-2].startswith("detlab: ")
     assert len(lines) <= 2, err
@@ -155,6 +155,22 @@ def test_unasked_detect_shows_what_scores_0_4_and_boxes_that_overlap_by_a_half_a
     assert asked == [(None, {"score_threshold": 0.4, "iou_threshold": 0.5})]
 
 
+def test_photographs_are_learned_by_a_recipe_that_is_told(detlab, tmp_path, monkeypatch):
+    def refuse(name):
+        raise WeightsError(f"no ImageNet weights for {name}: no network\nand more")
+
+    monkeypatch.setattr("detlab.training.recipe.imagenet_weights", refuse)
+    folder = coco_folder(tmp_path / "pets")
+    status, _, err = detlab("train", "--data", folder, "--epochs", "1", "--crop", "64")
+    assert status == 0, err
+    assert "--config course         no ImageNet weights for mobilenet_v2: no network\n" in err
+    assert "--longest-side 256 " in err
+    assert "--crop" not in err
+    _, info = load_checkpoint(Path("runs/pets-course/checkpoint.safetensors"))
+    assert info.config.longest_side == 256
+    assert info.notes["settings"]["training"]["crop"] == 64
+
+
 def test_the_reef_is_drawn_trained_on_and_evaluated(detlab, monkeypatch):
     monkeypatch.setattr("detlab.training.run.REEF_PICTURES", 16)
     status, out, err = detlab("train", *TINY, "--batch-size", "8")
@@ -205,7 +221,12 @@ def test_json_is_for_programs(detlab, checkpoint, tmp_path):
 
 def test_seconds_end_a_training(detlab, tmp_path):
     words = ("--data", coco_folder(tmp_path / "pets"), "--batch-size", 2, "--seconds", 0.2)
-    words += ("--device", "cpu")  # a GPU's first step may take longer than that
+    words += (
+        "--config",
+        "course",
+        "--device",
+        "cpu",
+    )  # a GPU's first step may take longer than that
     assert detlab("train", *words)[0] == 0
     assert 0.2 <= run_folder.recorded(Path("runs/pets-course"))[-1]["seconds"] < 5
 
@@ -582,13 +603,6 @@ def test_words_that_do_not_fit_are_told(detlab, words, part):
     assert os.listdir() == []
 
 
-def test_a_single_picture_a_step_is_enough_where_the_coarsest_map_has_two_cells():
-    cli.check_batch(64, TrainConfig(batch_size=1))
-    cli.check_batch(128, TrainConfig(batch_size=1, multiscale=2.0))
-    with pytest.raises(cli.UsageError, match="below 64 pixels want --batch-size 2"):
-        cli.check_batch(63, TrainConfig(batch_size=1))
-
-
 @pytest.mark.parametrize(
     "words", [["fly"], ["train", "--seconds", "soon"], ["train", "--fast"], []]
 )
@@ -702,7 +716,7 @@ def test_a_run_that_is_there_is_kept(detlab, tmp_path):
 def test_a_loss_that_is_no_number_names_its_pictures(detlab, tmp_path):
     folder = coco_folder(tmp_path / "pets")
     words = ("--learning-rate", "1e30", "--clip-norm", "1e30", "--warmup", "0", "--epochs", "20")
-    status, _, err = detlab("train", "--data", folder, "--batch-size", "2", *words)
+    status, _, err = detlab("train", "--data", folder, *TINY, *words)
     assert status == 2
     assert re.search(r"detlab: step \d+: .*'b\.png'", err)
     assert "Traceback" not in err
@@ -912,7 +926,7 @@ def answers(address):
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends Ctrl-C to a whole console")
 def test_a_real_ctrl_c_leaves_a_run_that_goes_on(detlab, tmp_path):
     folder = coco_folder(tmp_path / "pets")
-    words = ("train", "--data", folder, "--batch-size", "2", "--epochs", "500", "--device", "cpu")
+    words = ("train", "--data", folder, *TINY, "--epochs", "500")
     program = start("-m", "detlab", *words)
     metrics = Path("runs/pets-course/metrics.jsonl")
     wait_until(lambda: len(run_folder.recorded(metrics.parent)) > 2, program)
@@ -926,7 +940,7 @@ def test_a_real_ctrl_c_leaves_a_run_that_goes_on(detlab, tmp_path):
     assert f"stopped at step {json.loads(lines[-1])['step']}," in err
 
 
-LONG = ("--batch-size", "2", "--epochs", "5000", "--device", "cpu")
+LONG = ("--config", "course", "--batch-size", "2", "--epochs", "5000", "--device", "cpu")
 
 
 def start_training(folder, *words, **options):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,14 +21,16 @@ from detlab.detector.model import build_detector
 from detlab.reef.scene import TRAIN_SEED, Reef
 from detlab.signals import STOPPING
 from detlab.training import run, run_folder
-from detlab.training.config import TrainConfig
+from detlab.training.config import TrainConfig, TrainOptions
 from detlab.training.loop import start_run
 from detlab.training.run import (
     Interrupted,
     augmentation,
+    check_batch,
     evaluations_due,
     load_split,
     load_splits,
+    prepare,
     train_run,
 )
 from detlab.training.run_folder import RunError, RunSettings, recorded
@@ -445,6 +448,53 @@ def test_the_reef_is_neither_cropped_nor_turned_upside_down(settings):
         augmentation("reef", TrainConfig(**settings))
 
 
+@pytest.mark.parametrize("data", ["reef", "some/folder"])
+def test_pictures_are_mirrored_as_often_as_asked(monkeypatch, data):
+    monkeypatch.setattr(run, "training_transforms", lambda **options: lambda: options)
+    assert augmentation(data, TrainConfig())()["flip"] == 0.5
+    assert augmentation(data, TrainConfig(horizontal_flip=0.0))()["flip"] == 0.0
+
+
+def test_options_for_the_reef_are_completed_by_its_own_settings(capsys):
+    train_set, _, settings = prepare("reef", "course", TrainOptions(batch_size=4))
+    assert settings.training == TrainConfig(batch_size=4)
+    assert (settings.detector.longest_side, train_set.config.image_size) == (128, (128, 128))
+    assert capsys.readouterr().err == ""
+
+
+def test_options_for_photographs_are_completed_by_the_recipe_which_says_why(folder, capsys):
+    options = TrainOptions(epochs=1.0, horizontal_flip=0.0)
+    train_set, _, settings = prepare(str(folder), "course", options)
+    said = capsys.readouterr().err
+    for name in ("longest-side", "crop", "positive-iou", "batch-size", "vertical-flip"):
+        assert re.search(rf"^--{name} [0-9.]+ +\w", said, re.MULTILINE)
+    assert "--horizontal-flip" not in said
+    assert "--seconds" not in said
+    assert settings.training == options.complete(
+        batch_size=8, positive_iou=0.5, negative_iou=0.4, crop=0
+    )
+    assert max(train_set[0][0].shape) == settings.detector.longest_side == 256
+
+
+def test_all_settings_are_taken_as_they_are(folder, capsys):
+    _, _, settings = prepare(str(folder), "course", SHORT, longest_side=64)
+    assert (settings.training, settings.detector.longest_side) == (SHORT, 64)
+    assert capsys.readouterr().err == ""
+
+
+def test_the_reef_is_drawn_at_the_longest_side_that_is_asked_for():
+    train_set, _, settings = prepare("reef", "course", TrainOptions(), longest_side=96)
+    assert train_set.config.image_size == (96, 96)
+    assert settings.detector.longest_side == 96
+
+
+def test_a_single_picture_a_step_is_enough_where_the_coarsest_map_has_two_cells():
+    check_batch(64, TrainConfig(batch_size=1))
+    check_batch(128, TrainConfig(batch_size=1, multiscale=2.0))
+    with pytest.raises(RunError, match="below 64 pixels want --batch-size 2"):
+        check_batch(63, TrainConfig(batch_size=1))
+
+
 def test_photographs_can_be_cropped_and_turned_upside_down(monkeypatch):
     monkeypatch.setattr(run, "training_transforms", lambda **options: lambda: options)
     wanted = {"crop": 64, "vertical_flip": 0.5}
@@ -477,7 +527,7 @@ def test_evaluations_are_due_at_each_quarter(progress, due):
 def test_what_is_not_used_of_a_folder_is_told_once(tmp_path, capsys):
     folder = yolo_folder(yolo_folder(tmp_path, "train"), "val")
     write_picture(folder / "spare.png")
-    load_splits(str(folder), 64, skip_bad=False)
+    load_splits(str(folder), skip_bad=False)
     said = capsys.readouterr().err
     assert said.count("spare.png") == 1
     assert "pictures have no label file" in said

@@ -1,0 +1,93 @@
+"""What a set is like, in a few numbers: how many pictures, how large the objects, how crowded.
+
+Uses records.py and symmetry.py; recipe.py chooses by it how a detector is to learn the set.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+from torchvision.ops import box_iou
+
+from detlab.data.records import Record
+from detlab.data.symmetry import Symmetry, measure_symmetry
+
+RARE = 0.01
+"""A class with a smaller share of the boxes does not decide for all."""
+SEEN_AT = 320
+"""Pixels to which pictures are decoded that are looked at."""
+NEARLY_ALL = 0.95
+"""Quantile that stands for the largest: one odd box says nothing."""
+
+
+@dataclass(frozen=True)
+class SetStatistics:
+    """A training split in numbers; lengths are fractions of the picture's longest side."""
+
+    num_pictures: int
+    picture_size: tuple[int, int]
+    """Height and width in pixels; the median of each."""
+    boxes_per_picture: float
+    smallest_class: str
+    """The class with the smallest boxes; "" where there are none."""
+    small: float
+    """Median size of its boxes, a size being the square root of an area."""
+    large: float
+    """Hardly a box of any class has a longer side."""
+    overlapping: float
+    """Share of the boxes that overlap another one."""
+    symmetry: Symmetry
+
+
+def describe_set(dataset: Any) -> SetStatistics:
+    """The statistics of a FolderDataset; some of its pictures are decoded, its boxes all read."""
+    records: Sequence[Record] = dataset.records
+    sizes = [record.image_size for record in records if record.image_size is not None]
+    sides = torch.cat([relative_sides(record) for record in records])
+    labels = torch.cat([record.labels for record in records])
+    label, small = smallest_class(sides.prod(dim=1).sqrt(), labels)
+    return SetStatistics(
+        num_pictures=len(records),
+        picture_size=(round(median(h for h, _ in sizes)), round(median(w for _, w in sizes))),
+        boxes_per_picture=len(labels) / len(records),
+        smallest_class=dataset.class_names[label] if label else "",
+        small=small,
+        large=sides.amax(dim=1).quantile(NEARLY_ALL).item() if len(sides) else 0.0,
+        overlapping=overlapping_share(records),
+        symmetry=measure_symmetry(dataset.resized(SEEN_AT)),
+    )
+
+
+def relative_sides(record: Record) -> Float[Tensor, "N 2"]:
+    """Width and height of each box, as fractions of its picture's longest side."""
+    assert record.image_size is not None  # a sound record has been measured
+    return (record.boxes[:, 2:] - record.boxes[:, :2]) / max(record.image_size)
+
+
+def smallest_class(sizes: Float[Tensor, " N"], labels: Int64[Tensor, " N"]) -> tuple[int, float]:
+    """The class whose median size is the smallest, and that size; (0, 0.0) without boxes.
+
+    >>> smallest_class(torch.tensor([0.5, 0.3, 0.1]), torch.tensor([1, 2, 2]))
+    (2, 0.10000000149011612)
+    """
+    medians = [
+        (sizes[labels == label].median().item(), int(label))
+        for label in labels.unique()
+        if (labels == label).sum() >= RARE * len(labels)
+    ]
+    size, label = min(medians, default=(0.0, 0))
+    return label, size
+
+
+def overlapping_share(records: Sequence[Record]) -> float:
+    """Share of all boxes that overlap another one of their picture; 0 where there are none."""
+    number, overlapping = 0, 0
+    for record in records:
+        others = box_iou(record.boxes, record.boxes).fill_diagonal_(0)
+        overlapping += int((others > 0).any(dim=1).sum())
+        number += len(others)
+    return overlapping / max(1, number)
