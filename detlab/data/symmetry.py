@@ -9,7 +9,7 @@ mirror image is none of them; where one differs so and the next otherwise, it is
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 from torchvision.transforms.v2.functional import resize
 
@@ -22,7 +22,7 @@ PER_PICTURE = 20
 FEW = 8
 """Fewer objects of a class are not judged."""
 FLAT = 4.0
-"""Brightness: less contrast than this is noise, and is not made more of."""
+"""Brightness: less contrast than this is noise, which is not enlarged."""
 
 
 class Symmetry(NamedTuple):
@@ -56,19 +56,31 @@ def measure_symmetry(dataset: Any, most_pictures: int = 300) -> Symmetry:
 
 
 def object_patches(
-    image: Tensor, target: dict[str, Any]
+    image: UInt8[Tensor, "3 H W"], target: dict[str, Any]
 ) -> tuple[Float[Tensor, "N 8 8"], Int64[Tensor, " N"]]:
-    """Some objects of a picture, small and grey, each of mean 0 and spread 1; and their labels."""
-    grey = image.float().mean(dim=0)
+    """Some objects of a picture, small, each of mean 0 and spread 1; and their labels."""
     boxes = target["boxes"].round().int()
     large = (boxes[:, 2:] - boxes[:, :2]).amin(dim=1) >= SMALLEST
     rows = large.nonzero()[:, 0]
     rows = rows[:: max(1, -(-len(rows) // PER_PICTURE))]
     patches = [torch.zeros(0, SIDE, SIDE)]
-    for x1, y1, x2, y2 in boxes[rows].tolist():
-        patch = resize(grey[None, y1:y2, x1:x2], [SIDE, SIDE], antialias=True)
+    for box in boxes[rows].tolist():
+        patch = resize(contrast(image, box)[None], [SIDE, SIDE], antialias=True)
         patches.append((patch - patch.mean()) / (patch.std() + FLAT))
     return torch.cat(patches), target["labels"][rows]
+
+
+def contrast(image: UInt8[Tensor, "3 H W"], box: list[int]) -> Float[Tensor, "h w"]:
+    """How far each pixel of a box is from the colour around it: dark on light is light on dark."""
+    x1, y1, x2, y2 = box
+    margin = max(2, (x2 - x1 + y2 - y1) // 12)
+    left, top = max(0, x1 - margin), max(0, y1 - margin)
+    region = image[:, top : y2 + margin, left : x2 + margin].float()
+    outside = torch.ones(region.shape[1:], dtype=torch.bool)
+    outside[y1 - top : y2 - top, x1 - left : x2 - left] = False
+    inside = image[:, y1:y2, x1:x2].float()
+    around = region[:, outside] if outside.any() else inside.flatten(start_dim=1)
+    return (inside - around.median(dim=1).values[:, None, None]).abs().mean(dim=0)
 
 
 def shared_part(differences: Float[Tensor, "N 8 8"], labels: Int64[Tensor, " N"]) -> float:
