@@ -35,7 +35,8 @@ class CommonSettings:
     """Settings whose values suit all data."""
 
     seconds: float | None = None
-    """Stop after so much time of training; 300 where neither this nor epochs is given."""
+    """Stop after so much time of training; where neither this nor epochs is given, after 300, and
+    with photographs after 900."""
     epochs: float | None = None
     """Stop after so many rounds through the data; give this or seconds."""
     muon_rate: float = 0.02

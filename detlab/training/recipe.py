@@ -51,8 +51,9 @@ class Choice(NamedTuple):
         >>> print(Choice("longest_side", 416, "small objects are 25 px"))
         --longest-side 416      small objects are 25 px
         """
-        option = self.name.replace("_", "-")
-        return f"{f'--{option} {self.value}':<24}{self.reason}"
+        value = f"{self.value:g}" if isinstance(self.value, float) else self.value
+        option = f"--{self.name.replace('_', '-')} {value}"
+        return f"{option:<24}{self.reason}"
 
 
 def choose_config() -> Choice:
