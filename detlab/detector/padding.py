@@ -20,31 +20,6 @@ MIN_SIDE = 0.01
 """Pixels of what the network sees: what clipping leaves thinner is no box. RoI heads do so, too."""
 
 
-def select_in_picture(
-    predictions: Predictions,
-    row: int,
-    image_size: tuple[int, int],
-    score_threshold: float,
-    max_candidates: int,
-    candidates: Candidates,
-) -> tuple[Float[Tensor, "N 4"], Int64[Tensor, " N"], Float[Tensor, " N"]]:
-    """The raw boxes of one image that show a part of it: `without_padding`, `leave_out_thin`.
-
-    Args are those of `postprocess.select_candidates`, which is what `candidates` is as a rule.
-
-    >>> import torch
-    >>> from detlab.detector.postprocess import select_candidates
-    >>> logits = torch.tensor([[[0.0, 2.0], [0.0, 3.0]]])
-    >>> anchors = torch.tensor([[0.0, 0.0, 8.0, 8.0], [16.0, 0.0, 24.0, 8.0]])
-    >>> said = Predictions(logits, torch.zeros(1, 2, 4), anchors)  # of a picture 18 pixels wide
-    >>> select_in_picture(said, 0, (8, 18), 0.6, max_candidates=1, candidates=select_candidates)
-    (tensor([[0., 0., 8., 8.]]), tensor([1]), tensor([0.8808]))
-    """
-    logits, deltas = predictions.logits[row, None], predictions.deltas[row, None]
-    seen = without_padding(predictions._replace(logits=logits, deltas=deltas), image_size)
-    return leave_out_thin(seen, 0, image_size, score_threshold, max_candidates, candidates)
-
-
 def leave_out_thin(
     predictions: Predictions,
     row: int,
@@ -55,6 +30,7 @@ def leave_out_thin(
 ) -> tuple[Float[Tensor, "N 4"], Int64[Tensor, " N"], Float[Tensor, " N"]]:
     """The raw boxes of one image that clipping leaves MIN_SIDE or more of.
 
+    Args are those of `postprocess.select_candidates`, which is what `candidates` is as a rule.
     What is left out takes no place among the best `max_candidates`: as long as too few are left,
     twice as many are asked for.
     """

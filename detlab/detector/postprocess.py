@@ -164,7 +164,7 @@ def select_detections(
         per_class: suppress within a class only; False: across all classes.
         nms: torchvision's compiled one, or `suppression.nms`, or your own.
         soft_sigma: use Soft-NMS with this sigma instead of `nms`.
-        candidates: raw boxes of one image, see `select_candidates`, `select_in_picture`.
+        candidates: raw boxes of one image, see `select_candidates`.
 
     Raises:
         ValueError: a threshold outside 0 to 1, a number below 0, or another number of sizes than of

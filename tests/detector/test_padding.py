@@ -10,12 +10,7 @@ from torch.testing import assert_close
 
 from detlab.boxes import xyxy_to_cxcywh
 from detlab.detector.anchors import encode_boxes, pyramid_anchors
-from detlab.detector.padding import (
-    MIN_SIDE,
-    leave_out_thin,
-    select_in_picture,
-    without_padding,
-)
+from detlab.detector.padding import MIN_SIDE, leave_out_thin, without_padding
 from detlab.detector.postprocess import (
     batch_candidates,
     detect,
@@ -25,7 +20,12 @@ from detlab.detector.postprocess import (
 from detlab.types import Predictions
 from tests.sample_boxes import bars
 
-in_picture = partial(select_in_picture, candidates=select_candidates)
+
+def in_picture(predictions, row, image_size, *options):
+    """The raw boxes of one image of a padded batch, as somebody finds them who made the batch."""
+    logits, deltas = predictions.logits[row, None], predictions.deltas[row, None]
+    seen = without_padding(predictions._replace(logits=logits, deltas=deltas), image_size)
+    return leave_out_thin(seen, 0, image_size, *options, candidates=select_candidates)
 
 
 def fires_everywhere(images, seed=0):
