@@ -35,6 +35,8 @@ VOTES = 2
 """Patches that must say that the camera moved the same way …"""
 CELL = 4
 """… to within so many pixels of the thumbnail."""
+FAVOURITES = 8
+"""Partners of a picture that are compared with it: blurred pictures look a little like all."""
 PICTURES = 512
 """Pictures out of which patches are cut at a time …"""
 CHUNK = 2**16
@@ -71,11 +73,33 @@ def whole_pictures(thumbs: Float[Tensor, "N h w"]) -> Float[Tensor, "N D"]:
 
 
 def moved_alike(thumbs: Float[Tensor, "N h w"]) -> Pairs:
-    """Pairs of pictures with several patches in common that all moved the same way."""
+    """Pairs of pictures with several patches in common that all moved the same way.
+
+    Of each picture's partners the FAVOURITES with most of such patches; a scene that more pictures
+    show hangs together by them.
+    """
     if len(thumbs) < 2:
         return torch.zeros(0, 2, dtype=torch.int64)
     place, owner, vectors = all_patches(thumbs)
-    first, second = meetings(vectors).unbind(dim=1)
+    found = meetings(vectors)
+    blocks = (owner[found[:, 0]] // PICTURES).bincount().tolist()  # of pictures: `found` is sorted
+    parts = [moved_together(part, place, owner) for part in found.split(blocks)] if blocks else []
+    pairs = torch.cat([torch.zeros(0, 2, dtype=torch.int64), *(part for part, _ in parts)])
+    votes = torch.cat([torch.zeros(0, dtype=torch.int64), *(part for _, part in parts)])
+    return favourites(pairs, votes, FAVOURITES)
+
+
+def moved_together(
+    patches: Pairs, place: Int64[Tensor, "P 2"], owner: Int64[Tensor, " P"]
+) -> tuple[Pairs, Int64[Tensor, " _"]]:
+    """Pairs of pictures by their pairs of patches that moved the same way, and how many did.
+
+    Args:
+        patches: pairs of patches that look alike.
+        place: row and column of each patch.
+        owner: the picture that each patch is of.
+    """
+    first, second = patches.unbind(dim=1)
     other = owner[first] != owner[second]
     first, second = first[other], second[other]
     shift = place[first] - place[second]
@@ -84,17 +108,36 @@ def moved_alike(thumbs: Float[Tensor, "N h w"]) -> Pairs:
         agreeing(pairs, (shift + torch.tensor(by)) // CELL)
         for by in ((0, 0), (0, CELL // 2), (CELL // 2, 0), (CELL // 2, CELL // 2))
     ]
-    return distinct(torch.cat(agreed))[0]
+    votes = torch.cat([votes for _, votes in agreed])
+    found, _ = distinct(torch.cat([torch.cat([pairs for pairs, _ in agreed]), votes[:, None]], 1))
+    most = torch.ones(len(found), dtype=torch.bool)  # a pair's last row has its most votes
+    most[:-1] = (found[1:, :2] != found[:-1, :2]).any(dim=1)
+    return found[most, :2], found[most, 2]
 
 
-def agreeing(pairs: Pairs, cells: Int64[Tensor, "_ 2"]) -> Pairs:
-    """Pairs that stand there with the same cell at least VOTES times.
+def agreeing(pairs: Pairs, cells: Int64[Tensor, "_ 2"]) -> tuple[Pairs, Int64[Tensor, " _"]]:
+    """Pairs that stand there with the same cell at least VOTES times, and how often each does.
 
     >>> agreeing(torch.tensor([[0, 1], [0, 1], [0, 2]]), torch.tensor([[3, 3], [3, 3], [3, 3]]))
-    tensor([[0, 1]])
+    (tensor([[0, 1]]), tensor([2]))
     """
-    found, _ = distinct(torch.cat([pairs, cells], dim=1), least=VOTES)
-    return found[:, :2]
+    found, votes = distinct(torch.cat([pairs, cells], dim=1), least=VOTES)
+    return found[:, :2], votes
+
+
+def favourites(pairs: Pairs, votes: Int64[Tensor, " _"], most: int) -> Pairs:
+    """Those pairs that are among the `most` with most votes of one of their two pictures.
+
+    >>> favourites(torch.tensor([[0, 1], [0, 2], [1, 2]]), torch.tensor([9, 2, 5]), most=1)
+    tensor([[0, 1],
+            [1, 2]])
+    """
+    ones, votes = torch.cat(pairs.unbind(dim=1)), votes.repeat(2)
+    order = votes.argsort(descending=True, stable=True)
+    order = order[ones[order].argsort(stable=True)]  # by picture, and there by votes
+    owner = ones[order]
+    rank = torch.arange(len(owner)) - torch.searchsorted(owner, owner)
+    return pairs[(order[rank < most] % max(1, len(pairs))).unique()]
 
 
 def all_patches(
@@ -137,13 +180,15 @@ def meetings(vectors: Float[Tensor, "P D"]) -> Pairs:
     tensor([[1, 3]])
     """
     generator = torch.Generator().manual_seed(0)
-    bits = max(1, len(vectors).bit_length())  # about as many keys as vectors
-    found = torch.zeros(0, 2, dtype=torch.int64)
+    number = len(vectors)
+    bits = max(1, number.bit_length())  # about as many keys as vectors
+    found = torch.zeros(0, dtype=torch.int64)  # a pair as one number, which takes half the memory
     for _ in range(TABLES):
         planes = torch.randn(vectors.shape[1], bits, generator=generator)
         key = ((vectors @ planes > 0) << torch.arange(bits)).sum(dim=1)
-        found = distinct(torch.cat([found, alike_of(neighbours(key), vectors)]))[0]
-    return found
+        pairs = alike_of(neighbours(key), vectors)
+        found = torch.cat([found, pairs[:, 0] * number + pairs[:, 1]]).unique()
+    return torch.stack([found // max(1, number), found % max(1, number)], dim=1)
 
 
 def neighbours(keys: Int64[Tensor, " P"]) -> Pairs:

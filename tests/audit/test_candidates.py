@@ -7,13 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detlab.audit.candidates import (
+    FAVOURITES,
     FEW,
     NEXT,
     SIDE,
     agreeing,
     candidates,
+    favourites,
     meetings,
     moved_alike,
+    moved_together,
     neighbours,
     striking_patches,
 )
@@ -97,4 +100,45 @@ def test_neighbours_have_one_key_and_lie_close(keys):
 def test_one_vote_is_not_enough():
     pairs = torch.tensor([[0, 1], [0, 1], [0, 2], [0, 2]])
     cells = torch.tensor([[3, 3], [3, 3], [3, 3], [3, 4]])
-    assert agreeing(pairs, cells).tolist() == [[0, 1]]
+    found, votes = agreeing(pairs, cells)
+    assert (found.tolist(), votes.tolist()) == ([[0, 1]], [2])
+
+
+def test_pictures_that_moved_together_have_the_votes_of_their_best_cell():
+    owner = torch.tensor([0, 0, 0, 1, 1, 1, 2, 2])
+    place = torch.tensor([[5, 5], [9, 9], [20, 30], [7, 8], [11, 12], [1, 1], [5, 5], [9, 20]])
+    patches = torch.tensor([[0, 1], [0, 3], [0, 6], [1, 4], [1, 7], [2, 5]])
+    pairs, votes = moved_together(patches, place, owner)
+    assert (pairs.tolist(), votes.tolist()) == ([[0, 1]], [2])  # both moved by (-2, -3)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5), st.integers(1, 9)), max_size=12),
+    st.integers(1, 3),
+)
+def test_favourites_are_among_the_first_of_one_of_both(rows, most):
+    table = {(min(a, b), max(a, b)): votes for a, b, votes in rows if a != b}
+    pairs = torch.tensor(sorted(table), dtype=torch.int64).view(-1, 2)
+    votes = torch.tensor([table[pair] for pair in sorted(table)], dtype=torch.int64)
+    found = {tuple(pair) for pair in favourites(pairs, votes, most).tolist()}
+    for pair, its in table.items():
+        better = [
+            sum(other > its for with_it, other in table.items() if one in with_it) for one in pair
+        ]
+        as_good = [
+            sum(other >= its for with_it, other in table.items() if one in with_it) for one in pair
+        ]
+        if min(as_good) <= most:
+            assert pair in found
+        if min(better) >= most:
+            assert pair not in found
+
+
+def test_blurred_pictures_that_look_like_all_are_compared_with_a_few():
+    """Without a bound, so many of all pairs are candidates that their number is a square."""
+    generator = torch.Generator().manual_seed(1)
+    blurred = F.interpolate(
+        torch.randn(400, 1, 5, 6, generator=generator), (36, 48), mode="bicubic"
+    )
+    pairs = moved_alike(20 * blurred[:, 0])
+    assert 0 < len(pairs) <= 400 * FAVOURITES
