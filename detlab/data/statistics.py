@@ -5,7 +5,7 @@ Uses records.py and symmetry.py; recipe.py chooses by it how a detector is to le
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import geometric_mean, median
 from typing import Any
 
 import torch
@@ -32,10 +32,8 @@ class SetStatistics:
     picture_size: tuple[int, int]
     """Height and width in pixels; the median of each."""
     boxes_per_picture: float
-    smallest_class: str
-    """The class with the smallest boxes; "" where there are none."""
-    small: float
-    """Median size of its boxes, a size being the square root of an area."""
+    typical: float
+    """Size of a typical object, the square root of its area, see `typical_size`; 0 of none."""
     large: float
     """Hardly a box of any class has a longer side."""
     overlapping: float
@@ -49,13 +47,11 @@ def describe_set(dataset: Any) -> SetStatistics:
     sizes = [record.image_size for record in records if record.image_size is not None]
     sides = torch.cat([relative_sides(record) for record in records])
     labels = torch.cat([record.labels for record in records])
-    label, small = smallest_class(sides.prod(dim=1).sqrt(), labels)
     return SetStatistics(
         num_pictures=len(records),
         picture_size=(round(median(h for h, _ in sizes)), round(median(w for _, w in sizes))),
         boxes_per_picture=len(labels) / len(records),
-        smallest_class=dataset.class_names[label] if label else "",
-        small=small,
+        typical=typical_size(sides.prod(dim=1).sqrt(), labels),
         large=sides.amax(dim=1).quantile(NEARLY_ALL).item() if len(sides) else 0.0,
         overlapping=overlapping_share(records),
         symmetry=measure_symmetry(dataset.resized(SEEN_AT)),
@@ -68,19 +64,19 @@ def relative_sides(record: Record) -> Float[Tensor, "N 2"]:
     return (record.boxes[:, 2:] - record.boxes[:, :2]) / max(record.image_size)
 
 
-def smallest_class(sizes: Float[Tensor, " N"], labels: Int64[Tensor, " N"]) -> tuple[int, float]:
-    """The class whose median size is the smallest, and that size; (0, 0.0) without boxes.
+def typical_size(sizes: Float[Tensor, " N"], labels: Int64[Tensor, " N"]) -> float:
+    """The geometric mean of the classes' median sizes, for AP is a mean of classes; 0 of nothing.
 
-    >>> smallest_class(torch.tensor([0.5, 0.3, 0.1]), torch.tensor([1, 2, 2]))
-    (2, 0.10000000149011612)
+    >>> sizes = torch.tensor([0.1, 0.1, 0.1, 0.4])
+    >>> round(typical_size(sizes, labels=torch.tensor([1, 1, 1, 2])), 3)
+    0.2
     """
     medians = [
-        (sizes[labels == label].median().item(), int(label))
+        sizes[labels == label].median().item()
         for label in labels.unique()
         if (labels == label).sum() >= RARE * len(labels)
     ]
-    size, label = min(medians, default=(0.0, 0))
-    return label, size
+    return geometric_mean(medians) if medians else 0.0
 
 
 def overlapping_share(records: Sequence[Record]) -> float:

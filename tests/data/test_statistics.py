@@ -8,7 +8,7 @@ from PIL import Image
 
 from detlab.data.datasets import load_dataset
 from detlab.data.records import Record
-from detlab.data.statistics import describe_set, overlapping_share, smallest_class
+from detlab.data.statistics import describe_set, overlapping_share, typical_size
 from tests.sample_folders import coco_content, coco_folder
 
 
@@ -31,29 +31,29 @@ def test_a_folder_in_numbers(tmp_path):
     found = describe_set(load_dataset(folder, "train"))
     assert (found.num_pictures, found.boxes_per_picture) == (4, 1.0)
     assert found.picture_size == (height, width)
-    assert found.smallest_class == "dog"
-    assert found.small == pytest.approx(8 / max(height, width))  # of 4, 8 and 16
+    cat, dog = (30 * 20) ** 0.5, 8  # of 4, 8 and 16
+    assert found.typical == pytest.approx((cat * dog) ** 0.5 / max(height, width))
     assert 16 / max(height, width) < found.large <= 30 / max(height, width)
     assert found.overlapping == 0.5
     assert found.symmetry.objects == 4
 
 
-def test_a_set_without_boxes_has_no_smallest_class(tmp_path):
+def test_a_set_without_boxes_has_no_typical_size(tmp_path):
     scenes = {"a": [], "b": [("cat", 1.0, 1.0, 9.0, 9.0)]}
     folder = coco_folder(tmp_path, "train", coco_content(scenes), scenes)
     coco_folder(tmp_path, "val", coco_content(scenes), scenes)
     dataset = load_dataset(folder, "train")
     dataset.records = [dataset.records[0]]
     found = describe_set(dataset)
-    assert (found.smallest_class, found.small, found.large) == ("", 0.0, 0.0)
+    assert (found.typical, found.large) == (0.0, 0.0)
     assert (found.boxes_per_picture, found.overlapping) == (0.0, 0.0)
 
 
-def test_a_rare_class_does_not_decide():
-    sizes = torch.cat([torch.full((300,), 0.4), torch.full((2,), 0.01)])
-    labels = torch.cat([torch.full((300,), 2), torch.full((2,), 1)])
-    assert smallest_class(sizes, labels) == (2, pytest.approx(0.4))
-    assert smallest_class(sizes[:0], labels[:0]) == (0, 0.0)
+def test_each_class_counts_once_and_a_rare_one_not_at_all():
+    sizes = torch.cat([torch.full((300,), 0.4), torch.full((30,), 0.1), torch.full((2,), 0.01)])
+    labels = torch.cat([torch.full((300,), 2), torch.full((30,), 3), torch.full((2,), 1)])
+    assert typical_size(sizes, labels) == pytest.approx(0.2)
+    assert typical_size(sizes[:0], labels[:0]) == 0
 
 
 def test_boxes_that_only_touch_do_not_overlap():

@@ -19,8 +19,7 @@ CELLS = SetStatistics(
     num_pictures=205,
     picture_size=(480, 640),
     boxes_per_picture=13.7,
-    smallest_class="Platelets",
-    small=0.06,
+    typical=0.141,
     large=0.28,
     overlapping=0.77,
     symmetry=Symmetry(0.03, 0.02, 0.94, 2722),
@@ -28,8 +27,7 @@ CELLS = SetStatistics(
 FISH = replace(
     CELLS,
     picture_size=(512, 384),
-    smallest_class="penguin",
-    small=0.047,
+    typical=0.092,
     large=0.36,
     overlapping=0.45,
     symmetry=Symmetry(0.04, 0.01, 1.15, 2800),
@@ -65,19 +63,19 @@ def test_small_animals_that_have_an_up():
 
 
 @pytest.mark.parametrize(
-    ("small", "picture_size", "side"),
+    ("typical", "picture_size", "side"),
     [
-        (0.06, (480, 640), 416),
+        (0.141, (480, 640), 416),
         (0.4, (480, 640), 256),  # large objects are seen in small pictures, too
-        (0.02, (480, 640), 640),  # 25 px would take 1250
-        (0.02, (3000, 4000), 640),
-        (0.05, (270, 340), 352),  # its own pixels, filled up to whole cells
-        (0.05, (100, 90), 256),
+        (0.05, (480, 640), 640),  # 60 px would take 1200
+        (0.05, (3000, 4000), 640),
+        (0.1, (270, 340), 352),  # its own pixels, filled up to whole cells
+        (0.1, (100, 90), 256),
         (0.0, (480, 640), 256),  # no boxes
     ],
 )
-def test_the_longest_side_shows_small_objects_as_far_as_the_pictures_do(small, picture_size, side):
-    set_of = replace(CELLS, small=small, picture_size=picture_size)
+def test_the_longest_side_shows_objects_well_as_far_as_the_pictures_do(typical, picture_size, side):
+    set_of = replace(CELLS, typical=typical, picture_size=picture_size)
     assert values(set_of)["longest_side"] == side
 
 
