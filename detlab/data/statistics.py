@@ -1,4 +1,4 @@
-"""What a set is like, in a few numbers: how many pictures, how large the objects, how crowded.
+"""What a set is like, in a few numbers: its pictures, how large the objects are, how crowded.
 
 Uses records.py and symmetry.py; recipe.py chooses by it how a detector is to learn the set.
 """
@@ -28,10 +28,8 @@ NEARLY_ALL = 0.95
 class SetStatistics:
     """A training split in numbers; lengths are fractions of the picture's longest side."""
 
-    num_pictures: int
     picture_size: tuple[int, int]
     """Height and width in pixels; the median of each."""
-    boxes_per_picture: float
     typical: float
     """Size of a typical object, the square root of its area, see `typical_size`; 0 of none."""
     large: float
@@ -48,9 +46,7 @@ def describe_set(dataset: Any) -> SetStatistics:
     sides = torch.cat([relative_sides(record) for record in records])
     labels = torch.cat([record.labels for record in records])
     return SetStatistics(
-        num_pictures=len(records),
         picture_size=(round(median(h for h, _ in sizes)), round(median(w for _, w in sizes))),
-        boxes_per_picture=len(labels) / len(records),
         typical=typical_size(sides.prod(dim=1).sqrt(), labels),
         large=sides.amax(dim=1).quantile(NEARLY_ALL).item() if len(sides) else 0.0,
         overlapping=overlapping_share(records),

@@ -18,8 +18,8 @@ MULTIPLE = 32
 """Pixels: the coarsest stride of the network; a longest side between two is padded to the next."""
 SEEN_WELL = 60.0
 """Pixels that a typical object should measure. With 416 instead of 640 pixels, where that is 60,
-bccd's val AP was .55 instead of .53 after five minutes of one core; five drawn sets were learned
-best near it, too."""
+bccd's val AP was .55 instead of .53 after five minutes of one core, one seed; five drawn sets were
+learned best near it, too."""
 SHORTEST_SIDE, LONGEST_SIDE = 256, 640
 """Pixels: below, a pretrained body sees little; above, two cores take seconds for a picture."""
 CROP = 288
@@ -78,20 +78,18 @@ def choose(
         given: what was asked for, by name; what hangs on it is chosen to suit it.
     """
     side = choose_longest_side(statistics)
-    pretrained = named_config(config_name, num_classes=2).pretrained
     choices = [
         side,
         choose_crop(statistics, given.get("longest_side", side.value)),
         *choose_flips(statistics.symmetry),
         *choose_thresholds(statistics.overlapping),
         Choice("batch_size", 8, "such pictures take long: more steps in the same time"),
-        *(choose_fine_tuning(statistics.symmetry) if pretrained else []),
-        *(
-            []
-            if "epochs" in given
-            else [Choice("seconds", SECONDS, "photographs take longer than the reef")]
-        ),
     ]
+    if named_config(config_name, num_classes=2).pretrained:
+        choices.append(choose_body_rate(statistics.symmetry))
+        choices += choose_optimizer(given)
+    if "epochs" not in given:
+        choices.append(Choice("seconds", SECONDS, "photographs take longer than the reef"))
     return [choice for choice in choices if choice.name not in given]
 
 
@@ -151,19 +149,18 @@ def choose_thresholds(overlapping: float) -> list[Choice]:
     ]
 
 
-def choose_fine_tuning(symmetry: Symmetry) -> list[Choice]:
-    """How a body that knows ImageNet learns: it keeps more of that where objects are of its kind.
-
-    With Muon a body that knows ImageNet learns as well, and no better.
-    """
+def choose_body_rate(symmetry: Symmetry) -> Choice:
+    """A body that knows ImageNet keeps more of that where objects are of its kind."""
     if has_up(symmetry):
-        body = Choice("body_rate", 0.3, "ImageNet shows such objects: the body knows much")
-    else:
-        body = Choice(
-            "body_rate", 1.0, "ImageNet shows nothing without an up: the body learns, too"
-        )
+        return Choice("body_rate", 0.3, "ImageNet shows such objects: the body knows much")
+    return Choice("body_rate", 1.0, "ImageNet shows nothing without an up: the body learns, too")
+
+
+def choose_optimizer(given: Mapping[str, Any]) -> list[Choice]:
+    """What moves a body that knows ImageNet; it learns as well by Muon, and no better."""
+    if given.get("optimizer", "adamw") != "adamw":
+        return []
     return [
-        body,
         Choice("optimizer", "adamw", "by it the values for such bodies were found"),
         Choice("learning_rate", 1e-3, "goes with adamw"),
         Choice("schedule", "cosine", "goes with adamw"),

@@ -29,7 +29,6 @@ def test_a_folder_in_numbers(tmp_path):
     folder = coco_folder(tmp_path, "train", coco_content(scenes), scenes)
     height, width = Image.open(folder / "images" / "a.png").size[::-1]
     found = describe_set(load_dataset(folder, "train"))
-    assert (found.num_pictures, found.boxes_per_picture) == (4, 1.0)
     assert found.picture_size == (height, width)
     cat, dog = (30 * 20) ** 0.5, 8  # of 4, 8 and 16
     assert found.typical == pytest.approx((cat * dog) ** 0.5 / max(height, width))
@@ -46,7 +45,7 @@ def test_a_set_without_boxes_has_no_typical_size(tmp_path):
     dataset.records = [dataset.records[0]]
     found = describe_set(dataset)
     assert (found.typical, found.large) == (0.0, 0.0)
-    assert (found.boxes_per_picture, found.overlapping) == (0.0, 0.0)
+    assert found.overlapping == 0.0
 
 
 def test_each_class_counts_once_and_a_rare_one_not_at_all():

@@ -16,9 +16,7 @@ from detlab.training.recipe import choose, choose_config
 
 REAL = Path(os.environ.get("DETLAB_DATA", "not set"))
 CELLS = SetStatistics(
-    num_pictures=205,
     picture_size=(480, 640),
-    boxes_per_picture=13.7,
     typical=0.141,
     large=0.28,
     overlapping=0.77,
@@ -109,6 +107,12 @@ def test_a_few_objects_are_taken_to_have_an_up():
 def test_what_was_asked_for_is_left_alone():
     given = {"longest_side": 640, "crop": 0, "seconds": 20.0, "horizontal_flip": 0.0}
     assert not set(given) & set(values(CELLS, **given))
+
+
+def test_with_muon_its_own_rates_are_left_as_they_are():
+    chosen = values(CELLS, optimizer="muon")
+    assert not {"optimizer", "learning_rate", "schedule", "quality"} & set(chosen)
+    assert chosen["body_rate"] == 1.0
 
 
 def test_rounds_take_the_place_of_seconds():
