@@ -4,6 +4,7 @@ Uses statistics.py; run.py follows it in all that nobody asked for otherwise. Th
 choice: the values of config.py are tuned for it.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -20,8 +21,10 @@ SEEN_WELL = 60.0
 """Pixels that a typical object should measure. With 416 instead of 640 pixels, where that is 60,
 bccd's val AP was .55 instead of .53 after five minutes of one core, one seed; five drawn sets were
 learned best near it, too."""
-SHORTEST_SIDE, LONGEST_SIDE = 256, 640
-"""Pixels: below, a pretrained body sees little; above, two cores take seconds for a picture."""
+SHORTEST_SIDE = 256
+"""Pixels: in smaller pictures a pretrained body sees little."""
+MOST_PIXELS = 640 * 640
+"""Of a picture; for more, two cores take seconds. A long and thin one may have longer sides."""
 CROP = 288
 """Pixels of a square that costs a fifth of a picture of 640."""
 FILLED = 0.8
@@ -98,8 +101,10 @@ def choose_longest_side(statistics: SetStatistics) -> Choice:
     if not statistics.typical:
         return Choice("longest_side", SHORTEST_SIDE, "there are no boxes to go by")
     wanted = round(SEEN_WELL / statistics.typical / MULTIPLE) * MULTIPLE
-    own = -(-max(statistics.picture_size) // MULTIPLE) * MULTIPLE
-    side = max(SHORTEST_SIDE, min(wanted, own, LONGEST_SIDE))
+    short, long = sorted(statistics.picture_size)
+    own = -(-long // MULTIPLE) * MULTIPLE
+    affordable = int(math.sqrt(MOST_PIXELS * long / short)) // MULTIPLE * MULTIPLE
+    side = max(SHORTEST_SIDE, min(wanted, own, affordable))
     reason = f"a typical object is then {side * statistics.typical:.0f} px"
     if wanted > side:
         limit = "the pictures are no larger" if own == side else "more takes long without a GPU"

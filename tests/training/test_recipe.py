@@ -66,7 +66,10 @@ def test_small_animals_that_have_an_up():
         (0.141, (480, 640), 416),
         (0.4, (480, 640), 256),  # large objects are seen in small pictures, too
         (0.05, (480, 640), 640),  # 60 px would take 1200
-        (0.05, (3000, 4000), 640),
+        (0.05, (2000, 2000), 640),
+        (0.05, (3000, 4000), 736),  # as many pixels as 640 x 640
+        (0.05, (400, 1600), 1216),  # 60 px take 1200: a long and thin picture has no more pixels
+        (0.02, (400, 1600), 1280),
         (0.1, (270, 340), 352),  # its own pixels, filled up to whole cells
         (0.1, (100, 90), 256),
         (0.0, (480, 640), 256),  # no boxes
