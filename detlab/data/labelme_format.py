@@ -47,19 +47,14 @@ def has_area(shape: Mapping[str, Any]) -> bool:
 
 
 def read_labelme(
-    contents: Mapping[Path, Any], pictures: Places, class_names: tuple[str, ...]
+    contents: Mapping[Path, Any], pictures: Mapping[Path, Path], class_names: tuple[str, ...]
 ) -> Annotations:
     """Turn parsed labelme files into records, each with its picture."""
-    names = Names(pictures.tree.pictures)
     records: list[Record] = []
     faults: list[Fault] = []
     notes: list[Note] = []
-    for source, content in contents.items():
-        try:
-            image = picture_of(source, content, pictures, names)
-        except DataError as error:
-            faults.append(Fault(source, "", str(error)))
-            continue
+    for source, image in pictures.items():
+        content = contents[source]
         record, its_faults = labelme_record(source, content, image, class_names)
         records.append(record)
         faults += its_faults
@@ -71,18 +66,23 @@ def read_labelme(
     return Annotations(tuple(records), class_names, tuple(faults), tuple(notes))
 
 
-def picture_of(source: Path, content: Any, places: Places, names: Names) -> Path:
-    """The picture that a file names, else the one of its stem.
+def picture_of(source: Path, content: Any, places: Places, names: Names) -> tuple[Path, str]:
+    """The picture that a file names, else the one of its stem, and the name.
 
     Raises:
-        DataError: it could be several.
+        DataError: it could be several: a copy with a new name may still name the picture of old.
     """
     said = str(content.get("imagePath") or "")
-    found = (names.meant_by(said, near=[source.parent]) if said else []) or places.like(source)
+    named = names.meant_by(said, near=[source.parent]) if said else []
+    of_its_stem = places.by_key.get(places.tree.key(source), [])
+    found = named or places.like(source)
+    if named and of_its_stem and not set(named) & set(of_its_stem):
+        found = [*named, *of_its_stem]
     if len(found) > 1:
         options = first_few([places.tree.name(path) for path in found])
-        raise DataError(f"imagePath is {quoted(said)}; its picture could be {options}")
-    return found[0] if found else source.with_suffix(".jpg")
+        which = f"its picture could be {options}; write the right one there"
+        raise DataError(f"imagePath is {quoted(said)}; {which}")
+    return found[0] if found else source.with_suffix(".jpg"), said
 
 
 def labelme_record(

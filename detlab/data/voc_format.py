@@ -6,8 +6,7 @@ raises `DataError`; a fault of one picture or object is set aside, and check.py 
 of it.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from xml.etree.ElementTree import Element, ParseError
 
@@ -33,43 +32,37 @@ from detlab.data.tree import Names, Places, folded
 DIFFICULT = "objects called difficult are not learned, and not counted"
 
 
-def read_voc(
-    sources: Sequence[Path], pictures: Places, class_names: tuple[str, ...]
-) -> Annotations:
+def read_voc(pictures: Mapping[Path, Path], class_names: tuple[str, ...]) -> Annotations:
     """Read XML files, each with its picture."""
-    names = Names(pictures.tree.pictures)
-    pairs, faults = [], []
-    for source in sources:
-        try:
-            pairs.append((source, picture_of(source, pictures, names)))
-        except DataError as error:
-            faults.append(Fault(source, "", str(error).removeprefix(f"{source}: ")))
-    read = voc_annotations(pairs, class_names, first_pixel=0)
-    return replace(read, faults=(*faults, *read.faults))
+    return voc_annotations(list(pictures.items()), class_names, first_pixel=0)
 
 
-def picture_of(source: Path, places: Places, names: Names) -> Path:
-    """The picture that an XML file is about: of its stem, and where there are several, by its name.
+def picture_of(source: Path, places: Places, names: Names) -> tuple[Path, str]:
+    """The picture that an XML file is about, and the name by which it calls it, with its folder.
 
-    A path where no picture is says what was looked for.
+    It is the one of its stem, and where there are several, the one of its name. A path where no
+    picture is says what was looked for.
 
     Raises:
         DataError: it could be several, or the file cannot be read.
     """
     found = places.like(source)
-    if len(found) == 1:
-        return found[0]
-    said = (parse_xml(source).findtext("filename") or "").strip()
+    if len(found) == 1 and places.tree.key(found[0]) == places.tree.key(source):
+        return found[0], ""
+    root = parse_xml(source)
+    said = (root.findtext("filename") or "").strip()
+    folder = (root.findtext("folder") or "").strip()
     if not found:
         found = names.meant_by(said) if said else []
-    else:
+    elif len(found) > 1:
         last = PurePosixPath(said.replace("\\", "/")).name
         named = [path for path in found if folded(path.name) == folded(last)]
         found = named or found
     if len(found) > 1:
         options = first_few([places.tree.name(path) for path in found])
         raise DataError(f"{source}: <filename> is {quoted(said)}; its picture could be {options}")
-    return found[0] if found else source.with_suffix(".jpg")
+    whole = said if "/" in said or "\\" in said else f"{folder}/{said}"
+    return found[0] if found else source.with_suffix(".jpg"), whole
 
 
 def voc_classes(sources: Iterable[Path], labelmaps: Sequence[Path] = ()) -> tuple[str, ...]:

@@ -3,21 +3,30 @@
 Uses voc_format.py, labelme_format.py, layout.py and splits.py.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
 
 from detlab.data import labelme_format, voc_format
 from detlab.data.labelme_format import labelme_classes, read_labelme
 from detlab.data.layout import Layout, Reader, unlisted, with_faults
 from detlab.data.pictures import SUFFIXES
-from detlab.data.records import DataError, Fault, Note
-from detlab.data.splits import by_folder, files_listed, in_order, named_lists, read_list
-from detlab.data.tree import Names, Places, Tree
+from detlab.data.records import DataError, Fault, Note, first_few
+from detlab.data.splits import (
+    by_folder,
+    files_listed,
+    in_order,
+    named_lists,
+    our_split,
+    read_list,
+    split_in,
+)
+from detlab.data.tree import KINDS, Names, Places, Tree, folded, shared_end
 from detlab.data.voc_format import read_voc, voc_classes
 
+OTHER = "pictures have their annotation in a folder of another name"
 BARE = "pictures have no annotation file and are left out"
 
 
@@ -31,16 +40,17 @@ def voc_layout(tree: Tree, sources: Sequence[Path]) -> Layout:
     if not found:
         found, words = by_folder(sources, tree), "splits by folder"
     places = Places(tree.pictures, sources, tree)
+    picture_of = partial(voc_format.picture_of, places=places, names=Names(tree.pictures))
+    pairs = paired(sources, found, picture_of, tree)
     splits: dict[str, Reader] = {
         split: partial(
-            with_faults, partial(read_voc, paths, places, class_names), faults.get(split, ())
+            with_faults,
+            partial(read_voc, pairs.among(paths), class_names),
+            [*faults.get(split, ()), *pairs.faults_of(paths)],
         )
         for split, paths in found.items()
     }
-    pictures = found_pictures(
-        sources, partial(voc_format.picture_of, places=places, names=Names(tree.pictures))
-    )
-    notes += [*unused(tree, sources, found), *unlisted(tree, [pictures], BARE)]
+    notes += [*unused(tree, sources, found), *pairs.notes, *unlisted(tree, [pairs.looked_at], BARE)]
     return Layout("voc", f"{place_of_sources(sources, tree)}, {words}", splits, tuple(notes))
 
 
@@ -48,16 +58,23 @@ def labelme_layout(tree: Tree, contents: Mapping[Path, Any]) -> Layout:
     """A JSON file for each picture, parsed; folders are the splits."""
     class_names = labelme_classes(contents.values())
     found = by_folder(contents, tree)
-    places = Places(tree.pictures, contents, tree)
+    places, names = Places(tree.pictures, contents, tree), Names(tree.pictures)
+    pairs = paired(
+        contents,
+        found,
+        lambda source: labelme_format.picture_of(source, contents[source], places, names),
+        tree,
+    )
     splits: dict[str, Reader] = {
-        split: partial(read_labelme, {path: contents[path] for path in paths}, places, class_names)
+        split: partial(
+            with_faults,
+            partial(read_labelme, contents, pairs.among(paths), class_names),
+            pairs.faults_of(paths),
+        )
         for split, paths in found.items()
     }
-    names = Names(tree.pictures)
-    pictures = found_pictures(
-        contents, lambda source: labelme_format.picture_of(source, contents[source], places, names)
-    )
-    notes = [*unused(tree, contents, found), *unlisted(tree, [pictures], BARE)]
+    notes = [*unused(tree, contents, found), *pairs.notes]
+    notes += unlisted(tree, [pairs.looked_at], BARE)
     return Layout("labelme", "JSON beside each picture, splits by folder", splits, tuple(notes))
 
 
@@ -126,8 +143,100 @@ def unused(tree: Tree, sources: Iterable[Path], found: Mapping[str, Sequence[Pat
     return [Note(what, tree.name(path)) for path in sources if path not in used]
 
 
-def found_pictures(sources: Iterable[Path], picture_of: Callable[[Path], Path]) -> Iterator[Path]:
-    """The pictures that annotation files are about."""
+class Pairs(NamedTuple):
+    """Annotation files, each with its picture."""
+
+    pictures: dict[Path, Path]
+    """By annotation file."""
+    faults: dict[Path, Fault]
+    """Why an annotation file has no picture, or shares one."""
+    notes: list[Note]
+    looked_at: set[Path]
+    """Every picture that an annotation file is about, used or not."""
+
+    def among(self, sources: Iterable[Path]) -> dict[Path, Path]:
+        """The pairs of some annotation files."""
+        return {path: self.pictures[path] for path in sources if path in self.pictures}
+
+    def faults_of(self, sources: Iterable[Path]) -> list[Fault]:
+        """The faults of some annotation files, each once."""
+        return list(dict.fromkeys(self.faults[path] for path in sources if path in self.faults))
+
+
+def paired(
+    sources: Iterable[Path],
+    splits: Mapping[str, Sequence[Path]],
+    picture_of: Callable[[Path], tuple[Path, str]],
+    tree: Tree,
+) -> Pairs:
+    """Annotation files with their pictures; where two in splits are about one, that is a fault.
+
+    Args:
+        sources: all annotation files.
+        splits: those of each split.
+        picture_of: the picture of one, and the name by which it calls it.
+        tree: where they lie.
+    """
+    pairs = Pairs({}, {}, [], set())
     for source in sources:
-        with suppress(DataError):  # reported where the record is read
-            yield picture_of(source)
+        try:
+            picture, said = picture_of(source)
+            if is_apart(source, picture, said, tree):
+                raise DataError(apart_words(source, picture, tree))
+            pairs.pictures[source] = picture
+            if picture.is_file() and own_folders(source, tree) != own_folders(picture, tree):
+                pairs.notes.append(Note(OTHER, f"{tree.name(picture)} in {tree.name(source)}"))
+        except DataError as error:
+            pairs.faults[source] = Fault(source, "", str(error).removeprefix(f"{source}: "))
+    pairs.looked_at.update(pairs.pictures.values())
+    used = {path for paths in splits.values() for path in paths}
+    refuse_doubles(pairs, used, tree)
+    return pairs
+
+
+def refuse_doubles(pairs: Pairs, used: Collection[Path], tree: Tree) -> None:
+    """Take pictures with several annotation files out of the pairs, and say so of each."""
+    found: dict[Path, list[Path]] = {}
+    for source, picture in pairs.pictures.items():
+        if source in used:
+            found.setdefault(picture, []).append(source)
+    for picture, its in found.items():
+        files = first_few([tree.name(path) for path in its])
+        what = f"has annotations in {files}; want one of them: move the other out of the folder"
+        for source in its if len(its) > 1 else ():
+            pairs.faults[source] = Fault(picture, "", what)
+            del pairs.pictures[source]
+
+
+def is_apart(source: Path, picture: Path, said: str, tree: Tree) -> bool:
+    """Whether the folders of two files tell different things, as cam1 and cam2 do.
+
+    Not so where the annotation itself names the folder of the picture.
+    """
+    ours, theirs = own_folders(source, tree), own_folders(picture, tree)
+    if ours <= theirs or theirs <= ours:
+        return False
+    wanted = [folded(part) for part in PurePosixPath(said.replace("\\", "/")).parts]
+    count = shared_end(wanted, picture)
+    named = picture.parts[len(picture.parts) - count : -1]
+    return not theirs & set(map(folded, named))
+
+
+def own_folders(path: Path, tree: Tree) -> frozenset[str]:
+    """The folders of a file that are no KINDS; of train_images it is the split that counts."""
+    own = set()
+    for folder in map(folded, tree.parts(path)[:-1]):
+        words = set(re.split(r"[\W_]+", folder))
+        own |= {split for word in words if (split := our_split(word))}
+        own |= set() if words & KINDS or split_in(folder) else {folder}
+    return frozenset(own)
+
+
+def apart_words(source: Path, picture: Path, tree: Tree) -> str:
+    """What to do about a picture of the right name in a wrong folder."""
+    *folders, _ = tree.parts(source)
+    wanted = "/".join([*(word for word in folders if word.lower() not in KINDS), picture.name])
+    return (
+        f"no picture {wanted}; {tree.name(picture)} lies in another folder. If it is the one, "
+        "call the folders alike"
+    )

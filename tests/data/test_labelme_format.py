@@ -110,3 +110,32 @@ def test_a_size_that_is_not_said_is_left_to_the_picture(tmp_path, sides):
 @pytest.mark.parametrize("content", [[], None, {}, {"shapes": None}, {"shapes": 3}])
 def test_other_json_is_not_labelmes(content):
     assert not is_labelme(content)
+
+
+def test_two_files_for_one_picture_are_a_fault_that_names_both(tmp_path):
+    for place in ("anna", "bob"):
+        labelme_folder(tmp_path, {"a": []}, place, imagePath="../images/a.png")
+        (tmp_path / place / "a.png").unlink()
+    write_picture(tmp_path / "images" / "a.png")
+    annotations = read_split(tmp_path, "all")
+    assert annotations.records == ()
+    (fault,) = annotations.faults
+    assert "has annotations in anna/a.json, bob/a.json; want one of them" in fault.what
+
+
+def test_a_renamed_copy_that_names_another_picture_is_not_guessed_at(tmp_path):
+    folder = labelme_folder(tmp_path, {"a": []})
+    labelme_folder(tmp_path, {"day1_a": []}, imagePath="a.png")
+    annotations = read_split(folder, "all")
+    assert [record.source.name for record in annotations.records] == ["a.json"]
+    (fault,) = annotations.faults
+    assert fault.file == folder / "day1_a.json"
+    assert "could be a.png, day1_a.png; write the right one there" in fault.what
+
+
+def test_a_picture_in_the_folder_of_another_camera_is_not_taken(tmp_path):
+    labelme_folder(tmp_path, {"a": []}, "cam1")
+    (tmp_path / "cam2").mkdir()
+    (tmp_path / "cam1" / "a.png").rename(tmp_path / "cam2" / "a.png")
+    (fault,) = read_split(tmp_path, "all").faults
+    assert "no picture cam1/a.png; cam2/a.png lies in another folder" in fault.what
