@@ -5,6 +5,7 @@ Uses voc_format.py, labelme_format.py, layout.py and splits.py.
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -24,7 +25,7 @@ from detlab.data.splits import (
     split_in,
 )
 from detlab.data.tree import KINDS, Names, Places, Tree, folded, shared_end
-from detlab.data.voc_format import read_voc, voc_classes
+from detlab.data.voc_format import parse_xml, read_voc, voc_classes
 
 OTHER = "pictures have their annotation in a folder of another name"
 BARE = "pictures have no annotation file and are left out"
@@ -32,11 +33,12 @@ BARE = "pictures have no annotation file and are left out"
 
 def voc_layout(tree: Tree, sources: Sequence[Path]) -> Layout:
     """An XML file for each picture; lists in ImageSets, or folders, are the splits."""
+    sources, notes = annotations_among(sources, tree)
     labelmaps = [path for path in tree.files if path.name == "labelmap.txt"]
     class_names = voc_classes(sources, labelmaps)
     names = Names([path.with_suffix("") for path in sources])
-    found, faults, notes = listed(sources, names, *lists_of(tree, names))
-    words = "splits by lists"
+    found, faults, more = listed(sources, names, *lists_of(tree, names))
+    notes, words = [*notes, *more], "splits by lists"
     if not found:
         found, words = by_folder(sources, tree), "splits by folder"
     places = Places(tree.pictures, sources, tree)
@@ -76,6 +78,27 @@ def labelme_layout(tree: Tree, contents: Mapping[Path, Any]) -> Layout:
     notes = [*unused(tree, contents, found), *pairs.notes]
     notes += unlisted(tree, [pairs.looked_at], BARE)
     return Layout("labelme", "JSON beside each picture, splits by folder", splits, tuple(notes))
+
+
+def annotations_among(sources: Sequence[Path], tree: Tree) -> tuple[list[Path], list[Note]]:
+    """The XML files that can be annotations, and a note for each of the others, as GDAL's are.
+
+    What has a picture of its stem was meant as one, whatever stands in it.
+    """
+    places = Places(tree.pictures, sources, tree)
+    others = [path for path in sources if not places.like(path) and not is_annotation(path)]
+    what = "XML files are no annotations of a picture, and are left out"
+    return (
+        [path for path in sources if path not in set(others)],
+        [Note(what, tree.name(path)) for path in others],
+    )
+
+
+def is_annotation(path: Path) -> bool:
+    """Whether an XML file is VOC's; one that cannot be read is taken for one."""
+    with suppress(DataError):
+        return parse_xml(path).tag == "annotation"
+    return True
 
 
 def place_of_sources(sources: Sequence[Path], tree: Tree) -> str:
