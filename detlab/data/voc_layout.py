@@ -36,11 +36,8 @@ def voc_layout(tree: Tree, sources: Sequence[Path]) -> Layout:
     sources, notes = annotations_among(sources, tree)
     labelmaps = [path for path in tree.files if path.name == "labelmap.txt"]
     class_names = voc_classes(sources, labelmaps)
-    names = Names([path.with_suffix("") for path in sources])
-    found, faults, more = listed(sources, names, *lists_of(tree, names))
-    notes, words = [*notes, *more], "splits by lists"
-    if not found:
-        found, words = by_folder(sources, tree), "splits by folder"
+    found, faults, words, more = splits_of(sources, tree)
+    notes += more
     places = Places(tree.pictures, sources, tree)
     picture_of = partial(voc_format.picture_of, places=places, names=Names(tree.pictures))
     pairs = paired(sources, found, picture_of, tree)
@@ -57,9 +54,9 @@ def voc_layout(tree: Tree, sources: Sequence[Path]) -> Layout:
 
 
 def labelme_layout(tree: Tree, contents: Mapping[Path, Any]) -> Layout:
-    """A JSON file for each picture, parsed; folders are the splits."""
+    """A JSON file for each picture, parsed; lists, or folders, are the splits."""
     class_names = labelme_classes(contents.values())
-    found = by_folder(contents, tree)
+    found, faults, words, notes = splits_of(list(contents), tree)
     places, names = Places(tree.pictures, contents, tree), Names(tree.pictures)
     pairs = paired(
         contents,
@@ -71,13 +68,13 @@ def labelme_layout(tree: Tree, contents: Mapping[Path, Any]) -> Layout:
         split: partial(
             with_faults,
             partial(read_labelme, contents, pairs.among(paths), class_names),
-            pairs.faults_of(paths),
+            [*faults.get(split, ()), *pairs.faults_of(paths)],
         )
         for split, paths in found.items()
     }
-    notes = [*unused(tree, contents, found), *pairs.notes]
+    notes += [*unused(tree, contents, found), *pairs.notes]
     notes += unlisted(tree, [pairs.looked_at], BARE)
-    return Layout("labelme", "JSON beside each picture, splits by folder", splits, tuple(notes))
+    return Layout("labelme", f"JSON beside each picture, {words}", splits, tuple(notes))
 
 
 def annotations_among(sources: Sequence[Path], tree: Tree) -> tuple[list[Path], list[Note]]:
@@ -108,11 +105,23 @@ def place_of_sources(sources: Sequence[Path], tree: Tree) -> str:
     return "XML beside each picture" if beside else "XML in folders of its own"
 
 
+def splits_of(
+    sources: Sequence[Path], tree: Tree
+) -> tuple[dict[str, list[Path]], dict[str, list[Fault]], str, list[Note]]:
+    """The annotation files of each split, faults of lists, where the splits stand, and notes."""
+    names = Names([path.with_suffix("") for path in sources])
+    found, faults, notes = listed(sources, names, *lists_of(tree, names))
+    if found:
+        return found, faults, "splits by lists", notes
+    return by_folder(sources, tree), {}, "splits by folder", notes
+
+
 def lists_of(tree: Tree, names: Names) -> tuple[list[Path], list[Path]]:
     """The lists that are splits, and other lists.
 
     VOC keeps those for detection in ImageSets/Main, beside others of the same names; where there is
-    no such folder, any text file is a list whose first line names an annotation.
+    no such folder, a text file is a list where most lines name an annotation, or any line of one
+    that is called as a split.
 
     Args:
         tree: all files.
@@ -120,17 +129,27 @@ def lists_of(tree: Tree, names: Names) -> tuple[list[Path], list[Path]]:
     """
     texts = tree.ending(".txt")
     main = [path for path in texts if path.parent.name.lower() == "main"]
-    others = [path for path in texts if any(map(names.meant_by, stems_in(path)[:1]))]
-    return (main, [path for path in others if path not in main]) if main else (others, [])
+    lists = [path for path in texts if is_list(path, names)]
+    return (main, [path for path in lists if path not in main]) if main else (lists, [])
+
+
+def is_list(path: Path, names: Names) -> bool:
+    """Whether a text file is a list of pictures, of which some may be gone."""
+    lines = stems_in(path, names)
+    named = sum(bool(names.meant_by(line)) for line in lines)
+    return named > 0 and (bool(our_split(path.stem)) or named * 2 > len(lines))
 
 
 def listed(
     sources: Sequence[Path], names: Names, lists: Sequence[Path], others: Sequence[Path]
 ) -> tuple[dict[str, list[Path]], dict[str, list[Fault]], list[Note]]:
     """The annotation files of each list, what a list names that is not there, unused lists."""
-    lines = {path: stems_in(path) for path in lists}
+    lines = {path: stems_in(path, names) for path in lists}
+    empty = [path for path in lists if not lines[path] and our_split(path.stem) == "test"]
+    lists = [path for path in lists if path not in empty]
     of_pictures = [path for path in lists if not is_of_one_class(lines[path], names)]
     chosen, notes = named_lists(of_pictures)
+    notes += [Note("lists are empty, and are no split", path.name) for path in empty]
     notes += [Note("lists are not used", f"{path.parent.name}/{path.name}") for path in others]
     notes += [
         Note("lists of one class are not used", p.name) for p in lists if p not in of_pictures
@@ -144,13 +163,28 @@ def listed(
     return in_order(found), faults, notes
 
 
-def stems_in(path: Path) -> list[str]:
-    """The lines of a list, without the endings of pictures or annotations that they may have."""
-    endings = (*SUFFIXES, ".xml")
-    return [
-        line.rpartition(".")[0] if line.lower().endswith(endings) else line
-        for line in read_list(path)
-    ]
+def stems_in(path: Path, names: Names) -> list[str]:
+    """The lines of a list, without the endings of pictures or annotations that they may have.
+
+    Lines that ImageNet's lists number behind the name (`n01/p0 1`) lose the number.
+    """
+    endings = (*SUFFIXES, ".xml", ".json")
+    lines = read_list(path)
+    if is_numbered(lines) and not any(map(names.meant_by, lines)):
+        lines = [line.rpartition(" ")[0].rstrip() for line in lines]
+    return [line.rpartition(".")[0] if line.lower().endswith(endings) else line for line in lines]
+
+
+def is_numbered(lines: Sequence[str]) -> bool:
+    """Whether two lines or more end in whole numbers that rise from 1 or above.
+
+    >>> is_numbered(["a 1", "b 2", "c 7"]), is_numbered(["a 1", "b -1"]), is_numbered(["a", "b"])
+    (True, False, False)
+    """
+    ends = [line.rpartition(" ")[2] for line in lines if " " in line]
+    numbers = [int(end) for end in ends if end.isdecimal()]
+    rising = numbers[:1] > [0] and numbers == sorted(set(numbers))
+    return len(numbers) == len(lines) > 1 and rising
 
 
 def is_of_one_class(lines: Sequence[str], names: Names) -> bool:

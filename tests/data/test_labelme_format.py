@@ -139,3 +139,15 @@ def test_a_picture_in_the_folder_of_another_camera_is_not_taken(tmp_path):
     (tmp_path / "cam1" / "a.png").rename(tmp_path / "cam2" / "a.png")
     (fault,) = read_split(tmp_path, "all").faults
     assert "no picture cam1/a.png; cam2/a.png lies in another folder" in fault.what
+
+
+def test_lists_are_the_splits(tmp_path):
+    folder = labelme_folder(tmp_path)
+    (folder / "train.txt").write_text("a.png\nb.png\n")
+    (folder / "val.txt").write_text("c\n")
+    layout = layout_of(folder)
+    assert layout.words == "JSON beside each picture, splits by lists"
+    assert {split: len(read().records) for split, read in layout.splits.items()} == {
+        "train": 2,
+        "val": 1,
+    }

@@ -184,3 +184,31 @@ def test_a_picture_in_a_folder_of_another_name_is_taken_where_that_is_said(tmp_p
         if "images" in theirs and ours != "annotations/me"
         else [f"{theirs}/a.png in {ours}/a.xml"]
     )
+
+
+def test_a_list_whose_first_picture_is_gone_is_still_the_split(tmp_path):
+    folder = voc_folder(tmp_path / "voc")
+    (folder / "train.txt").write_text("gone\nlost\nmissing\na\n")
+    (folder / "val.txt").write_text("b\nc\n")
+    (folder / "remarks.txt").write_text("dark pictures:\na\n")
+    assert list_splits(folder) == ["train", "val"]
+    annotations = read_split(folder, "train")
+    assert [record.image.stem for record in annotations.records] == ["a"]
+    assert [fault.record for fault in annotations.faults] == ["gone", "lost", "missing"]
+
+
+def test_lists_with_a_number_behind_each_name_are_used(tmp_path):
+    folder = voc_folder(tmp_path / "voc")
+    lists = folder / "ImageSets" / "DET"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("a 1\nb 2\n")
+    annotations = read_split(folder, "train")
+    assert [record.image.stem for record in annotations.records] == ["a", "b"]
+    assert annotations.faults == ()
+
+
+def test_an_empty_list_of_test_is_said_and_is_no_split(tmp_path):
+    folder = voc_folder(tmp_path / "voc", {"train": ["a", "b"], "val": ["c"], "test": []})
+    layout = layout_of(folder)
+    assert list(layout.splits) == ["train", "val"]
+    assert ("lists are empty, and are no split", "test.txt") in layout.notes
