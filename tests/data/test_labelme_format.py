@@ -151,3 +151,32 @@ def test_lists_are_the_splits(tmp_path):
         "train": 2,
         "val": 1,
     }
+
+
+def test_shapes_of_one_group_and_label_are_one_object_with_a_word(tmp_path):
+    def shape(label, group, *points):
+        return {"label": label, "group_id": group, "shape_type": "rectangle", "points": points}
+
+    shapes = [
+        shape("cat", 1, [1, 2], [9, 8]),
+        shape("dog", 1, [1, 2], [9, 8]),
+        shape("cat", 1, [20, 3], [30, 30]),
+        shape("cat", None, [1, 1], [5, 5]),
+        shape("cat", None, [2, 2], [6, 6]),
+    ]
+    annotations = read_split(labelme_folder(tmp_path, {"a": []}, shapes=shapes), "all")
+    (record,) = annotations.records
+    boxes = [[1, 2, 30, 30], [1, 2, 9, 8], [1, 1, 5, 5], [2, 2, 6, 6]]
+    assert record.boxes.tolist() == boxes
+    assert [note.place for note in annotations.notes] == ["a shape 1, shape 3"]
+
+
+def test_what_is_called_difficult_is_not_learned_and_said(tmp_path):
+    shape = {"label": "cat", "shape_type": "rectangle", "points": [[1, 2], [9, 8]]}
+    shapes = [shape | {"difficult": True}, shape | {"difficult": False}]
+    annotations = read_split(labelme_folder(tmp_path, {"a": []}, shapes=shapes), "all")
+    (record,) = annotations.records
+    assert (len(record.boxes), len(record.ignored_boxes)) == (1, 1)
+    assert [str(note.what) for note in annotations.notes] == [
+        "objects called difficult are not learned, and not counted"
+    ]
