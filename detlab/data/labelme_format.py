@@ -6,7 +6,7 @@ a circle by its centre and a point on it, a polygon by its corners.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from detlab.data.records import (
     read_each,
 )
 from detlab.data.tree import Names, Places
+from detlab.data.voc_format import DIFFICULT
 
 AREAS = ("rectangle", "polygon", "circle", "mask", "rotation")
 """Shapes that have a box around them; the others are points and lines."""
@@ -47,22 +48,18 @@ def has_area(shape: Mapping[str, Any]) -> bool:
 
 
 def read_labelme(
-    contents: Mapping[Path, Any], pictures: Places, class_names: tuple[str, ...]
+    contents: Mapping[Path, Any], pictures: Mapping[Path, Path], class_names: tuple[str, ...]
 ) -> Annotations:
     """Turn parsed labelme files into records, each with its picture."""
-    names = Names(pictures.tree.pictures)
     records: list[Record] = []
     faults: list[Fault] = []
     notes: list[Note] = []
-    for source, content in contents.items():
-        try:
-            image = picture_of(source, content, pictures, names)
-        except DataError as error:
-            faults.append(Fault(source, "", str(error)))
-            continue
-        record, its_faults = labelme_record(source, content, image, class_names)
+    for source, image in pictures.items():
+        content = contents[source]
+        record, its_faults, its_notes = labelme_record(source, content, image, class_names)
         records.append(record)
         faults += its_faults
+        notes += its_notes
         notes += [
             Note("points and lines have no box and are left out", f"{source.stem} shape {row}")
             for row, shape in enumerate(content["shapes"], start=1)
@@ -71,41 +68,83 @@ def read_labelme(
     return Annotations(tuple(records), class_names, tuple(faults), tuple(notes))
 
 
-def picture_of(source: Path, content: Any, places: Places, names: Names) -> Path:
-    """The picture that a file names, else the one of its stem.
+def picture_of(source: Path, content: Any, places: Places, names: Names) -> tuple[Path, str]:
+    """The picture that a file names, else the one of its stem, and the name.
 
     Raises:
-        DataError: it could be several.
+        DataError: it could be several: a copy with a new name may still name the picture of old.
     """
     said = str(content.get("imagePath") or "")
-    found = (names.meant_by(said, near=[source.parent]) if said else []) or places.like(source)
+    named = names.meant_by(said, near=[source.parent]) if said else []
+    of_its_stem = places.by_key.get(places.tree.key(source), [])
+    found = named or places.like(source)
+    if named and of_its_stem and not set(named) & set(of_its_stem):
+        found = [*named, *of_its_stem]
     if len(found) > 1:
         options = first_few([places.tree.name(path) for path in found])
-        raise DataError(f"imagePath is {quoted(said)}; its picture could be {options}")
-    return found[0] if found else source.with_suffix(".jpg")
+        which = f"its picture could be {options}; write the right one there"
+        raise DataError(f"imagePath is {quoted(said)}; {which}")
+    return found[0] if found else source.with_suffix(".jpg"), said
 
 
 def labelme_record(
     source: Path, content: Any, image: Path, class_names: tuple[str, ...]
-) -> tuple[Record, list[Fault]]:
+) -> tuple[Record, list[Fault], list[Note]]:
     """Read the shapes of one picture."""
+    notes = []
 
     def read_object(name: str, shape: Any) -> Object:
         if not isinstance(shape, dict):
             raise DataError(f"want an object with label and points, got {quoted(shape)}")
         label = label_of_class(str(shape["label"]), class_names[1:])
-        return Object(name, label, box_around(shape))
+        difficult = shape.get("difficult") is True
+        if difficult:
+            notes.append(Note(DIFFICULT, f"{source.stem} {name}"))
+        return Object(name, label, box_around(shape), ignored=difficult)
 
     named = [
         (f"shape {row}", shape)
         for row, shape in enumerate(content["shapes"], start=1)
         if not isinstance(shape, dict) or has_area(shape)
     ]
-    objects, faults = read_each(named, read_object, source)
+    shapes, faults = read_each(named, read_object, source)
+    objects, more = grouped(shapes, dict(named), source)
+    notes += more
     sides = content.get("imageHeight"), content.get("imageWidth")
     sized = all(isinstance(side, int) and side > 0 for side in sides)
     size = (int(sides[0]), int(sides[1])) if sized else None
-    return make_record(image, size, objects, source), faults
+    return make_record(image, size, objects, source), faults, notes
+
+
+def grouped(
+    shapes: Sequence[Object], entries: Mapping[str, Any], source: Path
+) -> tuple[list[Object], list[Note]]:
+    """Shapes of one label and one group_id are parts of one object, as labelme2coco has it.
+
+    Args:
+        shapes: what was read of each.
+        entries: what stands in the file, by the names of the shapes.
+        source: the file.
+    """
+    groups: dict[tuple[Any, ...], list[Object]] = {}
+    for shape in shapes:
+        group = entries[shape.name].get("group_id")
+        key = (shape.name,) if group is None else (shape.label, repr(group))
+        groups.setdefault(key, []).append(shape)
+    what = "shapes of one label and one group_id are read as one object"
+    notes = [
+        Note(what, f"{source.stem} {', '.join(part.name for part in parts)}")
+        for parts in groups.values()
+        if len(parts) > 1
+    ]
+    return [whole_of(parts) for parts in groups.values()], notes
+
+
+def whole_of(parts: Sequence[Object]) -> Object:
+    """The object that some shapes are parts of."""
+    x1s, y1s, x2s, y2s = zip(*(part.box for part in parts), strict=True)
+    box = [min(x1s), min(y1s), max(x2s), max(y2s)]
+    return parts[0]._replace(box=box, ignored=any(part.ignored for part in parts))
 
 
 def box_around(shape: Mapping[str, Any]) -> list[float]:

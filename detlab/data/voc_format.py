@@ -6,8 +6,8 @@ raises `DataError`; a fault of one picture or object is set aside, and check.py 
 of it.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from xml.etree.ElementTree import Element, ParseError
 
@@ -33,43 +33,37 @@ from detlab.data.tree import Names, Places, folded
 DIFFICULT = "objects called difficult are not learned, and not counted"
 
 
-def read_voc(
-    sources: Sequence[Path], pictures: Places, class_names: tuple[str, ...]
-) -> Annotations:
+def read_voc(pictures: Mapping[Path, Path], class_names: tuple[str, ...]) -> Annotations:
     """Read XML files, each with its picture."""
-    names = Names(pictures.tree.pictures)
-    pairs, faults = [], []
-    for source in sources:
-        try:
-            pairs.append((source, picture_of(source, pictures, names)))
-        except DataError as error:
-            faults.append(Fault(source, "", str(error).removeprefix(f"{source}: ")))
-    read = voc_annotations(pairs, class_names, first_pixel=0)
-    return replace(read, faults=(*faults, *read.faults))
+    return voc_annotations(list(pictures.items()), class_names, first_pixel=0)
 
 
-def picture_of(source: Path, places: Places, names: Names) -> Path:
-    """The picture that an XML file is about: of its stem, and where there are several, by its name.
+def picture_of(source: Path, places: Places, names: Names) -> tuple[Path, str]:
+    """The picture that an XML file is about, and the name by which it calls it, with its folder.
 
-    A path where no picture is says what was looked for.
+    It is the one of its stem, and where there are several, the one of its name. A path where no
+    picture is says what was looked for.
 
     Raises:
         DataError: it could be several, or the file cannot be read.
     """
     found = places.like(source)
-    if len(found) == 1:
-        return found[0]
-    said = (parse_xml(source).findtext("filename") or "").strip()
+    if len(found) == 1 and places.tree.key(found[0]) == places.tree.key(source):
+        return found[0], ""
+    root = parse_xml(source)
+    said = (root.findtext("filename") or "").strip()
+    folder = (root.findtext("folder") or "").strip()
     if not found:
         found = names.meant_by(said) if said else []
-    else:
+    elif len(found) > 1:
         last = PurePosixPath(said.replace("\\", "/")).name
         named = [path for path in found if folded(path.name) == folded(last)]
         found = named or found
     if len(found) > 1:
         options = first_few([places.tree.name(path) for path in found])
         raise DataError(f"{source}: <filename> is {quoted(said)}; its picture could be {options}")
-    return found[0] if found else source.with_suffix(".jpg")
+    whole = said if "/" in said or "\\" in said else f"{folder}/{said}"
+    return found[0] if found else source.with_suffix(".jpg"), whole
 
 
 def voc_classes(sources: Iterable[Path], labelmaps: Sequence[Path] = ()) -> tuple[str, ...]:
@@ -83,7 +77,7 @@ def voc_classes(sources: Iterable[Path], labelmaps: Sequence[Path] = ()) -> tupl
             root = parse_xml(source)
         except DataError:
             continue  # reported where the record is read
-        found |= {entry.text.strip() for entry in root.findall("object/name") if entry.text}
+        found |= {entry.text.strip() for entry in root.iterfind(".//object/name") if entry.text}
     listed = list(dict.fromkeys(name for path in labelmaps for name in labelmap_classes(path)))
     return ("background", *listed, *sorted(found - {"", *listed}))
 
@@ -126,23 +120,57 @@ def voc_record(
 
     def read_object(name: str, entry: Element) -> Object:
         label = label_of_class(text_at(entry, "name"), class_names[1:])
-        x1, y1, x2, y2 = (
-            float(text_at(entry, f"bndbox/{key}")) for key in ("xmin", "ymin", "xmax", "ymax")
-        )
-        box = [x1 - first_pixel, y1 - first_pixel, x2, y2]
+        box, around = box_of(entry, first_pixel)
+        if around:
+            notes.append(Note(around, f"{source.stem} {name}"))
         difficult = entry.findtext("difficult", "0").strip().lower() in ("1", "true")
         if difficult:
             notes.append(Note(DIFFICULT, f"{source.stem} {name}"))
         return Object(name, label, box, ignored=difficult)
 
-    named = [(f"object {i}", entry) for i, entry in enumerate(root.findall("object"), start=1)]
-    objects, faults = read_each(named, read_object, source)
+    named = [(f"object {i}", entry) for i, entry in enumerate(root.iter("object"), start=1)]
+    if not named and root.find(".//bndbox") is not None:
+        raise DataError(f"{source}: has <bndbox> outside of <object>; want an <object> around each")
+    deleted = [name for name, entry in named if entry.findtext("deleted", "").strip() == "1"]
+    notes += [Note("objects called deleted are left out", f"{source.stem} {n}") for n in deleted]
+    kept = [(name, entry) for name, entry in named if name not in deleted]
+    objects, faults = read_each(kept, read_object, source)
     try:
         size = (int(text_at(root, "size/height")), int(text_at(root, "size/width")))
     except ValueError:
         size = None
     record = make_record(image, size if size and min(size) > 0 else None, objects, source)
     return record, faults, notes
+
+
+def box_of(entry: Element, first_pixel: int) -> tuple[list[float], str]:
+    """x1 y1 x2 y2 of an object, and by which rule where that is not its <bndbox>.
+
+    Raises:
+        DataError: it has several, or none.
+    """
+    if (several := len(entry.findall("bndbox"))) > 1:
+        raise DataError(f"has {several} <bndbox>; want an <object> for each")
+    if several == 0 and entry.find("robndbox") is not None:
+        return around_turned(entry), "turned boxes (robndbox) are read as the box around them"
+    if several == 0 and (points := entry.findall("polygon/pt")):
+        xs, ys = ([float(text_at(pt, key)) for pt in points] for key in "xy")
+        around = "objects have a polygon, no bndbox; it is taken around their polygon"
+        return [min(xs), min(ys), max(xs), max(ys)], around
+    x1, y1, x2, y2 = (
+        float(text_at(entry, f"bndbox/{key}")) for key in ("xmin", "ymin", "xmax", "ymax")
+    )
+    return [x1 - first_pixel, y1 - first_pixel, x2, y2], ""
+
+
+def around_turned(entry: Element) -> list[float]:
+    """The box around roLabelImg's: a centre, two sides, and an angle in radians."""
+    x, y, width, height, angle = (
+        float(text_at(entry, f"robndbox/{key}")) for key in ("cx", "cy", "w", "h", "angle")
+    )
+    cos, sin = abs(math.cos(angle)), abs(math.sin(angle))
+    across, down = (width * cos + height * sin) / 2, (width * sin + height * cos) / 2
+    return [x - across, y - down, x + across, y + down]
 
 
 def labelmap_classes(path: Path) -> list[str]:
@@ -163,6 +191,8 @@ def parse_xml(path: Path) -> Element:
         raise DataError(f"{path}: XML with a DTD or entities is refused") from error
     except ParseError as error:
         raise DataError(f"{path}: not XML: {error}") from error
+    for entry in root.iter():
+        entry.tag = entry.tag.rpartition("}")[2]  # without a namespace
     return root
 
 

@@ -110,3 +110,73 @@ def test_a_size_that_is_not_said_is_left_to_the_picture(tmp_path, sides):
 @pytest.mark.parametrize("content", [[], None, {}, {"shapes": None}, {"shapes": 3}])
 def test_other_json_is_not_labelmes(content):
     assert not is_labelme(content)
+
+
+def test_two_files_for_one_picture_are_a_fault_that_names_both(tmp_path):
+    for place in ("anna", "bob"):
+        labelme_folder(tmp_path, {"a": []}, place, imagePath="../images/a.png")
+        (tmp_path / place / "a.png").unlink()
+    write_picture(tmp_path / "images" / "a.png")
+    annotations = read_split(tmp_path, "all")
+    assert annotations.records == ()
+    (fault,) = annotations.faults
+    assert "has annotations in anna/a.json, bob/a.json; want one of them" in fault.what
+
+
+def test_a_renamed_copy_that_names_another_picture_is_not_guessed_at(tmp_path):
+    folder = labelme_folder(tmp_path, {"a": []})
+    labelme_folder(tmp_path, {"day1_a": []}, imagePath="a.png")
+    annotations = read_split(folder, "all")
+    assert [record.source.name for record in annotations.records] == ["a.json"]
+    (fault,) = annotations.faults
+    assert fault.file == folder / "day1_a.json"
+    assert "could be a.png, day1_a.png; write the right one there" in fault.what
+
+
+def test_a_picture_in_the_folder_of_another_camera_is_not_taken(tmp_path):
+    labelme_folder(tmp_path, {"a": []}, "cam1")
+    (tmp_path / "cam2").mkdir()
+    (tmp_path / "cam1" / "a.png").rename(tmp_path / "cam2" / "a.png")
+    (fault,) = read_split(tmp_path, "all").faults
+    assert "no picture cam1/a.png; cam2/a.png lies in another folder" in fault.what
+
+
+def test_lists_are_the_splits(tmp_path):
+    folder = labelme_folder(tmp_path)
+    (folder / "train.txt").write_text("a.png\nb.png\n")
+    (folder / "val.txt").write_text("c\n")
+    layout = layout_of(folder)
+    assert layout.words == "JSON beside each picture, splits by lists"
+    assert {split: len(read().records) for split, read in layout.splits.items()} == {
+        "train": 2,
+        "val": 1,
+    }
+
+
+def test_shapes_of_one_group_and_label_are_one_object_with_a_word(tmp_path):
+    def shape(label, group, *points):
+        return {"label": label, "group_id": group, "shape_type": "rectangle", "points": points}
+
+    shapes = [
+        shape("cat", 1, [1, 2], [9, 8]),
+        shape("dog", 1, [1, 2], [9, 8]),
+        shape("cat", 1, [20, 3], [30, 30]),
+        shape("cat", None, [1, 1], [5, 5]),
+        shape("cat", None, [2, 2], [6, 6]),
+    ]
+    annotations = read_split(labelme_folder(tmp_path, {"a": []}, shapes=shapes), "all")
+    (record,) = annotations.records
+    boxes = [[1, 2, 30, 30], [1, 2, 9, 8], [1, 1, 5, 5], [2, 2, 6, 6]]
+    assert record.boxes.tolist() == boxes
+    assert [note.place for note in annotations.notes] == ["a shape 1, shape 3"]
+
+
+def test_what_is_called_difficult_is_not_learned_and_said(tmp_path):
+    shape = {"label": "cat", "shape_type": "rectangle", "points": [[1, 2], [9, 8]]}
+    shapes = [shape | {"difficult": True}, shape | {"difficult": False}]
+    annotations = read_split(labelme_folder(tmp_path, {"a": []}, shapes=shapes), "all")
+    (record,) = annotations.records
+    assert (len(record.boxes), len(record.ignored_boxes)) == (1, 1)
+    assert [str(note.what) for note in annotations.notes] == [
+        "objects called difficult are not learned, and not counted"
+    ]

@@ -8,6 +8,7 @@ from detlab.data.folders import read_split
 from detlab.data.records import in_few_words
 from detlab.data.voc_format import voc_annotations
 from tests.sample_folders import (
+    SCENES,
     voc_folder,
     voc_xml,
     write_picture,
@@ -190,3 +191,72 @@ def test_letters_with_accents_are_one_however_they_are_put_together(tmp_path):
     (folder / "JPEGImages" / f"{whole}.png").rename(folder / "JPEGImages" / f"{apart}.png")
     (record,) = read_split(folder, "all").records
     assert record.image.is_file()
+
+
+def test_two_boxes_of_one_object_are_a_fault(tmp_path):
+    folder = voc_folder(tmp_path / "voc", scenes={"b": SCENES["b"]})
+    path = folder / "Annotations" / "b.xml"
+    path.write_text(path.read_text().replace("</bndbox>", "</bndbox><bndbox></bndbox>"))
+    (fault,) = read_split(folder, "all").faults
+    assert str(fault) == f"{path}: object 1: has 2 <bndbox>; want an <object> for each"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("<annotation>", '<annotation xmlns="http://example.org/voc">'),
+        ("<object>", "<objects><object>"),
+    ],
+)
+def test_a_namespace_and_a_wrapper_change_nothing(tmp_path, old, new):
+    folder = voc_folder(tmp_path / "voc", scenes={"b": SCENES["b"]})
+    path = folder / "Annotations" / "b.xml"
+    text = path.read_text().replace(old, new)
+    path.write_text(
+        text.replace("</object>", "</object></objects>") if "<objects>" in new else text
+    )
+    annotations = read_split(folder, "all")
+    assert annotations.records[0].boxes.tolist() == [[12, 8, 18, 30]]
+    assert annotations.class_names == ("background", "cat")
+
+
+def test_boxes_outside_of_objects_are_a_fault(tmp_path):
+    folder = voc_folder(tmp_path / "voc", scenes={"b": SCENES["b"]})
+    path = folder / "Annotations" / "b.xml"
+    path.write_text(path.read_text().replace("object>", "item>"))
+    (fault,) = read_split(folder, "all").faults
+    assert "has <bndbox> outside of <object>" in fault.what
+
+
+POLYGON = "<polygon><pt><x>1</x><y>9</y></pt><pt><x>8</x><y>2</y></pt></polygon>"
+TURNED = "<robndbox><cx>20</cx><cy>20</cy><w>4</w><h>8</h><angle>{}</angle></robndbox>"
+
+
+@pytest.mark.parametrize(
+    ("shape", "box"),
+    [
+        (POLYGON, [1, 2, 8, 9]),
+        (TURNED.format(0), [18, 16, 22, 24]),
+        (TURNED.format(1.5707963267948966), [16, 18, 24, 22]),
+        (TURNED.format(-0.7853981633974483), [15.757, 15.757, 24.243, 24.243]),
+    ],
+)
+def test_other_shapes_are_read_as_the_box_around_them_with_a_word(tmp_path, shape, box):
+    folder = voc_folder(tmp_path / "voc", scenes={"b": []})
+    gone = f"<object><name>dog</name><deleted>1</deleted>{POLYGON}</object>"
+    text = f"<annotation><object><name>cat</name>{shape}</object>{gone}</annotation>"
+    (folder / "Annotations" / "b.xml").write_text(text)
+    annotations = read_split(folder, "all")
+    assert annotations.faults == ()
+    assert annotations.records[0].boxes.tolist() == [pytest.approx(box, abs=1e-3)]
+    assert sorted(note.place for note in annotations.notes) == ["b object 1", "b object 2"]
+
+
+def test_xml_that_belongs_to_no_picture_is_left_out_with_a_word(tmp_path):
+    folder = voc_folder(tmp_path / "voc")
+    (folder / "JPEGImages" / "a.png.aux.xml").write_text("<PAMDataset/>")
+    annotations = read_split(folder, "all")
+    assert annotations.faults == ()
+    assert in_few_words(annotations.notes) == [
+        "XML files are no annotations of a picture, and are left out: JPEGImages/a.png.aux.xml"
+    ]

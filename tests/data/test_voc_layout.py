@@ -122,3 +122,93 @@ def test_an_empty_list_is_a_split_without_pictures(tmp_path):
     folder = voc_folder(tmp_path / "voc", {"train": ["a", "b", "c"], "val": []})
     (fault,) = read_split(folder, "val").faults
     assert "no picture in this split" in fault.what
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Annotations/anna", "Annotations/bob"),
+        ("Annotations", "Annotations_old"),
+        ("annotations", "annotations/xmls"),
+    ],
+)
+def test_two_annotation_files_for_one_picture_are_a_fault_that_names_both(tmp_path, one, other):
+    write_picture(tmp_path / "images" / "b.png")
+    for place in (one, other):
+        path = tmp_path / place / "a.xml"
+        write_pair(tmp_path / "images" / "a.png", SCENES["a"], path)
+        named = "<annotation><filename>a.png</filename>"
+        path.write_text(path.read_text().replace("<annotation>", named))
+    write_pair(tmp_path / "images" / "b.png", SCENES["b"], tmp_path / one / "b.xml")
+    annotations = read_split(tmp_path, "all")
+    assert [record.image.stem for record in annotations.records] == ["b"]
+    (fault,) = annotations.faults
+    assert fault.file == tmp_path / "images" / "a.png"
+    assert f"has annotations in {one}/a.xml, {other}/a.xml; want one of them" in fault.what
+
+
+def test_an_annotation_that_is_in_no_split_takes_no_picture(tmp_path):
+    folder = voc_folder(tmp_path / "voc", {"train": ["Annotations/a"], "val": ["Annotations/b"]})
+    (folder / "old").mkdir()
+    (folder / "old" / "a.xml").write_text(voc_xml(SCENES["b"]))
+    (record,) = read_split(folder, "train").records
+    assert record.source == folder / "Annotations" / "a.xml"
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [("Annotations/cam1", "JPEGImages/cam2"), ("train_annotations", "val_images")],
+)
+def test_a_picture_in_a_folder_of_another_name_is_not_taken(tmp_path, ours, theirs):
+    write_pair(tmp_path / theirs / "a.png", SCENES["a"], tmp_path / ours / "a.xml")
+    faults = [f for read in layout_of(tmp_path).splits.values() for f in read().faults]
+    assert [fault.file.name for fault in faults] == ["a.xml"]
+    assert f"a.png; {theirs}/a.png lies in another folder" in faults[0].what
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [("bboxes", "frames"), ("checked_annotations", "raw_images"), ("annotations/me", "images")],
+)
+def test_a_picture_in_a_folder_of_another_name_is_taken_where_that_is_said(tmp_path, ours, theirs):
+    write_pair(tmp_path / theirs / "a.png", SCENES["a"], tmp_path / ours / "a.xml")
+    path = tmp_path / ours / "a.xml"
+    named = f"<annotation><folder>{theirs}</folder><filename>a.png</filename>"
+    path.write_text(path.read_text().replace("<annotation>", named))
+    annotations = read_split(tmp_path, "all")
+    assert annotations.faults == ()
+    assert annotations.records[0].image.is_file()
+    notes = [note.place for note in annotations.notes if "of another name" in note.what]
+    assert notes == (
+        []
+        if "images" in theirs and ours != "annotations/me"
+        else [f"{theirs}/a.png in {ours}/a.xml"]
+    )
+
+
+def test_a_list_whose_first_picture_is_gone_is_still_the_split(tmp_path):
+    folder = voc_folder(tmp_path / "voc")
+    (folder / "train.txt").write_text("gone\nlost\nmissing\na\n")
+    (folder / "val.txt").write_text("b\nc\n")
+    (folder / "remarks.txt").write_text("dark pictures:\na\n")
+    assert list_splits(folder) == ["train", "val"]
+    annotations = read_split(folder, "train")
+    assert [record.image.stem for record in annotations.records] == ["a"]
+    assert [fault.record for fault in annotations.faults] == ["gone", "lost", "missing"]
+
+
+def test_lists_with_a_number_behind_each_name_are_used(tmp_path):
+    folder = voc_folder(tmp_path / "voc")
+    lists = folder / "ImageSets" / "DET"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("a 1\nb 2\n")
+    annotations = read_split(folder, "train")
+    assert [record.image.stem for record in annotations.records] == ["a", "b"]
+    assert annotations.faults == ()
+
+
+def test_an_empty_list_of_test_is_said_and_is_no_split(tmp_path):
+    folder = voc_folder(tmp_path / "voc", {"train": ["a", "b"], "val": ["c"], "test": []})
+    layout = layout_of(folder)
+    assert list(layout.splits) == ["train", "val"]
+    assert ("lists are empty, and are no split", "test.txt") in layout.notes
