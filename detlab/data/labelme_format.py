@@ -50,7 +50,7 @@ def read_labelme(
     contents: Mapping[Path, Any], pictures: Places, class_names: tuple[str, ...]
 ) -> Annotations:
     """Turn parsed labelme files into records, each with its picture."""
-    names = Names(pictures.tree.pictures)
+    names = Names(pictures.tree.pictures, pictures.tree)
     records: list[Record] = []
     faults: list[Fault] = []
     notes: list[Note] = []

@@ -59,6 +59,15 @@ class Tree:
         root = next(place for place in self.roots if place in path.parents)
         return path.relative_to(root).parts
 
+    @cached_property
+    def wrapping(self) -> int:
+        """How many folders, counted from the root, hold every file: they tell none from another."""
+        return len(os.path.commonprefix([self.parts(path)[:-1] for path in self.files]))
+
+    def own_folders(self, path: Path) -> list[str]:
+        """The folders that tell a picture from others of its name, upper or lower case."""
+        return own_words(map(folded, self.parts(path)[self.wrapping : -1]))
+
     def name(self, path: Path) -> str:
         """A file as seen from the root: "train/images/a.jpg"."""
         return "/".join(self.parts(path))
@@ -111,8 +120,14 @@ class Places:
 class Names:
     """Pictures by the names that annotation files give them."""
 
-    def __init__(self, pictures: Iterable[Path]) -> None:
-        """Sort the pictures by their file names, upper or lower case."""
+    def __init__(self, pictures: Iterable[Path], tree: Tree | None = None) -> None:
+        """Sort the pictures by their file names, upper or lower case.
+
+        Args:
+            pictures: what names may mean.
+            tree: where they lie; a name that stands in another folder of it means none of them.
+        """
+        self.tree = tree
         self.by_name: dict[str, list[Path]] = {}
         for path in pictures:
             self.by_name.setdefault(folded(path.name), []).append(path)
@@ -126,6 +141,7 @@ class Names:
         """
         wanted = [folded(part) for part in PurePosixPath(name.replace("\\", "/")).parts]
         found = self.by_name.get(wanted[-1], []) if wanted else []
+        found = [path for path in found if self.in_its_folder(path, wanted[:-1])]
         common = [shared_end(wanted, path) for path in found]
         most = max(common, default=0)
         found = [path for path, count in zip(found, common, strict=True) if count == most]
@@ -135,6 +151,28 @@ class Names:
             if inside := [path for path in found if folder in path.parents]:
                 return inside
         return found
+
+    def in_its_folder(self, path: Path, wanted: Sequence[str]) -> bool:
+        """Whether a picture can be the one named: `cam1/0.jpg` is not `cam2/0.jpg`.
+
+        Either may have more folders in front. Where the name is another machine's, these may
+        differ, too, if a folder behind them is the same.
+        """
+        if self.tree is None or not wanted:
+            return True
+        theirs, ours = own_words(wanted), self.tree.own_folders(path)
+        same = len(os.path.commonprefix([theirs[::-1], ours[::-1]]))
+        moved = wanted[0] == "/" or wanted[0].endswith(":") or ".." in wanted
+        return same in (len(theirs), len(ours)) or (moved and same > 0)
+
+
+def own_words(folders: Iterable[str]) -> list[str]:
+    """The folders of a path that tell its pictures from others, without KINDS, drives and `..`.
+
+    >>> own_words(["/", "home", "images", "..", "cam1"])
+    ['home', 'cam1']
+    """
+    return [word for word in folders if word not in {*KINDS, "/", ".."} and not word.endswith(":")]
 
 
 def shared_end(wanted: Sequence[str], path: Path) -> int:

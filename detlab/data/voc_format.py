@@ -37,7 +37,7 @@ def read_voc(
     sources: Sequence[Path], pictures: Places, class_names: tuple[str, ...]
 ) -> Annotations:
     """Read XML files, each with its picture."""
-    names = Names(pictures.tree.pictures)
+    names = Names(pictures.tree.pictures, pictures.tree)
     pairs, faults = [], []
     for source in sources:
         try:

@@ -25,7 +25,7 @@ def voc_layout(tree: Tree, sources: Sequence[Path]) -> Layout:
     """An XML file for each picture; lists in ImageSets, or folders, are the splits."""
     labelmaps = [path for path in tree.files if path.name == "labelmap.txt"]
     class_names = voc_classes(sources, labelmaps)
-    names = Names([path.with_suffix("") for path in sources])
+    names = Names([path.with_suffix("") for path in sources], tree)
     found, faults, notes = listed(sources, names, *lists_of(tree, names))
     words = "splits by lists"
     if not found:
@@ -38,7 +38,7 @@ def voc_layout(tree: Tree, sources: Sequence[Path]) -> Layout:
         for split, paths in found.items()
     }
     pictures = found_pictures(
-        sources, partial(voc_format.picture_of, places=places, names=Names(tree.pictures))
+        sources, partial(voc_format.picture_of, places=places, names=Names(tree.pictures, tree))
     )
     notes += [*unused(tree, sources, found), *unlisted(tree, [pictures], BARE)]
     return Layout("voc", f"{place_of_sources(sources, tree)}, {words}", splits, tuple(notes))
@@ -53,7 +53,7 @@ def labelme_layout(tree: Tree, contents: Mapping[Path, Any]) -> Layout:
         split: partial(read_labelme, {path: contents[path] for path in paths}, places, class_names)
         for split, paths in found.items()
     }
-    names = Names(tree.pictures)
+    names = Names(tree.pictures, tree)
     pictures = found_pictures(
         contents, lambda source: labelme_format.picture_of(source, contents[source], places, names)
     )

@@ -100,7 +100,7 @@ def yaml_splits(
     tree: Tree, entry: DataYaml | None
 ) -> tuple[dict[str, list[Path]], dict[str, list[Fault]], list[Note]]:
     """The pictures of the splits that a .yaml file names; what it names in vain is noted."""
-    names = Names(tree.pictures)
+    names = Names(tree.pictures, tree)
     found: dict[str, list[Path]] = {}
     faults: dict[str, list[Fault]] = {}
     notes = []
@@ -129,7 +129,7 @@ def list_splits(
     tree: Tree,
 ) -> tuple[dict[str, list[Path]], dict[str, list[Fault]], list[Note]]:
     """The pictures of each list called train.txt, val.txt …, as darknet has them."""
-    names = Names(tree.pictures)
+    names = Names(tree.pictures, tree)
     lists = [
         path
         for path in tree.ending(".txt")

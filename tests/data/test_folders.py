@@ -200,3 +200,17 @@ def test_a_split_without_labels_is_told_from_one_that_is_not_there(tmp_path):
     assert layout_of(folder).unlabelled == {"test": 3}
     with pytest.raises(DataError, match="its test split has no labels"):
         read_share(folder, "test")
+
+
+@pytest.mark.parametrize("make", [coco_folder, yolo_folder])
+def test_a_picture_of_the_same_name_in_another_folder_is_not_meant(tmp_path, make):
+    folder = make(tmp_path)
+    (folder / "images").rename(folder / "cam2")
+    for path in folder.glob("*.json"):
+        path.write_text(path.read_text().replace('"file_name": "', '"file_name": "cam1/'))
+    (folder / "train.txt").write_text("cam1/a.png\ncam2/b.png\n")
+    if make is yolo_folder:
+        (folder / "data.yaml").write_text("train: train.txt\nnames: [cat, dog]\n")
+    read = read_split(folder, "train")
+    missing = [record.image for record in read.records if not record.image.is_file()]
+    assert missing or [fault.what for fault in read.faults] == ["no picture of this name"]
