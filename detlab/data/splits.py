@@ -4,7 +4,7 @@ Uses tree.py.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -106,24 +106,43 @@ def in_order(splits: Mapping[str, Place]) -> dict[str, Place]:
 def named_lists(lists: Iterable[Path]) -> tuple[dict[str, Path], list[Note]]:
     """The list of each split among text files with a picture a line; the others are noted.
 
-    Lists called train and val come before trainval; a list of all is UNSPLIT. Where no name is
-    that of a split, each list is one by its own name: folds, for instance.
+    Lists called train and val come before those with a longer name (2007_train, val_list), and
+    those before trainval; a list of all is UNSPLIT. Where no name is that of a split, each list is
+    one by its own name: folds, for instance.
 
     Raises:
         DataError: two lists of one split.
     """
     lists = sorted(lists)
-    found: dict[str, Path] = {}
-    for path in lists:
-        split = our_split(path.stem)
-        if split and found.setdefault(split, path) != path:
-            raise DataError(f"{found[split]} and {path}: want one of them as the {split} split")
-    whole = [path for path in lists if path.stem.lower().rstrip("0123456789") in WHOLE]
+    found = one_of_each(lists, our_split)
+    found |= one_of_each([path for path in lists if split_in(path.stem) not in found], split_in)
+    whole = [path for path in lists if is_whole(path)]
     if whole and not {"train", "val"} & set(found):
         found["train" if found else UNSPLIT] = whole[0]
     found = found or {path.stem: path for path in lists}
     used = set(found.values())
     return found, [Note("lists are not used", path.name) for path in lists if path not in used]
+
+
+def one_of_each(
+    lists: Iterable[Path], split_of: Callable[[str], str | None]
+) -> dict[str, Path]:
+    """The list of each split that the names of lists say.
+
+    Raises:
+        DataError: two lists of one split.
+    """
+    found: dict[str, Path] = {}
+    for path in lists:
+        split = split_of(path.stem)
+        if split and found.setdefault(split, path) != path:
+            raise DataError(f"{found[split]} and {path}: want one of them as the {split} split")
+    return found
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a list is called one of everything, maybe with a year behind."""
+    return path.stem.lower().rstrip("0123456789") in WHOLE
 
 
 def read_list(path: Path) -> list[str]:

@@ -98,6 +98,9 @@ def lists(folder, *names):
         ),
         (["fold1", "fold2"], {"fold1": "fold1", "fold2": "fold2"}, []),
         (["train", "extra"], {"train": "train"}, ["extra"]),
+        (["2007_train", "2007_test"], {"train": "2007_train", "test": "2007_test"}, []),
+        (["train_list", "val_list"], {"train": "train_list", "val": "val_list"}, []),
+        (["train", "autosplit_train"], {"train": "train"}, ["autosplit_train"]),
         ([], {}, []),
     ],
 )

@@ -55,6 +55,55 @@ def test_lists_are_splits_without_a_yaml_file_too(tmp_path):
     assert (fault.record, fault.what) == ("images/x.png", "no picture of this name")
 
 
+def with_lists(folder, **lists):
+    yolo_folder(folder)
+    (folder / "data.yaml").unlink()
+    (folder / "obj.names").write_text("cat\ndog\n")
+    for name, lines in lists.items():
+        (folder / f"{name}.txt").write_text(lines)
+    return folder
+
+
+@pytest.mark.parametrize("names", [("autosplit_train", "autosplit_val"), ("train", "2007_val")])
+@pytest.mark.parametrize("ending", [".png", ""])
+def test_a_list_may_have_a_longer_name_and_leave_out_endings(tmp_path, names, ending):
+    train, val = names
+    lines = {train: f"/x/images/a{ending}\n/x/images/c{ending}\n", val: f"./images/b{ending}\n"}
+    folder = with_lists(tmp_path, **lines)
+    assert (stems(folder, "train"), stems(folder, "val")) == (["a", "c"], ["b"])
+
+
+def test_the_first_picture_of_a_list_may_be_gone_or_all(tmp_path):
+    folder = with_lists(tmp_path, train="images/x.png\nimages/a.png\n", val="images/y.png\n")
+    assert list_splits(folder) == ["train", "val"]
+    gone = [fault.record for split in ("train", "val") for fault in read_split(folder, split).faults]
+    assert gone == ["images/x.png", "images/y.png"]
+
+
+def test_darknets_data_file_names_the_lists(tmp_path):
+    folder = with_lists(tmp_path, mine="data/images/a.png\n", other="data/images/b.png\n")
+    assert [n.place for n in layout_of(folder).notes] == ["mine.txt", "other.txt"]
+    (folder / "obj.data").write_text("train = data/mine.txt\nvalid=data/gone.txt\nclasses = 2\n")
+    assert list_splits(folder) == ["train"]
+    said = {note.what: note.place for note in layout_of(folder).notes}
+    assert said["lists that obj.data names are not there"] == "valid=data/gone.txt"
+    assert said["lists are not used"] == "other.txt"
+
+
+def test_an_empty_list_is_said_and_no_fault(tmp_path):
+    folder = with_lists(tmp_path, train="images/a.png\nimages/b.png\nimages/c.png\n", test="")
+    (note,) = layout_of(folder).notes
+    assert (note.what, note.place) == ("lists are empty, and no split", "test.txt")
+    assert read_split(folder, "train").faults == ()
+
+
+def test_a_list_that_no_yaml_file_names_is_said(tmp_path):
+    folder = yolo_folder(tmp_path)
+    (folder / "data.yaml").write_text("train: images\nnames: [cat, dog]\n")
+    (folder / "val.txt").write_text("images/b.png\n")
+    assert [note.place for note in layout_of(folder).notes] == ["val.txt"]
+
+
 def test_masks_are_no_pictures_to_learn_from(tmp_path):
     folder = yolo_folder(tmp_path, "train")
     for stem in SCENES:
