@@ -21,6 +21,7 @@ from detlab.data.splits import (
     our_split,
     read_list,
     split_in,
+    split_of_folder,
 )
 from detlab.data.tree import Names, Places, Tree
 from detlab.data.yolo_format import label_files, read_yolo
@@ -43,9 +44,9 @@ def yolo_layout(tree: Tree) -> Layout:
             "(VOC) or JSON file (labelme) for each picture, or images/ and labels/ (YOLO)"
         )
     class_names = yolo_names.class_names(tree, entry)
-    found, faults, words, notes = yolo_splits(tree, entry, picture_lists(tree, labels))
-    notes += [Note("lists are empty, and no split", tree.name(path)) for path in empty]
     places = Places(labels, tree.pictures, tree)
+    found, faults, words, notes = yolo_splits(tree, entry, picture_lists(tree, labels), places)
+    notes += [Note("lists are empty, and no split", tree.name(path)) for path in empty]
     bare = {split: len(paths) for split, paths in found.items() if is_bare(split, found, places)}
     lost = lost_labels(tree, labels)
     splits: dict[str, Reader] = {}
@@ -81,13 +82,13 @@ def lost_labels(tree: Tree, labels: Sequence[Path]) -> list[Fault]:
 
 
 def yolo_splits(
-    tree: Tree, entry: DataYaml | None, lists: Sequence[Path]
+    tree: Tree, entry: DataYaml | None, lists: Sequence[Path], places: Places
 ) -> tuple[dict[str, list[Path]], dict[str, list[Fault]], str, list[Note]]:
     """The pictures of each split, faults of lists, where the splits stand, and notes."""
     found, faults, notes = yaml_splits(tree, entry)
     words = f"splits as {entry.path.name} names them" if entry else ""
     if found and entry:
-        named = {place for places in yolo_names.places(entry, tree).values() for place in places}
+        named = {place for there in yolo_names.places(entry, tree).values() for place in there}
         unused = [path for path in lists if path.resolve() not in named]
         notes += [Note("lists are not used", tree.name(path)) for path in unused]
     if not found:
@@ -95,8 +96,20 @@ def yolo_splits(
         notes, words = [*notes, *more], "splits by lists"
     if not found:
         found, words = by_folder(in_images(tree), tree), "splits by folder"
+        if set(found) == {UNSPLIT} and (labelled := by_labels(found[UNSPLIT], places)):
+            found, words = labelled, "splits by the folders of labels"
     notes += [*unlisted(tree, found.values()), *in_two(tree, found)]
     return in_order(found) or {UNSPLIT: []}, faults, words, notes
+
+
+def by_labels(pictures: Sequence[Path], places: Places) -> dict[str, list[Path]]:
+    """Pictures by the split that the folders of their labels name; {} unless they name two."""
+    found: dict[str, list[Path]] = {}
+    for path in pictures:
+        for label in places.like(path)[:1]:
+            split = split_of_folder(places.tree.parts(label)[:-1])
+            found.setdefault(split or UNSPLIT, []).append(path)
+    return found if len(found) > 1 and UNSPLIT not in found else {}
 
 
 def in_images(tree: Tree) -> list[Path]:

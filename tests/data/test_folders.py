@@ -214,3 +214,8 @@ def test_a_picture_of_the_same_name_in_another_folder_is_not_meant(tmp_path, mak
     read = read_split(folder, "train")
     missing = [record.image for record in read.records if not record.image.is_file()]
     assert missing or [fault.what for fault in read.faults] == ["no picture of this name"]
+
+
+def test_a_folder_like_a_split_is_said_by_whoever_reads_the_others(tmp_path):
+    folder = yolo_folder(yolo_folder(tmp_path, "train"), "test_kits")
+    assert [note.place for note in layout_of(folder).notes][:1] == ["test_kits"]

@@ -118,6 +118,15 @@ def test_pictures_in_folders_below_a_split_are_its(tmp_path):
     assert sum(len(r.boxes) for r in read_split(folder, "train").records) == 6
 
 
+def test_folders_of_labels_may_be_the_splits(tmp_path):
+    folder = yolo_folder(tmp_path)
+    for split, stem in (("train", "a"), ("val", "b")):
+        (folder / "labels" / split).mkdir()
+        (folder / "labels" / f"{stem}.txt").rename(folder / "labels" / split / f"{stem}.txt")
+    assert (stems(folder, "train"), stems(folder, "val")) == (["a"], ["b"])
+    assert "images/c.png" in [note.place for note in layout_of(folder).notes]
+
+
 def test_darknets_folders_are_read(tmp_path):
     for split in ("train", "valid"):
         place = tmp_path / f"obj_{split}_data"
