@@ -45,7 +45,7 @@ def layout_of(folder: Path, *outside: Path) -> Layout:
     found = choose_layout(tree, jsons)
     notes = [Note("JSON files cannot be read, and are left out", what) for what in broken]
     notes += other_formats(tree, found.format, jsons)
-    if found.format != "coco":  # its files are the splits, whatever folders are called
+    if "splits by folder" in found.words:  # files or lists say it whatever folders are called
         notes += not_taken(tree.pictures, tree, [*found.splits, *found.unlabelled])
     return replace(found, notes=(*tree.notes, *notes, *found.notes))
 
