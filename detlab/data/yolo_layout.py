@@ -3,6 +3,8 @@
 Uses yolo_format.py, yolo_names.py, layout.py and splits.py.
 """
 
+import glob
+import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -23,7 +25,7 @@ from detlab.data.splits import (
     split_in,
     split_of_folder,
 )
-from detlab.data.tree import Names, Places, Tree
+from detlab.data.tree import Names, Places, Tree, folded, own_words
 from detlab.data.yolo_format import label_files, read_yolo
 from detlab.data.yolo_names import DataYaml
 
@@ -121,22 +123,66 @@ def in_images(tree: Tree) -> list[Path]:
 def yaml_splits(
     tree: Tree, entry: DataYaml | None
 ) -> tuple[dict[str, list[Path]], dict[str, list[Fault]], list[Note]]:
-    """The pictures of the splits that a .yaml file names; what it names in vain is noted."""
+    """The pictures of the splits that a .yaml file names; what it names in vain is noted.
+
+    Raises:
+        DataError: it names where to train, and nothing that it names is here.
+    """
+    if entry is None:
+        return {}, {}, []
     names = Names(tree.pictures, tree)
     found: dict[str, list[Path]] = {}
     faults: dict[str, list[Fault]] = {}
     notes = []
-    for split, words in (entry.splits if entry else {}).items():
+    for split, words in entry.splits.items():
         for word in words:
-            place = yolo_names.place_of(word, entry) if entry else None
-            pictures, wrong = pictures_at(place, tree, names)
+            pictures, wrong, what = pictures_of_word(word, entry, tree, names)
             found.setdefault(split, []).extend(pictures)
             faults.setdefault(split, []).extend(wrong)
-            if not pictures and not wrong and entry:
-                what = f"places that {entry.path.name} names have no picture, or are not there"
-                notes.append(Note(what, f"{split}: {word}"))
+            if what:
+                notes.append(Note(f"places that {entry.path.name} names {what}", f"{split}: {word}"))
     kept = {split: paths for split, paths in found.items() if paths or faults[split]}
+    if not kept and entry.splits.get("train") and tree.pictures:
+        [first, *_] = entry.splits["train"]
+        raise DataError(
+            f"{entry.path}: nothing that it names is here, as train: {first}\n"
+            "want folders or lists of this folder, as train: images/train"
+        )
     return kept, faults, notes
+
+
+def pictures_of_word(
+    word: str, entry: DataYaml, tree: Tree, names: Names
+) -> tuple[list[Path], list[Fault], str]:
+    """The pictures of one place that a .yaml file names, faults, and what to say of the place."""
+    if "*" in word:
+        pictures = matching(word, entry, tree)
+        return pictures, [], "" if pictures else "have no picture, or are not there"
+    place = yolo_names.place_of(word, entry)
+    what = "" if place else "are another machine's; the end of their path is here"
+    pictures, faults = pictures_at(place or place_by_end(word, tree), tree, names)
+    if not pictures and not faults:
+        what = "have no picture, or are not there"
+    return pictures, faults, what
+
+
+def matching(pattern: str, entry: DataYaml, tree: Tree) -> list[Path]:
+    """The pictures that a pattern like images/train/*.jpg means."""
+    bases = [glob.escape(str(base.resolve())) for base in yolo_names.bases(entry)]
+    short = pattern.replace("\\", "/")
+    whole = [os.path.normpath(f"{base}/{short}") for base in bases]
+    return [path for path in tree.pictures if any(map(path.resolve().match, whole))]
+
+
+def place_by_end(word: str, tree: Tree) -> Path | None:
+    """The longest end of another machine's path that is here: /content/set/part1 as part1.
+
+    An end that tells nothing of the pictures, as images, does not count.
+    """
+    parts = [part for part in word.replace("\\", "/").split("/") if part not in ("", ".", "..")]
+    ends = (parts[first:] for first in range(1, len(parts)))
+    tries = (tree.root.joinpath(*end) for end in ends if own_words(map(folded, end)))
+    return next((path.resolve() for path in tries if path.exists()), None)
 
 
 def pictures_at(place: Path | None, tree: Tree, names: Names) -> tuple[list[Path], list[Fault]]:

@@ -138,6 +138,31 @@ def test_darknets_folders_are_read(tmp_path):
     assert len(read_split(tmp_path, "val").records[0].boxes) == 1
 
 
+@pytest.mark.parametrize(
+    ("train", "said"),
+    [
+        ("/content/set/images/train", "are another machine's; the end of their path is here"),
+        ("C:\\\\me\\\\images\\\\train", "are another machine's; the end of their path is here"),
+        ("images/train/*.png", ""),
+    ],
+)
+def test_places_of_another_machine_and_patterns_are_followed(tmp_path, train, said):
+    folder = yolo_folder(yolo_folder(tmp_path, "train"), "val")
+    yaml = f'train: "{train}"\nval: images/val\nnames: [cat, dog]\n'
+    (folder / "data.yaml").write_text(yaml)
+    assert list_splits(folder) == ["train", "val"]
+    notes = [note.what for note in layout_of(folder).notes]
+    assert notes == [f"places that data.yaml names {said}"] * bool(said)
+
+
+@pytest.mark.parametrize("train", ["/content/day1/images", "images/x/*.png"])
+def test_a_yaml_file_of_which_nothing_is_here_is_refused(tmp_path, train):
+    folder = yolo_folder(tmp_path)
+    (folder / "data.yaml").write_text(f"train: {train}\nnames: [cat, dog]\n")
+    with pytest.raises(DataError, match="data.yaml: nothing that it names is here, as train: "):
+        layout_of(folder)
+
+
 def test_a_path_elsewhere_is_read_where_the_yaml_file_names_it(tmp_path):
     yolo_folder(tmp_path / "elsewhere", "train")
     folder = tmp_path / "set"
