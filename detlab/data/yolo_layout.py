@@ -12,7 +12,7 @@ from pathlib import Path
 from detlab.data import yolo_names
 from detlab.data.layout import Layout, Reader, unlisted, with_faults
 from detlab.data.pictures import SUFFIXES
-from detlab.data.records import DataError, Fault, Note, first_words
+from detlab.data.records import DataError, Fault, Note, first_few, first_words
 from detlab.data.splits import (
     UNSPLIT,
     by_folder,
@@ -80,7 +80,30 @@ def is_bare(split: str, found: Mapping[str, Sequence[Path]], places: Places) -> 
 def lost_labels(tree: Tree, labels: Sequence[Path]) -> list[Fault]:
     """A fault for each label file without a picture."""
     places = Places(tree.pictures, labels, tree)
-    return [Fault(path, "", f"no picture {path.stem}") for path in labels if not places.like(path)]
+    by_stem: dict[str, list[Path]] = {}
+    for path in tree.pictures:
+        by_stem.setdefault(folded(path.stem), []).append(path)
+    return [
+        Fault(path, "", why_lost(path, by_stem.get(folded(path.stem), []), tree))
+        for path in labels
+        if not places.like(path)
+    ]
+
+
+def why_lost(label: Path, pictures: Sequence[Path], tree: Tree) -> str:
+    """What is wrong with a label file without a picture, and what to do where that is known.
+
+    Args:
+        label: the file.
+        pictures: those of its stem, all with labels of their own.
+        tree: all files.
+    """
+    if pictures:
+        return f"{first_few(list(map(tree.name, pictures)))} has labels elsewhere, too; want one"
+    inner = Path(label.stem)
+    if inner.suffix.lower() in SUFFIXES:
+        return f"no picture is called {label.stem}.*; want {inner.stem}.txt as the labels of {inner}"
+    return f"no picture {label.stem}"
 
 
 def yolo_splits(

@@ -189,6 +189,21 @@ def test_labels_of_a_split_without_pictures_are_a_fault(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("labels_old/a.txt", "images/a.png has labels elsewhere, too; want one"),
+        ("labels/c.png.txt", "no picture is called c.png.*; want c.txt as the labels of c.png"),
+    ],
+)
+def test_why_a_label_file_has_no_picture_is_said(tmp_path, name, said):
+    folder = yolo_folder(tmp_path)
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_text("0 .5 .5 .1 .1\n")
+    (fault,) = read_split(folder, "all").faults
+    assert fault.what == said
+
+
 def test_a_text_that_is_no_label_file_is_none(tmp_path):
     folder = yolo_folder(tmp_path)
     (folder / "README.roboflow.txt").write_text("This set was made by hand\n")
