@@ -22,6 +22,9 @@ KINDS = frozenset(
 )
 """Folders named so say what kind of file lies in them, nothing of the pictures."""
 
+ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".rar", ".7z")
+"""Endings of files that may hold a part of a data set, not yet unpacked."""
+
 Key = tuple[tuple[str, ...], str]
 """The folders of a file that are no KINDS, and its stem: a picture and its labels share it."""
 
@@ -44,6 +47,12 @@ class Tree:
         self.notes = [Note(odd, self.name(path)) for path in found if not path.is_file()]
         links = [path for path in self.files if path.is_symlink()]
         self.notes += [Note("links are followed", self.name(path)) for path in links]
+        self.notes += [Note("archives are not unpacked, and not read", n) for n in self.archives]
+
+    @cached_property
+    def archives(self) -> list[str]:
+        """The archives in the folder, as seen from the root."""
+        return [self.name(path) for path in self.ending(*ARCHIVES)]
 
     def ending(self, *suffixes: str) -> list[Path]:
         """The files whose names end so, upper or lower case."""

@@ -41,9 +41,11 @@ def yolo_layout(tree: Tree) -> Layout:
     labels = [path for path in label_files(tree) if path not in empty]
     kept = any(part.lower() == "labels" for path in tree.files for part in tree.parts(path)[:-1])
     if not labels and not kept and not entry:
+        packed = f"\nunpack {first_few(tree.archives)} first" if tree.archives else ""
         raise DataError(
             f"{tree.root}: no annotations found; want a COCO file as instances_train.json, an XML "
             "(VOC) or JSON file (labelme) for each picture, or images/ and labels/ (YOLO)"
+            + packed
         )
     class_names = yolo_names.class_names(tree, entry)
     places = Places(labels, tree.pictures, tree)

@@ -219,3 +219,13 @@ def test_a_picture_of_the_same_name_in_another_folder_is_not_meant(tmp_path, mak
 def test_a_folder_like_a_split_is_said_by_whoever_reads_the_others(tmp_path):
     folder = yolo_folder(yolo_folder(tmp_path, "train"), "test_kits")
     assert [note.place for note in layout_of(folder).notes][:1] == ["test_kits"]
+
+
+def test_archives_are_said(tmp_path):
+    folder = yolo_folder(tmp_path / "set")
+    (folder / "valid.zip").write_bytes(b"PK")
+    assert [note.place for note in layout_of(folder).notes] == ["valid.zip"]
+    write_picture(tmp_path / "bare" / "images" / "a.png")
+    (tmp_path / "bare" / "labels.zip").write_bytes(b"PK")
+    with pytest.raises(DataError, match="unpack labels.zip first"):
+        layout_of(tmp_path / "bare")
