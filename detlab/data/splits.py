@@ -87,11 +87,12 @@ def by_folder(paths: Iterable[Path], tree: Tree) -> dict[str, list[Path]]:
         folders = tree.parts(path)[:-1]
         split = split_of_folder(folders) or UNSPLIT
         found.setdefault(split, []).append(path)
-        words.setdefault(split, set()).update(
-            word.lower() for word in folders if split_in(word, KINDS) == split
-        )
+        called = [word.lower() for word in folders if split_in(word, KINDS) == split]
+        words.setdefault(split, set()).update(called[-1:])
     for split, named in words.items():
-        stems = {re.sub(r"(images|labels|annotations|data|obj|set|[\W_])", "", word) for word in named}
+        stems = {
+            re.sub(r"(images|labels|annotations|data|obj|set|[\W_])", "", word) for word in named
+        }
         if len(stems) > 1:
             raise DataError(
                 f"{tree.root}: {' and '.join(sorted(named))}: want one of them as the {split} split"
@@ -102,7 +103,7 @@ def by_folder(paths: Iterable[Path], tree: Tree) -> dict[str, list[Path]]:
 
 
 def by_longer_names(paths: Sequence[Path], tree: Tree) -> dict[str, list[Path]]:
-    """Files by the split words in their folders' names; {} unless every file has one, train another.
+    """Files by the split words in their folders' names; {} unless each has one.
 
     Args:
         paths: the files.
@@ -161,9 +162,7 @@ def named_lists(lists: Iterable[Path]) -> tuple[dict[str, Path], list[Note]]:
     return found, [Note("lists are not used", path.name) for path in lists if path not in used]
 
 
-def one_of_each(
-    lists: Iterable[Path], split_of: Callable[[str], str | None]
-) -> dict[str, Path]:
+def one_of_each(lists: Iterable[Path], split_of: Callable[[str], str | None]) -> dict[str, Path]:
     """The list of each split that the names of lists say.
 
     Raises:

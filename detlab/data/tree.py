@@ -8,6 +8,7 @@ import os
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
 from detlab.data.pictures import SUFFIXES
@@ -71,7 +72,7 @@ class Tree:
     @cached_property
     def wrapping(self) -> int:
         """How many folders, counted from the root, hold every file: they tell none from another."""
-        return len(os.path.commonprefix([self.parts(path)[:-1] for path in self.files]))
+        return common_start([self.parts(path)[:-1] for path in self.files])
 
     def own_folders(self, path: Path) -> list[str]:
         """The folders that tell a picture from others of its name, upper or lower case."""
@@ -170,9 +171,18 @@ class Names:
         if self.tree is None or not wanted:
             return True
         theirs, ours = own_words(wanted), self.tree.own_folders(path)
-        same = len(os.path.commonprefix([theirs[::-1], ours[::-1]]))
+        same = common_start([theirs[::-1], ours[::-1]])
         moved = wanted[0] == "/" or wanted[0].endswith(":") or ".." in wanted
         return same in (len(theirs), len(ours)) or (moved and same > 0)
+
+
+def common_start(rows: Iterable[Sequence[str]]) -> int:
+    """How many words all rows begin with.
+
+    >>> common_start([("a", "b", "c"), ("a", "b"), ("a", "x")])
+    1
+    """
+    return sum(1 for _ in takewhile(lambda words: len(set(words)) == 1, zip(*rows, strict=False)))
 
 
 def own_words(folders: Iterable[str]) -> list[str]:

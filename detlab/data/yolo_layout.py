@@ -44,8 +44,7 @@ def yolo_layout(tree: Tree) -> Layout:
         packed = f"\nunpack {first_few(tree.archives)} first" if tree.archives else ""
         raise DataError(
             f"{tree.root}: no annotations found; want a COCO file as instances_train.json, an XML "
-            "(VOC) or JSON file (labelme) for each picture, or images/ and labels/ (YOLO)"
-            + packed
+            "(VOC) or JSON file (labelme) for each picture, or images/ and labels/ (YOLO)" + packed
         )
     class_names = yolo_names.class_names(tree, entry)
     places = Places(labels, tree.pictures, tree)
@@ -76,7 +75,12 @@ def is_bare(split: str, found: Mapping[str, Sequence[Path]], places: Places) -> 
     """Whether no picture of a split has a label file, while another split's have."""
     others = [paths for other, paths in found.items() if other != split]
     none = not any(map(places.like, found[split]))
-    return none and bool(found[split]) and split != "train" and any(places.like(p) for paths in others for p in paths)
+    return (
+        none
+        and bool(found[split])
+        and split != "train"
+        and any(places.like(p) for paths in others for p in paths)
+    )
 
 
 def lost_labels(tree: Tree, labels: Sequence[Path]) -> list[Fault]:
@@ -104,7 +108,9 @@ def why_lost(label: Path, pictures: Sequence[Path], tree: Tree) -> str:
         return f"{first_few(list(map(tree.name, pictures)))} has labels elsewhere, too; want one"
     inner = Path(label.stem)
     if inner.suffix.lower() in SUFFIXES:
-        return f"no picture is called {label.stem}.*; want {inner.stem}.txt as the labels of {inner}"
+        return (
+            f"no picture is called {label.stem}.*; want {inner.stem}.txt as the labels of {inner}"
+        )
     return f"no picture {label.stem}"
 
 
@@ -165,7 +171,9 @@ def yaml_splits(
             found.setdefault(split, []).extend(pictures)
             faults.setdefault(split, []).extend(wrong)
             if what:
-                notes.append(Note(f"places that {entry.path.name} names {what}", f"{split}: {word}"))
+                notes.append(
+                    Note(f"places that {entry.path.name} names {what}", f"{split}: {word}")
+                )
     kept = {split: paths for split, paths in found.items() if paths or faults[split]}
     if not kept and entry.splits.get("train") and tree.pictures:
         [first, *_] = entry.splits["train"]

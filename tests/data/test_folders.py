@@ -227,5 +227,5 @@ def test_archives_are_said(tmp_path):
     assert [note.place for note in layout_of(folder).notes] == ["valid.zip"]
     write_picture(tmp_path / "bare" / "images" / "a.png")
     (tmp_path / "bare" / "labels.zip").write_bytes(b"PK")
-    with pytest.raises(DataError, match="unpack labels.zip first"):
+    with pytest.raises(DataError, match=r"unpack labels\.zip first"):
         layout_of(tmp_path / "bare")

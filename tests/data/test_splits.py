@@ -70,6 +70,11 @@ def test_files_are_sorted_by_their_folders(tmp_path):
     }
 
 
+def test_a_folder_around_the_splits_does_not_count(tmp_path):
+    tree = tree_of(tmp_path, "training_data/train/a.jpg", "training_data/val/b.jpg")
+    assert list(by_folder(tree.pictures, tree)) == ["train", "val"]
+
+
 def test_files_beside_splits_are_in_none(tmp_path):
     tree = tree_of(tmp_path, "train/a.jpg", "b.jpg")
     assert list(by_folder(tree.pictures, tree)) == ["train"]

@@ -76,7 +76,9 @@ def test_a_list_may_have_a_longer_name_and_leave_out_endings(tmp_path, names, en
 def test_the_first_picture_of_a_list_may_be_gone_or_all(tmp_path):
     folder = with_lists(tmp_path, train="images/x.png\nimages/a.png\n", val="images/y.png\n")
     assert list_splits(folder) == ["train", "val"]
-    gone = [fault.record for split in ("train", "val") for fault in read_split(folder, split).faults]
+    gone = [
+        fault.record for split in ("train", "val") for fault in read_split(folder, split).faults
+    ]
     assert gone == ["images/x.png", "images/y.png"]
 
 
@@ -159,7 +161,7 @@ def test_places_of_another_machine_and_patterns_are_followed(tmp_path, train, sa
 def test_a_yaml_file_of_which_nothing_is_here_is_refused(tmp_path, train):
     folder = yolo_folder(tmp_path)
     (folder / "data.yaml").write_text(f"train: {train}\nnames: [cat, dog]\n")
-    with pytest.raises(DataError, match="data.yaml: nothing that it names is here, as train: "):
+    with pytest.raises(DataError, match=r"data\.yaml: nothing that it names is here, as train: "):
         layout_of(folder)
 
 
