@@ -37,7 +37,7 @@ def coco_layout(tree: Tree, contents: Mapping[Path, Any]) -> Layout:
     class_names, empty = coco_classes({path: contents[path] for path in labelled.values()})
     notes += [Note("categories without an object are no classes", name) for name in empty]
     notes += not_everywhere({s: contents[path] for s, path in labelled.items()}, class_names)
-    names = Names(tree.pictures)
+    names = Names(tree.pictures, tree)
     finders = {split: finder(tree, names, path, split) for split, path in chosen.items()}
     splits: dict[str, Reader] = {
         split: partial(coco_annotations, contents[path], finders[split], path, class_names)

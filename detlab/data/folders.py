@@ -14,7 +14,7 @@ from detlab.data.foreign import refuse_foreign
 from detlab.data.labelme_format import is_labelme
 from detlab.data.layout import TITLES, Format, Layout
 from detlab.data.records import Annotations, DataError, Fault, Note, read_json
-from detlab.data.splits import UNSPLIT
+from detlab.data.splits import UNSPLIT, not_taken
 from detlab.data.tree import Tree
 from detlab.data.voc_format import parse_xml
 from detlab.data.voc_layout import labelme_layout, voc_layout
@@ -45,6 +45,8 @@ def layout_of(folder: Path, *outside: Path) -> Layout:
     found = choose_layout(tree, jsons)
     notes = [Note("JSON files cannot be read, and are left out", what) for what in broken]
     notes += other_formats(tree, found.format, jsons)
+    if "splits by folder" in found.words:  # files or lists say it whatever folders are called
+        notes += not_taken(tree.pictures, tree, [*found.splits, *found.unlabelled])
     return replace(found, notes=(*tree.notes, *notes, *found.notes))
 
 

@@ -35,6 +35,9 @@ SUFFIXES = (
 )
 """How a picture's name may end, where the annotation gives only its stem."""
 
+PAGED = ("TIFF", "GIF")
+"""Formats of which each page is a picture; the further ones of a phone's JPEG are its extras."""
+
 STRIP = 256
 """Rows of a picture that are copied at a time."""
 
@@ -87,12 +90,22 @@ def header_of(picture: Image.Image, path: Path) -> Header:
 
 
 def remark_on(picture: Image.Image, path: Path) -> str:
-    """What is odd in a file that can be read all the same: its name, or its depth."""
+    """What is odd in a file that can be read all the same: its name, its depth, or its pages."""
     formats = (Image.registered_extensions().get(path.suffix.lower()), picture.format)
     named, held = ("JPEG" if name == "MPO" else name for name in formats)  # a phone's, with extras
     if named is not None and named != held:
         return "pictures hold another format than their names say"
+    if has_pages(picture):
+        return "pictures have several pages or frames; the first is read"
     return "pictures of 16-bit grey are divided by 256" if is_deep(picture) else ""
+
+
+def has_pages(picture: Image.Image) -> bool:
+    """Whether a picture has a second page or frame; not where it cannot be told."""
+    try:
+        return picture.format in PAGED and bool(getattr(picture, "is_animated", False))
+    except Exception:  # a broken frame behind the first, which is read all the same
+        return False
 
 
 def is_deep(picture: Image.Image) -> bool:

@@ -5,14 +5,22 @@ a name that another machine wrote.
 """
 
 import os
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
 from detlab.data.pictures import SUFFIXES
 from detlab.data.records import Note
 
+WORDS = {
+    **{"train": "train", "training": "train", "trainset": "train"},
+    **{"val": "val", "valid": "val", "validation": "val", "valset": "val", "dev": "val"},
+    **{"eval": "val", "test": "test", "testing": "test", "testset": "test"},
+}
+"""Names that folders and lists use for a split, maybe with a year behind (train2017), and ours."""
 KINDS = frozenset(
     (
         *("images", "image", "imgs", "img", "jpegimages", "pictures", "pics", "photos", "data"),
@@ -21,6 +29,9 @@ KINDS = frozenset(
     )
 )
 """Folders named so say what kind of file lies in them, nothing of the pictures."""
+
+ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".rar", ".7z")
+"""Endings of files that may hold a part of a data set, not yet unpacked."""
 
 Key = tuple[tuple[str, ...], str]
 """The folders of a file that are no KINDS, and its stem: a picture and its labels share it."""
@@ -44,6 +55,12 @@ class Tree:
         self.notes = [Note(odd, self.name(path)) for path in found if not path.is_file()]
         links = [path for path in self.files if path.is_symlink()]
         self.notes += [Note("links are followed", self.name(path)) for path in links]
+        self.notes += [Note("archives are not unpacked, and not read", n) for n in self.archives]
+
+    @cached_property
+    def archives(self) -> list[str]:
+        """The archives in the folder, as seen from the root."""
+        return [self.name(path) for path in self.ending(*ARCHIVES)]
 
     def ending(self, *suffixes: str) -> list[Path]:
         """The files whose names end so, upper or lower case."""
@@ -58,6 +75,15 @@ class Tree:
         """The folders of a file below the root, and its name."""
         root = next(place for place in self.roots if place in path.parents)
         return path.relative_to(root).parts
+
+    @cached_property
+    def wrapping(self) -> int:
+        """How many folders, counted from the root, hold every file: they tell none from another."""
+        return common_start([self.parts(path)[:-1] for path in self.files])
+
+    def own_folders(self, path: Path) -> list[str]:
+        """The folders that tell a picture from others of its name, upper or lower case."""
+        return own_words(map(folded, self.parts(path)[self.wrapping : -1]))
 
     def name(self, path: Path) -> str:
         """A file as seen from the root: "train/images/a.jpg"."""
@@ -111,8 +137,14 @@ class Places:
 class Names:
     """Pictures by the names that annotation files give them."""
 
-    def __init__(self, pictures: Iterable[Path]) -> None:
-        """Sort the pictures by their file names, upper or lower case."""
+    def __init__(self, pictures: Iterable[Path], tree: Tree | None = None) -> None:
+        """Sort the pictures by their file names, upper or lower case.
+
+        Args:
+            pictures: what names may mean.
+            tree: where they lie; a name that stands in another folder of it means none of them.
+        """
+        self.tree = tree
         self.by_name: dict[str, list[Path]] = {}
         for path in pictures:
             self.by_name.setdefault(folded(path.name), []).append(path)
@@ -126,6 +158,7 @@ class Names:
         """
         wanted = [folded(part) for part in PurePosixPath(name.replace("\\", "/")).parts]
         found = self.by_name.get(wanted[-1], []) if wanted else []
+        found = [path for path in found if self.in_its_folder(path, wanted[:-1])]
         common = [shared_end(wanted, path) for path in found]
         most = max(common, default=0)
         found = [path for path, count in zip(found, common, strict=True) if count == most]
@@ -135,6 +168,49 @@ class Names:
             if inside := [path for path in found if folder in path.parents]:
                 return inside
         return found
+
+    def in_its_folder(self, path: Path, wanted: Sequence[str]) -> bool:
+        """Whether a picture can be the one named: `cam1/0.jpg` is not `cam2/0.jpg`.
+
+        Either may have more folders in front. Where the name is another machine's, these may
+        differ, too, if a folder behind them is the same. Pictures may have been moved into the
+        folders of splits, of which the name does not speak.
+        """
+        if self.tree is None or not wanted:
+            return True
+        theirs, ours = own_words(wanted), self.tree.own_folders(path)
+        if not any(map(our_split, theirs)):
+            ours = [word for word in ours if not our_split(word)]
+        same = common_start([theirs[::-1], ours[::-1]])
+        moved = wanted[0] == "/" or wanted[0].endswith(":") or ".." in wanted
+        return same in (len(theirs), len(ours)) or (moved and same > 0)
+
+
+def common_start(rows: Iterable[Sequence[str]]) -> int:
+    """How many words all rows begin with.
+
+    >>> common_start([("a", "b", "c"), ("a", "b"), ("a", "x")])
+    1
+    """
+    return sum(1 for _ in takewhile(lambda words: len(set(words)) == 1, zip(*rows, strict=False)))
+
+
+def our_split(word: str) -> str | None:
+    """Our name for a folder's word for a split.
+
+    >>> our_split("Valid"), our_split("train2017"), our_split("dev_2"), our_split("fold1")
+    ('val', 'train', 'val', None)
+    """
+    return WORDS.get(re.sub(r"[\W_]*\d*$", "", word.lower()))
+
+
+def own_words(folders: Iterable[str]) -> list[str]:
+    """The folders of a path that tell its pictures from others, without KINDS, drives and `..`.
+
+    >>> own_words(["/", "home", "images", "..", "cam1"])
+    ['home', 'cam1']
+    """
+    return [word for word in folders if word not in {*KINDS, "/", ".."} and not word.endswith(":")]
 
 
 def shared_end(wanted: Sequence[str], path: Path) -> int:

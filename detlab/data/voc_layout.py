@@ -39,7 +39,7 @@ def voc_layout(tree: Tree, sources: Sequence[Path]) -> Layout:
     found, faults, words, more = splits_of(sources, tree)
     notes += more
     places = Places(tree.pictures, sources, tree)
-    picture_of = partial(voc_format.picture_of, places=places, names=Names(tree.pictures))
+    picture_of = partial(voc_format.picture_of, places=places, names=Names(tree.pictures, tree))
     pairs = paired(sources, found, picture_of, tree)
     splits: dict[str, Reader] = {
         split: partial(
@@ -57,7 +57,7 @@ def labelme_layout(tree: Tree, contents: Mapping[Path, Any]) -> Layout:
     """A JSON file for each picture, parsed; lists, or folders, are the splits."""
     class_names = labelme_classes(contents.values())
     found, faults, words, notes = splits_of(list(contents), tree)
-    places, names = Places(tree.pictures, contents, tree), Names(tree.pictures)
+    places, names = Places(tree.pictures, contents, tree), Names(tree.pictures, tree)
     pairs = paired(
         contents,
         found,
@@ -109,7 +109,7 @@ def splits_of(
     sources: Sequence[Path], tree: Tree
 ) -> tuple[dict[str, list[Path]], dict[str, list[Fault]], str, list[Note]]:
     """The annotation files of each split, faults of lists, where the splits stand, and notes."""
-    names = Names([path.with_suffix("") for path in sources])
+    names = Names([path.with_suffix("") for path in sources], tree)
     found, faults, notes = listed(sources, names, *lists_of(tree, names))
     if found:
         return found, faults, "splits by lists", notes
@@ -271,12 +271,25 @@ def is_apart(source: Path, picture: Path, said: str, tree: Tree) -> bool:
     Not so where the annotation itself names the folder of the picture.
     """
     ours, theirs = own_folders(source, tree), own_folders(picture, tree)
-    if ours <= theirs or theirs <= ours:
+    if ours <= theirs or theirs <= ours or are_kinds(source, picture, tree):
         return False
     wanted = [folded(part) for part in PurePosixPath(said.replace("\\", "/")).parts]
     count = shared_end(wanted, picture)
     named = picture.parts[len(picture.parts) - count : -1]
     return not theirs & set(map(folded, named))
+
+
+def are_kinds(source: Path, picture: Path, tree: Tree) -> bool:
+    """Whether the folders of two files are words for annotations and pictures, if unusual ones.
+
+    As `bboxes` and `frames`, where neither lies in a folder of KINDS: not cam1 and cam2.
+    """
+    ours, theirs = own_folders(source, tree), own_folders(picture, tree)
+    kinds = KINDS & {folded(part) for path in (source, picture) for part in tree.parts(path)[:-1]}
+    numbered = {re.sub(r"\d+", "", word) for word in ours} & {
+        re.sub(r"\d+", "", word) for word in theirs
+    }
+    return not kinds and not numbered and not any(map(our_split, ours | theirs))
 
 
 def own_folders(path: Path, tree: Tree) -> frozenset[str]:

@@ -200,3 +200,32 @@ def test_a_split_without_labels_is_told_from_one_that_is_not_there(tmp_path):
     assert layout_of(folder).unlabelled == {"test": 3}
     with pytest.raises(DataError, match="its test split has no labels"):
         read_share(folder, "test")
+
+
+@pytest.mark.parametrize("make", [coco_folder, yolo_folder])
+def test_a_picture_of_the_same_name_in_another_folder_is_not_meant(tmp_path, make):
+    folder = make(tmp_path)
+    (folder / "images").rename(folder / "cam2")
+    for path in folder.glob("*.json"):
+        path.write_text(path.read_text().replace('"file_name": "', '"file_name": "cam1/'))
+    (folder / "train.txt").write_text("cam1/a.png\ncam2/b.png\n")
+    if make is yolo_folder:
+        (folder / "data.yaml").write_text("train: train.txt\nnames: [cat, dog]\n")
+    read = read_split(folder, "train")
+    missing = [record.image for record in read.records if not record.image.is_file()]
+    assert missing or [fault.what for fault in read.faults] == ["no picture of this name"]
+
+
+def test_a_folder_like_a_split_is_said_by_whoever_reads_the_others(tmp_path):
+    folder = yolo_folder(yolo_folder(tmp_path, "train"), "test_kits")
+    assert [note.place for note in layout_of(folder).notes][:1] == ["test_kits"]
+
+
+def test_archives_are_said(tmp_path):
+    folder = yolo_folder(tmp_path / "set")
+    (folder / "valid.zip").write_bytes(b"PK")
+    assert [note.place for note in layout_of(folder).notes] == ["valid.zip"]
+    write_picture(tmp_path / "bare" / "images" / "a.png")
+    (tmp_path / "bare" / "labels.zip").write_bytes(b"PK")
+    with pytest.raises(DataError, match=r"unpack labels\.zip first"):
+        layout_of(tmp_path / "bare")

@@ -344,3 +344,12 @@ def test_a_tiff_without_compression_is_read_as_shown(tmp_path, mode, orientation
     upright = ImageOps.exif_transpose(Image.open(io.BytesIO((tmp_path / "a.tif").read_bytes())))
     wanted = torch.from_numpy(np.array(upright.convert("RGB"))).permute(2, 0, 1)
     assert_close(read_picture(tmp_path / "a.tif"), wanted)
+
+
+@pytest.mark.parametrize("ending", ["tif", "gif"])
+def test_that_a_picture_has_more_pages_is_said(tmp_path, ending):
+    pages = [Image.new("RGB", (60, 40), colour) for colour in ("red", "blue")]
+    pages[0].save(tmp_path / f"one.{ending}")
+    pages[0].save(tmp_path / f"two.{ending}", save_all=True, append_images=pages[1:])
+    assert read_header(tmp_path / f"one.{ending}").remark == ""
+    assert "the first is read" in read_header(tmp_path / f"two.{ending}").remark

@@ -8,6 +8,7 @@ from detlab.data.splits import (
     files_listed,
     in_order,
     named_lists,
+    not_taken,
     our_split,
     read_list,
     split_in,
@@ -35,6 +36,9 @@ def test_a_folders_word_for_a_split(word, split):
         ("train_images", "train"),
         ("images-val", "val"),
         ("obj_train_data", "train"),
+        ("training_set", "train"),
+        ("testset", "test"),
+        ("eval", "val"),
         ("test_tubes", None),
         ("train_test", None),
         ("dog_training", None),
@@ -44,8 +48,8 @@ def test_a_folder_is_a_split_if_it_says_nothing_else(words, split):
     assert split_in(words, KINDS) == split
 
 
-def test_the_outermost_folder_that_names_a_split_counts():
-    assert split_of_folder(("data", "Train", "test")) == "train"
+def test_the_innermost_folder_that_names_a_split_counts():
+    assert split_of_folder(("test", "Train", "images")) == "train"
     assert split_of_folder(()) is None
 
 
@@ -66,11 +70,37 @@ def test_files_are_sorted_by_their_folders(tmp_path):
     }
 
 
+def test_a_folder_around_the_splits_does_not_count(tmp_path):
+    tree = tree_of(tmp_path, "training_data/train/a.jpg", "training_data/val/b.jpg")
+    assert list(by_folder(tree.pictures, tree)) == ["train", "val"]
+
+
 def test_files_beside_splits_are_in_none(tmp_path):
     tree = tree_of(tmp_path, "train/a.jpg", "b.jpg")
     assert list(by_folder(tree.pictures, tree)) == ["train"]
     assert list(by_folder(tree.pictures[1:], tree)) == ["train"]
     assert list(by_folder(tree.pictures[:1], tree)) == ["all"]
+
+
+@pytest.mark.parametrize(
+    ("folders", "splits"),
+    [
+        (["train_cam1", "train_cam2", "val_cam1"], ["train", "val"]),
+        (["train_cam1", "train_cam2"], ["all"]),
+        (["train_cam1", "test_cam1", "cam3"], ["all"]),
+        (["test_tubes", "train"], ["train"]),
+    ],
+)
+def test_longer_names_of_folders_are_splits_where_all_have_one(tmp_path, folders, splits):
+    tree = tree_of(tmp_path, *[f"images/{name}/{name}.jpg" for name in folders])
+    assert list(by_folder(tree.pictures, tree)) == splits
+
+
+def test_folders_called_like_a_split_or_a_fold_are_said(tmp_path):
+    tree = tree_of(tmp_path, "fold1/a.jpg", "fold2/b.jpg", "test_tubes/c.jpg", "day1/d.jpg")
+    places = [note.place for note in not_taken(tree.pictures, tree, ["all"])]
+    assert places == ["test_tubes", "fold1", "fold2"]
+    assert not_taken(tree.pictures, tree, ["train", "test"]) == []
 
 
 def test_two_folders_of_one_split_are_refused(tmp_path):
@@ -98,6 +128,9 @@ def lists(folder, *names):
         ),
         (["fold1", "fold2"], {"fold1": "fold1", "fold2": "fold2"}, []),
         (["train", "extra"], {"train": "train"}, ["extra"]),
+        (["2007_train", "2007_test"], {"train": "2007_train", "test": "2007_test"}, []),
+        (["train_list", "val_list"], {"train": "train_list", "val": "val_list"}, []),
+        (["train", "autosplit_train"], {"train": "train"}, ["autosplit_train"]),
         ([], {}, []),
     ],
 )

@@ -101,15 +101,28 @@ def test_a_stem_alone_counts_only_for_what_has_no_partner_of_its_own(tmp_path):
         ("/home/me/val/A.JPG", ["val/a.jpg"]),
         ("../val/a.jpg", ["val/a.jpg"]),
         ("./b.jpg", ["train/b.jpg"]),
-        ("nowhere/b.jpg", ["train/b.jpg"]),
+        ("nowhere/b.jpg", ["train/b.jpg"]),  # it was moved since
+        ("set/train/b.jpg", ["train/b.jpg"]),
+        ("train/images/b.jpg", ["train/b.jpg"]),
+        ("/home/me/b.jpg", ["train/b.jpg"]),
+        ("val/b.jpg", []),
+        ("day1/d.jpg", ["x/day1/d.jpg"]),
+        ("y/day1/d.jpg", []),
+        ("C:\\me\\day1\\d.jpg", ["x/day1/d.jpg"]),
         ("c.jpg", []),
         ("", []),
         ("a\0.jpg", []),
     ],
 )
 def test_the_picture_whose_path_ends_as_a_name_does_is_meant(tmp_path, name, found):
-    tree = make(tmp_path, "train/a.jpg", "val/a.jpg", "train/b.jpg")
-    assert [tree.name(path) for path in Names(tree.pictures).meant_by(name)] == found
+    tree = make(tmp_path, "train/a.jpg", "val/a.jpg", "train/b.jpg", "x/day1/d.jpg")
+    assert [tree.name(path) for path in Names(tree.pictures, tree).meant_by(name)] == found
+
+
+@pytest.mark.parametrize("name", ["set2/images/a.jpg", "/home/me/set2/a.jpg"])
+def test_a_folder_around_everything_tells_no_picture_from_another(tmp_path, name):
+    tree = make(tmp_path, "set/images/a.jpg", "set/train.txt")
+    assert len(Names(tree.pictures, tree).meant_by(name)) == 1
 
 
 def test_of_several_the_one_that_is_written_alike_is_meant(tmp_path):

@@ -212,3 +212,12 @@ def test_an_empty_list_of_test_is_said_and_is_no_split(tmp_path):
     layout = layout_of(folder)
     assert list(layout.splits) == ["train", "val"]
     assert ("lists are empty, and are no split", "test.txt") in layout.notes
+
+
+def test_folders_of_unusual_names_are_paired_with_a_word(tmp_path):
+    folder = voc_folder(tmp_path)
+    (folder / "JPEGImages").rename(folder / "frames")
+    (folder / "Annotations").rename(folder / "bboxes")
+    annotations = read_split(folder, "all")
+    assert len(annotations.records) == 3
+    assert annotations.faults == ()
