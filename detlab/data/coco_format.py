@@ -191,6 +191,15 @@ def in_sequence(number: int | float | str) -> tuple[bool, float, str]:
     return False, float(number), ""
 
 
+def id_text(number: Any) -> str:
+    """The text that an id has in common with those meant alike.
+
+    >>> id_text(7), id_text(7.0), id_text("7")
+    ('7', '7', '7')
+    """
+    return str(int(number) if isinstance(number, float) and number.is_integer() else number)
+
+
 def unused_categories(content: Any, source: Path) -> list[str]:
     """The names of categories without an object; every export of Roboflow begins with one."""
     categories, _ = coco_list(content, "categories", source)

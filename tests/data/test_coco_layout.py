@@ -127,3 +127,48 @@ def test_pictures_that_no_file_names_are_noted(tmp_path):
     folder = coco_folder(tmp_path)
     write_picture(folder / "images" / "spare.png")
     assert [note.place for note in layout_of(folder).notes] == ["images/spare.png"]
+
+
+def one_file_of_three_pictures(folder, places=("a.png", "b.png", "c.png"), **keys):
+    content = coco_content()
+    for row, (entry, place) in enumerate(zip(content["images"], places, strict=True)):
+        write_picture(folder / "images" / place)
+        entry.update({"file_name": place} | {key: values[row] for key, values in keys.items()})
+    write_coco(folder / "instances.json", content)
+
+
+def stems_of(layout):
+    return {s: [r.image.stem for r in read().records] for s, read in layout.splits.items()}
+
+
+def test_one_file_is_split_by_the_folders_of_its_pictures(tmp_path):
+    one_file_of_three_pictures(tmp_path, ("train/a.png", "train/b.png", "val/c.png"))
+    layout = layout_of(tmp_path)
+    assert stems_of(layout) == {"train": ["a", "b"], "val": ["c"]}
+    assert (layout.words, layout.notes) == ("instances.json, splits by folder", ())
+    assert sum(len(record.boxes) for record in layout.splits["train"]().records) == 3
+
+
+def test_one_file_is_split_by_lists(tmp_path):
+    one_file_of_three_pictures(tmp_path)
+    (tmp_path / "train.txt").write_text("images/b.png\nimages/gone.png\n")
+    (tmp_path / "val.txt").write_text("a.png\n")
+    (tmp_path / "test.txt").write_text("1.5 2.5\n")
+    layout = layout_of(tmp_path)
+    assert stems_of(layout) == {"train": ["b"], "val": ["a"]}
+    places = [note.place for note in layout.notes]
+    assert places == ["test.txt", "train.txt: images/gone.png", "c.png"]
+
+
+def test_one_file_is_split_by_what_its_images_say(tmp_path):
+    one_file_of_three_pictures(tmp_path, split=["train", "validation", "train"])
+    assert stems_of(layout_of(tmp_path)) == {"train": ["a", "c"], "val": ["b"]}
+
+
+def test_an_annotation_of_no_image_is_a_fault_of_one_split(tmp_path):
+    one_file_of_three_pictures(tmp_path, split=["train", "val", "train"])
+    content = json.loads((tmp_path / "instances.json").read_text())
+    content["annotations"][0]["image_id"] = 99
+    write_coco(tmp_path / "instances.json", content)
+    faults = {split: read().faults for split, read in layout_of(tmp_path).splits.items()}
+    assert [len(found) for found in faults.values()] == [1, 0]
