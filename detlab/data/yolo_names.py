@@ -100,9 +100,7 @@ def names_of(names: Any, path: Path) -> tuple[str, ...]:
             raise DataError(f"{path}: want a name for each of {want}, got {quoted(list(names))}")
         names = [names[row] for row in wanted]
     if isinstance(names, str) and "," in names:
-        raise DataError(
-            f"{path}: want names as a list, got {quoted(names)}: [{names}]?"
-        )
+        raise DataError(f"{path}: want names as a list, got {quoted(names)}: [{names}]?")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         return ()
     return tuple(names)
