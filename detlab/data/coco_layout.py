@@ -15,6 +15,7 @@ from detlab.data.coco_format import (
     coco_list,
     id_text,
     picture_finder,
+    picture_name,
     unused_categories,
 )
 from detlab.data.layout import Layout, Reader, unlisted
@@ -42,6 +43,7 @@ def is_coco(content: Any) -> bool:
 
 def coco_layout(tree: Tree, contents: Mapping[Path, Any]) -> Layout:
     """A COCO file for each split, or one for all; `contents` are the parsed files."""
+    refuse_panoptic(contents)
     chosen, notes = coco_splits(tree, contents)
     labelled = {s: path for s, path in chosen.items() if "annotations" in contents[path]}
     if not labelled:
@@ -69,6 +71,16 @@ def coco_layout(tree: Tree, contents: Mapping[Path, Any]) -> Layout:
             for split, share in shares.items()
         } or splits
     return Layout("coco", words, splits, (*notes, *unlisted(tree, named)), bare)
+
+
+def refuse_panoptic(contents: Mapping[Path, Any]) -> None:
+    """Refuse COCO files with segments of pictures only; beside others they count as such."""
+    entries = {path: content.get("annotations") for path, content in contents.items()}
+    if all(isinstance(own, list) and own and "segments_info" in own[0] for own in entries.values()):
+        raise DataError(
+            f"{next(iter(entries))}: COCO panoptic is not read; want instances_….json "
+            "(panopticapi's panoptic2detection_coco_format.py makes it)"
+        )
 
 
 def coco_shares(
@@ -151,7 +163,7 @@ def split_lists(tree: Tree) -> tuple[dict[Path | None, str], list[Note]]:
 def picture_of(entry: dict[str, Any], find: FindPicture) -> Path | None:
     """The picture of an image's entry, None where it has none."""
     try:
-        return find(entry["file_name"])
+        return find(picture_name(entry))
     except UNREADABLE:
         return None  # reported where the record is read
 

@@ -172,3 +172,33 @@ def test_an_annotation_of_no_image_is_a_fault_of_one_split(tmp_path):
     write_coco(tmp_path / "instances.json", content)
     faults = {split: read().faults for split, read in layout_of(tmp_path).splits.items()}
     assert [len(found) for found in faults.values()] == [1, 0]
+
+
+def test_panoptic_files_alone_are_refused(tmp_path):
+    segments = [{"image_id": 1, "file_name": "a.png", "segments_info": []}]
+    write_coco(tmp_path / "panoptic_val2017.json", coco_content() | {"annotations": segments})
+    with pytest.raises(DataError, match="COCO panoptic is not read; want instances"):
+        layout_of(tmp_path)
+
+
+def test_names_of_the_web_are_read_plainly_and_said(tmp_path):
+    one_file_of_three_pictures(tmp_path, ("my a.png", "b.png", "c.png"))
+    content = coco_content()
+    content["images"][0]["file_name"] = "https://a.org/my%20a.png?sig=a%2F0"
+    content["images"][1].pop("file_name")
+    content["images"][1]["coco_url"] = "http://a.org/val/b.png"
+    write_coco(tmp_path / "instances.json", content)
+    found = read_split(tmp_path, "all")
+    assert [record.image.name for record in found.records] == ["my a.png", "b.png", "c.png"]
+    assert [note.place.partition(" for ")[0] for note in found.notes] == ["my a.png"]
+
+
+def test_ids_written_as_words_or_numbers_are_one(tmp_path):
+    content = coco_content()
+    for entry in content["annotations"]:
+        entry |= {"category_id": str(entry["category_id"]), "image_id": str(entry["image_id"])}
+    content["annotations"][0]["ignore"] = 1
+    write_coco(tmp_path / "instances.json", content)
+    found = read_split(tmp_path, "all")
+    assert (found.faults, len(found.records[0].ignored_boxes)) == ((), 1)
+    assert any("ignore 1" in note.what for note in found.notes)
