@@ -56,6 +56,9 @@ def picture_finder(names: Names, near: Sequence[Path], images_dir: Path) -> Find
         near: where the pictures of this split lie; of several with one name those count.
         images_dir: where a picture is said to be missing.
     """
+    by_stem: dict[str, list[Path]] = {}
+    for path in (path for paths in names.by_name.values() for path in paths):
+        by_stem.setdefault(path.stem, []).append(path)
 
     def find(name: str) -> Path:
         found = names.meant_by(name, near) or names.meant_by(plain_name(name), near)
@@ -65,6 +68,12 @@ def picture_finder(names: Names, near: Sequence[Path], images_dir: Path) -> Find
             raise DataError(
                 f"file_name {quoted(name)}: no picture of this name here; "
                 "--allow-outside FOLDER reads another folder, too"
+            )
+        like = [] if found else by_stem.get(Path(name).stem, [])
+        if like:
+            raise DataError(
+                f"file_name {quoted(name)}: no such picture, but {like[0].name}; "
+                "want that name there, if it is the same picture"
             )
         return found[0] if found else images_dir / name
 

@@ -202,3 +202,10 @@ def test_ids_written_as_words_or_numbers_are_one(tmp_path):
     found = read_split(tmp_path, "all")
     assert (found.faults, len(found.records[0].ignored_boxes)) == ((), 1)
     assert any("ignore 1" in note.what for note in found.notes)
+
+
+def test_a_picture_of_another_ending_is_named_in_the_fault(tmp_path):
+    one_file_of_three_pictures(tmp_path)
+    (tmp_path / "images" / "a.png").rename(tmp_path / "images" / "a.jpg")
+    (fault,) = read_split(tmp_path, "all").faults
+    assert "file_name 'a.png': no such picture, but a.jpg" in fault.what
