@@ -23,6 +23,8 @@ SLACK = 1.0
 """Pixels a box may reach past the edge: annotation tools round and count from 0 or from 1."""
 A_FEW = 5.0
 """Pixels past the edge that are clipped with a word: a hand slips while it drags."""
+ONE_PIXEL = 1.01
+"""Where all numbers of all boxes are at most that, with the rounding of tools."""
 SIDE = 288
 """Pixels of the longer side to which pictures are decoded to be checked: a JPEG takes a fifth of
 the time so, and one that is cut short is found all the same."""
@@ -168,6 +170,7 @@ def check_all(annotations: Annotations, watch: Watch | None = None) -> Checked:
         Records without their faulty boxes, no unusable pictures; the faults met in reading, then
         those of pictures and boxes.
     """
+    annotations = in_pixels(annotations)
     check = partial(check_record, decode=True, watch=watch)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         parts = list(pool.map(check, annotations.records))
@@ -176,6 +179,21 @@ def check_all(annotations: Annotations, watch: Watch | None = None) -> Checked:
         what = f"no object in any of {len(annotations.records)} pictures"
         whole.faults.append(Fault(annotations.records[0].source, "", what))
     return whole
+
+
+def in_pixels(annotations: Annotations) -> Annotations:
+    """The same; or a fault and no record where all boxes together fill one pixel at the corner.
+
+    Such boxes were written as fractions of the picture, where COCO and VOC have pixels.
+    """
+    boxes = [record.boxes for record in annotations.records if len(record.boxes)]
+    if not boxes or any(bool((part.abs() > ONE_PIXEL).any()) for part in boxes):
+        return annotations
+    count = sum(map(len, boxes))
+    what = f"no box of {count} reaches past the first pixel: fractions of the picture? Want pixels"
+    source = next(record.source for record in annotations.records if len(record.boxes))
+    faults = (*annotations.faults, Fault(source, "", what))
+    return replace(annotations, records=(), faults=faults)
 
 
 def join(parts: Sequence[Checked]) -> Checked:
@@ -207,6 +225,7 @@ def sound_part(annotations: Annotations, skip_bad: bool, decode: bool = False) -
     Raises:
         DataError: at the first fault, unless `skip_bad`; or where no picture is left.
     """
+    annotations = in_pixels(annotations)
     records, faults, notes = [], list(annotations.faults), list(annotations.notes)
     for record in annotations.records:
         if faults and not skip_bad:

@@ -7,9 +7,10 @@ of it.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from detlab.data.records import (
     Annotations,
@@ -30,6 +31,7 @@ from detlab.data.tree import Names, is_elsewhere
 
 ONE_OF = {"images": "image", "categories": "category", "annotations": "annotation"}
 CROWD = "crowd regions (iscrowd 1) are not learned, and ignored in evaluation"
+IGNORE = "annotations marked ignore 1 are not learned, and ignored in evaluation"
 BRUSHED = "objects are marked iscrowd 1 as all of their category, and taken as objects"
 
 FindPicture = Callable[[str], Path]
@@ -54,9 +56,12 @@ def picture_finder(names: Names, near: Sequence[Path], images_dir: Path) -> Find
         near: where the pictures of this split lie; of several with one name those count.
         images_dir: where a picture is said to be missing.
     """
+    by_stem: dict[str, list[Path]] = {}
+    for path in (path for paths in names.by_name.values() for path in paths):
+        by_stem.setdefault(path.stem, []).append(path)
 
     def find(name: str) -> Path:
-        found = names.meant_by(name, near)
+        found = names.meant_by(name, near) or names.meant_by(plain_name(name), near)
         if len(found) > 1:
             raise DataError(f"file_name {quoted(name)} could be {first_few(list(map(str, found)))}")
         if not found and is_elsewhere(name):
@@ -64,9 +69,24 @@ def picture_finder(names: Names, near: Sequence[Path], images_dir: Path) -> Find
                 f"file_name {quoted(name)}: no picture of this name here; "
                 "--allow-outside FOLDER reads another folder, too"
             )
+        like = [] if found else by_stem.get(Path(name).stem, [])
+        if like:
+            raise DataError(
+                f"file_name {quoted(name)}: no such picture, but {like[0].name}; "
+                "want that name there, if it is the same picture"
+            )
         return found[0] if found else images_dir / name
 
     return find
+
+
+def plain_name(name: str) -> str:
+    """A picture's name without what an address of the web adds to it.
+
+    >>> plain_name("https://a.org/my%20cat.jpg?sig=ab%2F0")
+    'https://a.org/my cat.jpg'
+    """
+    return unquote(name.partition("?")[0])
 
 
 def coco_annotations(
@@ -96,30 +116,41 @@ def coco_annotations(
     names = category_names(categories, source)
     class_names = class_names or ("background", *names.values())
     objects: dict[Any, list[Object]] = {entry["id"]: [] for _, entry in images}
+    image_ids = {id_text(number): number for number in objects}
+    category_ids = {id_text(number): number for number in names}
     brushed = marked_throughout([entry for _, entry in annotations])
     notes: list[Note] = []
 
     def read_object(name: str, entry: dict[str, Any]) -> None:
-        if entry["image_id"] not in objects:
-            raise DataError(f"no image has its image_id {quoted(entry['image_id'])}")
-        label_of_class(entry["category_id"], names)
-        label = label_of_class(names[entry["category_id"]], class_names[1:])
+        image_id = same_id(entry["image_id"], objects, image_ids)
+        if image_id not in objects:
+            raise DataError(f"no image has its image_id {quoted(image_id)}")
+        category_id = same_id(entry["category_id"], names, category_ids)
+        label_of_class(category_id, names)
+        label = label_of_class(names[category_id], class_names[1:])
         box, what = box_of(entry)
         if what:
             notes.append(Note(what, name))
         crowd = is_crowd(entry) and str(entry["category_id"]) not in brushed
-        found = Object(name, label, box, stated_area(entry), ignored=crowd)
-        objects[entry["image_id"]].append(found)
+        ignore = entry.get("ignore") in (1, "1") and not is_crowd(entry)
+        found = Object(name, label, box, stated_area(entry), ignored=crowd or ignore)
+        objects[image_id].append(found)
+        if ignore:
+            notes.append(Note(IGNORE, name))
         if is_crowd(entry):
             notes.append(Note(CROWD if crowd else BRUSHED, name))
 
     def read_image(name: str, entry: dict[str, Any]) -> Record:
         sides = entry.get("height") or 0, entry.get("width") or 0
         height, width = (int(side) for side in sides)
-        image = find_picture(entry["file_name"])
-        if is_elsewhere(entry["file_name"]):
+        called = picture_name(entry)
+        image = find_picture(called)
+        if is_elsewhere(called):
             what = "file names lead elsewhere, and are looked for in this folder"
-            notes.append(Note(what, quoted(entry["file_name"])))
+            notes.append(Note(what, quoted(called)))
+        if image.name == (plain := Path(plain_name(called)).name) != Path(called).name:
+            what = "file names with ?… or %20, as in the web, are read without"
+            notes.append(Note(what, f"{plain} for {quoted(called)}"))
         size = (height, width) if min(height, width) > 0 else None
         return make_record(image, size, objects[entry["id"]], source)
 
@@ -191,13 +222,38 @@ def in_sequence(number: int | float | str) -> tuple[bool, float, str]:
     return False, float(number), ""
 
 
+def id_text(number: Any) -> str:
+    """The text that an id has in common with those meant alike.
+
+    >>> id_text(7), id_text(7.0), id_text("7")
+    ('7', '7', '7')
+    """
+    return str(int(number) if isinstance(number, float) and number.is_integer() else number)
+
+
+def same_id(number: Any, known: Mapping[Any, Any], by_text: Mapping[str, Any]) -> Any:
+    """The known id that is meant: the same, else the one of the same text."""
+    return number if number in known else by_text.get(id_text(number), number)
+
+
+def picture_name(entry: dict[str, Any]) -> str:
+    """What an image's entry calls its picture; LVIS has an address in its place.
+
+    >>> picture_name({"coco_url": "http://images.cocodataset.org/val2017/7.jpg"})
+    'val2017/7.jpg'
+    """
+    if "file_name" not in entry and isinstance(entry.get("coco_url"), str):
+        return "/".join(entry["coco_url"].split("/")[-2:])
+    return str(entry["file_name"])
+
+
 def unused_categories(content: Any, source: Path) -> list[str]:
     """The names of categories without an object; every export of Roboflow begins with one."""
     categories, _ = coco_list(content, "categories", source)
     annotations, _ = coco_list(content, "annotations", source)
-    used = {quoted(entry.get("category_id")) for _, entry in annotations}
+    used = {id_text(entry.get("category_id")) for _, entry in annotations}
     named = category_names(categories, source)
-    return [name for number, name in named.items() if quoted(number) not in used]
+    return [name for number, name in named.items() if id_text(number) not in used]
 
 
 def is_crowd(entry: dict[str, Any]) -> bool:

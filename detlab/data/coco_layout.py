@@ -3,7 +3,7 @@
 Uses coco_format.py, layout.py and splits.py.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,27 @@ from detlab.data.coco_format import (
     category_names,
     coco_annotations,
     coco_list,
+    id_text,
     picture_finder,
+    picture_name,
     unused_categories,
 )
 from detlab.data.layout import Layout, Reader, unlisted
 from detlab.data.records import UNREADABLE, DataError, Note, first_few
-from detlab.data.splits import UNSPLIT, in_order, our_split, split_in, split_of_folder
+from detlab.data.splits import (
+    UNSPLIT,
+    files_listed,
+    in_order,
+    named_lists,
+    our_split,
+    read_list,
+    split_in,
+    split_of_folder,
+)
 from detlab.data.tree import Names, Tree
+
+SplitOf = Callable[[dict[str, Any]], str | None]
+"""From the entry of an image to its split, None where it is in none."""
 
 
 def is_coco(content: Any) -> bool:
@@ -29,6 +43,7 @@ def is_coco(content: Any) -> bool:
 
 def coco_layout(tree: Tree, contents: Mapping[Path, Any]) -> Layout:
     """A COCO file for each split, or one for all; `contents` are the parsed files."""
+    refuse_panoptic(contents)
     chosen, notes = coco_splits(tree, contents)
     labelled = {s: path for s, path in chosen.items() if "annotations" in contents[path]}
     if not labelled:
@@ -46,7 +61,111 @@ def coco_layout(tree: Tree, contents: Mapping[Path, Any]) -> Layout:
     named = [named_pictures(contents[path], finders[split]) for split, path in chosen.items()]
     bare = {s: len(contents[path]["images"]) for s, path in chosen.items() if s not in labelled}
     words = first_few([tree.name(path) for path in labelled.values()])
+    if list(chosen) == [UNSPLIT]:
+        path, find = chosen[UNSPLIT], finders[UNSPLIT]
+        shares, how, more = coco_shares(tree, contents[path], find, path)
+        notes += more
+        words += f", splits by {how}" if shares else ""
+        splits = {
+            split: partial(coco_annotations, share, find, path, class_names)
+            for split, share in shares.items()
+        } or splits
     return Layout("coco", words, splits, (*notes, *unlisted(tree, named)), bare)
+
+
+def refuse_panoptic(contents: Mapping[Path, Any]) -> None:
+    """Refuse COCO files with segments of pictures only; beside others they count as such."""
+    entries = {path: content.get("annotations") for path, content in contents.items()}
+    if all(isinstance(own, list) and own and "segments_info" in own[0] for own in entries.values()):
+        raise DataError(
+            f"{next(iter(entries))}: COCO panoptic is not read; want instances_….json "
+            "(panopticapi's panoptic2detection_coco_format.py makes it)"
+        )
+
+
+def coco_shares(
+    tree: Tree, content: Any, find: FindPicture, source: Path
+) -> tuple[dict[str, Any], str, list[Note]]:
+    """One COCO file for all as one for each split, what tells the splits, and notes.
+
+    Where nothing tells two of its images apart, it has no splits: {}.
+    """
+    images, _ = coco_list(content, "images", source)
+    listed, notes = split_lists(tree)
+    for how, split_of in ways_to_split(tree, find, listed).items():
+        split_by_id = {id_text(entry["id"]): split_of(entry) for _, entry in images}
+        if len(set(split_by_id.values())) > 1:
+            what = f"images of the COCO file are in no split, told by {how}, and are left out"
+            notes += [
+                Note(what, str(entry.get("file_name")))
+                for _, entry in images
+                if split_by_id[id_text(entry["id"])] is None
+            ]
+            splits = list(in_order({split: True for split in split_by_id.values() if split}))
+            shares = {split: share_of(content, split_by_id, split, splits) for split in splits}
+            return shares, how, notes
+    return {}, "", notes
+
+
+def ways_to_split(
+    tree: Tree, find: FindPicture, listed: Mapping[Path | None, str]
+) -> dict[str, SplitOf]:
+    """The ways to tell the split of an image, the clearest first.
+
+    They are: "split" in its entry, the list that names its picture, the folder of its picture.
+    """
+
+    def by_folder(entry: dict[str, Any]) -> str | None:
+        picture = picture_of(entry, find)
+        return split_of_folder(tree.parts(picture)[:-1]) if picture else None
+
+    return {
+        '"split" in its images': lambda entry: our_split(str(entry.get("split", ""))),
+        "lists": lambda entry: listed.get(picture_of(entry, find)),
+        "folder": by_folder,
+    }
+
+
+def share_of(
+    content: Any, split_by_id: Mapping[str, str | None], split: str, splits: Sequence[str]
+) -> Any:
+    """The images of a split and their annotations; those of no image stand in the first split."""
+
+    def is_of(entry: Any, key: str) -> bool:
+        number = id_text(entry.get(key)) if isinstance(entry, dict) else ""
+        return split_by_id.get(number, splits[0]) == split
+
+    images = [entry for entry in content["images"] if is_of(entry, "id")]
+    annotations = [entry for entry in content["annotations"] if is_of(entry, "image_id")]
+    return {**content, "images": images, "annotations": annotations}
+
+
+def split_lists(tree: Tree) -> tuple[dict[Path | None, str], list[Note]]:
+    """The split of each picture that a list called train.txt, val.txt … names."""
+    names = Names(tree.pictures)
+    called = [path for path in tree.ending(".txt") if our_split(path.stem)]
+    lists = [path for path in called if any(map(names.meant_by, read_list(path)))]
+    notes = [
+        Note("lists name no picture, and are not used", tree.name(path))
+        for path in called
+        if path not in lists
+    ]
+    chosen, more = named_lists(lists)
+    found: dict[Path | None, str] = {}
+    for split, path in chosen.items():
+        pictures, faults = files_listed(path, read_list(path), names, "picture", [path.parent])
+        what = "lines of lists name no picture, and are not used"
+        notes += [Note(what, f"{tree.name(path)}: {fault.record}") for fault in faults]
+        found.update(dict.fromkeys(pictures, split))
+    return found, [*notes, *more]
+
+
+def picture_of(entry: dict[str, Any], find: FindPicture) -> Path | None:
+    """The picture of an image's entry, None where it has none."""
+    try:
+        return find(picture_name(entry))
+    except UNREADABLE:
+        return None  # reported where the record is read
 
 
 def coco_splits(tree: Tree, contents: Mapping[Path, Any]) -> tuple[dict[str, Path], list[Note]]:
@@ -124,10 +243,5 @@ def finder(tree: Tree, names: Names, path: Path, split: str) -> FindPicture:
 
 def named_pictures(content: Any, find: FindPicture) -> list[Path]:
     """The pictures that a COCO file names."""
-    found = []
-    for entry in content["images"]:
-        try:
-            found.append(find(entry["file_name"]))
-        except UNREADABLE:
-            continue  # reported where the record is read
-    return found
+    found = (picture_of(entry, find) for entry in content["images"])
+    return [picture for picture in found if picture]

@@ -62,8 +62,9 @@ def choose_layout(tree: Tree, jsons: Mapping[Path, Any]) -> Layout:
         return voc_layout(tree, sources)
     if labelme:
         return labelme_layout(tree, labelme)
-    refuse_foreign(tree, jsons, roots)
-    return yolo_layout(tree)
+    notes = refuse_foreign(tree, jsons, roots)
+    found = yolo_layout(tree)
+    return replace(found, notes=(*notes, *found.notes))
 
 
 def other_formats(tree: Tree, chosen: Format, jsons: Mapping[Path, Any]) -> list[Note]:

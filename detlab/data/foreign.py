@@ -1,14 +1,17 @@
 """Formats that are not read, each by its name and with the way to one that is.
 
-Uses tree.py. What tells them apart is what their tools write; the sources stand in README's table.
+Uses tree.py and yolo_format.py. What tells them apart is what their tools write; the sources stand
+in README's table.
 """
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from detlab.data.records import DataError, first_words, is_number
+from detlab.data.pictures import SUFFIXES
+from detlab.data.records import DataError, Note, first_words, is_number
 from detlab.data.tree import Tree
+from detlab.data.yolo_format import looks_like_labels
 
 CURES = {
     "FiftyOne": "export it with dataset_type=fiftyone.types.COCODetectionDataset",
@@ -24,13 +27,18 @@ CURES = {
     "KITTI": "convert it to COCO (datumaro convert -if kitti -f coco)",
     "DOTA": "convert it to YOLO (ultralytics.data.converter.convert_dota_to_yolo_obb)",
     "MOT": "convert it to COCO (datumaro convert -if mot_seq -f coco)",
+    "BDD100K": "convert it to COCO (python -m bdd100k.label.to_coco -m det)",
+    "VoTT": "export it from VoTT as Pascal VOC",
+    "Hugging Face's metadata.jsonl": "write its boxes to a COCO file, or as labels of YOLO",
+    "Detectron2's list": "convert it (detectron2.data.datasets.coco.convert_to_coco_json)",
+    "keras-yolo3's list": "write a YOLO label file for each picture: class cx cy width height",
     "Parquet": "export it from its tool as COCO, VOC or YOLO instead",
 }
 """A format's name, and what to do."""
 
 
-def refuse_foreign(tree: Tree, jsons: Mapping[Path, Any], roots: Mapping[Path, str]) -> None:
-    """Refuse a folder whose format is known and not read.
+def refuse_foreign(tree: Tree, jsons: Mapping[Path, Any], roots: Mapping[Path, str]) -> list[Note]:
+    """Refuse a folder whose format is known and not read; beside YOLO's labels it is noted.
 
     Args:
         tree: its files.
@@ -40,10 +48,18 @@ def refuse_foreign(tree: Tree, jsons: Mapping[Path, Any], roots: Mapping[Path, s
     Raises:
         DataError: names the format, a file of it, and the cure.
     """
-    for path in tree.files:
-        name = foreign_format(path, jsons.get(path), roots.get(path, ""))
-        if name:
+    named = {
+        path: foreign_format(path, jsons.get(path), roots.get(path, "")) for path in tree.files
+    }
+    found = {path: name for path, name in named.items() if name}
+    others = [path for path in tree.ending(".txt") if path not in found]
+    has_labels = any(first_words(path) and looks_like_labels(path) for path in others)
+    for path, name in found.items():
+        if path.suffix.lower() == ".txt" or not has_labels:
             raise DataError(f"{path}: {name} is not read; {CURES[name]}")
+    return [
+        Note(f"{name} is not read beside YOLO", tree.name(path)) for path, name in found.items()
+    ]
 
 
 def foreign_format(path: Path, content: Any, root: str) -> str:
@@ -53,6 +69,7 @@ def foreign_format(path: Path, content: Any, root: str) -> str:
     by_name = {
         "samples.json": "FiftyOne",
         "class-descriptions-boxable.csv": "Open Images",
+        "metadata.jsonl": "Hugging Face's metadata.jsonl",
     }
     if path.name in by_name:
         return by_name[path.name]
@@ -73,12 +90,19 @@ def csv_format(path: Path) -> str:
 
 
 def text_format(path: Path) -> str:
-    """KITTI, DOTA or MOT by the words of a first line."""
+    """KITTI, DOTA, MOT or keras-yolo3 by the words of a first line."""
     if path.parent.name == "gt" and path.name == "gt.txt":
         return "MOT"
     words = first_words(path)
     if len(words) in (15, 16) and words[0].isalpha() and all(map(is_number, words[1:15])):
         return "KITTI"
+    boxes = words[1:]
+    if (
+        boxes
+        and words[0].lower().endswith(tuple(SUFFIXES))
+        and all(w.count(",") == 4 for w in boxes)
+    ):
+        return "keras-yolo3's list"
     if words[:1] == ["imagesource:GoogleEarth"] or words[:1] == ["gsd:null"]:
         return "DOTA"
     if len(words) in (9, 10) and all(map(is_number, words[:8])) and not is_number(words[8]):
@@ -91,6 +115,8 @@ def json_format(content: Any) -> str:
     if isinstance(content, dict):
         if "samples" in content:
             return "FiftyOne"
+        if isinstance(content.get("assets"), dict):
+            return "VoTT"
         if "_via_img_metadata" in content or any(map(is_via, list(content.values())[:1])):
             return "VIA"
         return "Supervisely" if {"objects", "size"} <= set(content) else ""
@@ -99,6 +125,8 @@ def json_format(content: Any) -> str:
         return ""
     tests: dict[str, Callable[[dict[str, Any]], bool]] = {
         "COCO results": lambda entry: {"image_id", "bbox", "score"} <= set(entry),
+        "BDD100K": lambda entry: "name" in entry and "labels" in entry,
+        "Detectron2's list": lambda entry: "file_name" in entry and "annotations" in entry,
         "CreateML": lambda entry: "image" in entry and "annotations" in entry,
         "Label Studio's JSON": lambda entry: "data" in entry or "completions" in entry,
     }

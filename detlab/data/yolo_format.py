@@ -34,6 +34,12 @@ BOX = 5
 """Numbers of a line: class cx cy width height."""
 POLYGON = 7
 """… of the shortest polygon: class x1 y1 x2 y2 x3 y3."""
+VISIBLE = {f"{number}{zeros}" for number in "012" for zeros in ("", ".0", ".000000")}
+"""How tools write whether a point of a pose is seen."""
+FEW = 1000
+"""Label files that are opened to tell poses from polygons."""
+OUTSIDE = 0.1
+"""A box that reaches so far past a side, as a fraction of it, is no slip of the hand."""
 FURTHEST = 2.0
 """A fraction of a side that is larger was meant as pixels."""
 
@@ -73,6 +79,7 @@ def read_yolo(
         class_names: "background" first.
         key_points: what follows a line's box are points of a pose, and no polygon.
     """
+    key_points = key_points or hold_poses([p for image in pictures for p in labels.like(image)])
     faults: list[Fault] = []
     records: list[Record] = []
     notes: list[Note] = []
@@ -93,6 +100,26 @@ def read_yolo(
         faults += its_faults
         notes += [*its_notes, *more]
     return Annotations(tuple(records), class_names, tuple(faults), tuple(notes))
+
+
+def hold_poses(sources: Sequence[Path]) -> bool:
+    """Whether all longer lines of the first label files are a box and points `x y visible`.
+
+    A .yaml file with `kpt_shape` says so; without one, polygons have no 0, 1 or 2 in every third
+    place behind a box, line by line.
+    """
+    found = False
+    for source in sources[:FEW]:
+        try:
+            lines = read_text(source).splitlines()
+        except DataError:
+            continue  # reported where the picture is read
+        for words in map(str.split, lines):
+            if len(words) > BOX:
+                if (len(words) - BOX) % 3 or not set(words[BOX + 2 :: 3]) <= VISIBLE:
+                    return False
+                found = True
+    return found
 
 
 def label_file(image: Path, labels: Places) -> tuple[Path | None, list[Note]]:
@@ -125,6 +152,8 @@ def yolo_record(
 
     def read_object(name: str, line: str) -> Object:
         words = line.split()
+        if "," in line:
+            raise DataError(f"want spaces between the numbers, no commas, got {quoted(line[:60])}")
         label = label_of_class(class_number(words[0]), range(len(class_names) - 1))
         corners, what = corners_of([float(word) for word in words[1:]], key_points)
         if what:
@@ -132,6 +161,11 @@ def yolo_record(
         if max(map(abs, corners)) > FURTHEST:
             raise DataError(
                 f"want fractions of the picture's sides, 0 to 1, got {quoted(line[:60])}: pixels?"
+            )
+        if are_corners(words[1:], corners):
+            raise DataError(
+                f"{quoted(line[:60])} reaches outside the picture: corners x1 y1 x2 y2? "
+                "Want class cx cy width height"
             )
         scale = (width, height, width, height)
         return Object(name, label, [part * side for part, side in zip(corners, scale, strict=True)])
@@ -142,12 +176,26 @@ def yolo_record(
     return make_record(image, (height, width), objects, source or image), faults, notes
 
 
+def are_corners(words: Sequence[str], corners: Sequence[float]) -> bool:
+    """Whether a line of four numbers fits the picture as two corners, and not as a box.
+
+    >>> are_corners(["0.1", "0.1", "0.9", "0.9"], corners=[-0.35, -0.35, 0.55, 0.55])
+    True
+    """
+    if len(words) != BOX - 1 or -OUTSIDE <= min(corners) <= max(corners) <= 1 + OUTSIDE:
+        return False
+    x1, y1, x2, y2 = map(float, words)
+    return 0 <= x1 < x2 <= 1 and 0 <= y1 < y2 <= 1
+
+
 def class_number(word: str) -> int:
     """The number of a class, which programs that count in floats write as 0.0.
 
     >>> class_number("3"), class_number("3.0")
     (3, 3)
     """
+    if not is_number(word):
+        raise DataError(f"want the number of a class, from 0, and no name, got {quoted(word)}")
     number = float(word)
     if not number.is_integer():
         raise DataError(f"want a whole number as the class, got {word}")

@@ -22,6 +22,18 @@ DEEPEST = 20
 """Lists within lists: no .yaml of a data set has so many."""
 
 
+class Words(yaml.BaseLoader):  # type: ignore[misc]
+    """Reads YAML as words only, and refuses what stands twice, of which it would take the last."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        """A mapping whose keys differ."""
+        keys = [key.value for key, _ in node.value if isinstance(key.value, str)]
+        for row, key in enumerate(keys):
+            if key in keys[:row]:
+                raise DataError(f"has {quoted(key)} twice; want it once")
+        return super().construct_mapping(node, deep)
+
+
 class DataYaml(NamedTuple):
     """What a .yaml file says of a data set."""
 
@@ -41,13 +53,14 @@ def read_yaml(path: Path) -> DataYaml | None:
     All words stay words: `on`, `no` and `1` are names of classes, not truth values and numbers.
 
     Raises:
-        DataError: not YAML, or names that do not count from 0.
+        DataError: not YAML, an entry that stands twice, or names that do not count from 0, that
+            are no list, or are more or fewer than `nc`.
     """
     try:
-        content = yaml.load(read_text(path), Loader=yaml.BaseLoader)  # words only
+        content = yaml.load(read_text(path), Loader=Words)
+    except DataError as error:
+        raise DataError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        if isinstance(error, DataError):
-            raise
         raise DataError(f"{path}: not YAML: {quoted(str(error))}".replace("\\n", " ")) from error
     if not isinstance(content, dict):
         return None
@@ -56,6 +69,12 @@ def read_yaml(path: Path) -> DataYaml | None:
     names = names_of(content.get("names"), path)
     if not names and not any(splits.values()):
         return None
+    count = content.get("nc")
+    if names and isinstance(count, str) and count.isdigit() and int(count) != len(names):
+        raise DataError(
+            f"{path}: nc says {count} classes, names has {len(names)} ({first_few(names, 10)}); "
+            "want as many names as classes"
+        )
     base = content.get("path")
     return DataYaml(
         path, names, splits, base if isinstance(base, str) else "", "kpt_shape" in content
@@ -80,6 +99,8 @@ def names_of(names: Any, path: Path) -> tuple[str, ...]:
             want = f"0 to {len(names) - 1}"
             raise DataError(f"{path}: want a name for each of {want}, got {quoted(list(names))}")
         names = [names[row] for row in wanted]
+    if isinstance(names, str) and "," in names:
+        raise DataError(f"{path}: want names as a list, got {quoted(names)}: [{names}]?")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         return ()
     return tuple(names)
@@ -96,7 +117,9 @@ def find_yaml(tree: Tree) -> DataYaml | None:
     named = [entry for entry in found if entry.names] or found
     there = [entry for entry in named if any(places(entry, tree).values())] or named
     if len({(entry.names, str(places(entry, tree))) for entry in there}) > 1:
-        options = "; ".join(f"{entry.path.name} has {first_few(entry.names)}" for entry in there)
+        options = "; ".join(
+            f"{tree.name(entry.path)} has {first_few(entry.names)}" for entry in there
+        )
         raise DataError(f"{tree.root}: several .yaml files, {options}; want one of them")
     return there[0] if there else None
 
@@ -141,8 +164,8 @@ def class_names(tree: Tree, entry: DataYaml | None) -> tuple[str, ...]:
     for other, theirs in others:
         if theirs != names:
             raise DataError(
-                f"{tree.root}: {path.name} has the classes {first_few(names, 10)}, "
-                f"{other.name} has {first_few(theirs, 10)}; want one order, in one file"
+                f"{tree.root}: {tree.name(path)} has the classes {first_few(names, 10)}, "
+                f"{tree.name(other)} has {first_few(theirs, 10)}; want one order, in one file"
             )
     check_different(names, path)
     return ("background", *names)
@@ -151,7 +174,7 @@ def class_names(tree: Tree, entry: DataYaml | None) -> tuple[str, ...]:
 def named_files(tree: Tree) -> Iterable[tuple[Path, tuple[str, ...]]]:
     """Files that name classes line by line, and Label Studio's notes.json, which numbers them."""
     for path in tree.files:
-        if path.name.lower() in NAME_FILES and (lines := read_list(path)):
+        if path.name.lower() in NAME_FILES and (lines := names_by_line(path)):
             yield path, tuple(lines)
         if path.name == "notes.json":
             content = read_json(path)
@@ -159,6 +182,22 @@ def named_files(tree: Tree) -> Iterable[tuple[Path, tuple[str, ...]]]:
             if isinstance(listed, list) and listed:
                 numbered = {entry["id"]: str(entry["name"]) for entry in listed}
                 yield path, tuple(numbered[number] for number in sorted(numbered))
+
+
+def names_by_line(path: Path) -> list[str]:
+    """The names of a file in which the line is the number of the class.
+
+    Raises:
+        DataError: an empty line between them, which counts as a class.
+    """
+    lines = [line.strip() for line in read_text(path).rstrip().splitlines()]
+    if lines and "" in lines:
+        row = lines.index("")
+        raise DataError(
+            f"{path}: line {row + 1} is empty, and stands for class {row}; "
+            "want its name, or no empty line where no class has that number"
+        )
+    return read_list(path)
 
 
 def check_different(names: Sequence[str], source: Path) -> None:

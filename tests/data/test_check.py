@@ -225,3 +225,13 @@ def test_what_was_noted_in_reading_is_passed_on(tmp_path):
     found = Annotations((record,), ("background", "cat"), (), (note,))
     assert check_all(found).notes == [note]
     assert sound_part(found, skip_bad=False).notes == (note,)
+
+
+def test_a_set_whose_boxes_are_fractions_is_a_fault_and_no_record():
+    records = tuple(record_of(Path("a.png"), [box]) for box in ([0, 0.1, 0.5, 1], [0.2, 0.2, 1, 1]))
+    annotations = Annotations(records, ("background", "cat"), ())
+    found = check_all(annotations)
+    assert found.sound == []
+    assert str(found.faults[0]).startswith("a.xml: no box of 2 reaches past the first pixel")
+    with pytest.raises(DataError, match="fractions of the picture"):
+        sound_part(annotations, skip_bad=True)

@@ -127,3 +127,85 @@ def test_pictures_that_no_file_names_are_noted(tmp_path):
     folder = coco_folder(tmp_path)
     write_picture(folder / "images" / "spare.png")
     assert [note.place for note in layout_of(folder).notes] == ["images/spare.png"]
+
+
+def one_file_of_three_pictures(folder, places=("a.png", "b.png", "c.png"), **keys):
+    content = coco_content()
+    for row, (entry, place) in enumerate(zip(content["images"], places, strict=True)):
+        write_picture(folder / "images" / place)
+        entry.update({"file_name": place} | {key: values[row] for key, values in keys.items()})
+    write_coco(folder / "instances.json", content)
+
+
+def stems_of(layout):
+    return {s: [r.image.stem for r in read().records] for s, read in layout.splits.items()}
+
+
+def test_one_file_is_split_by_the_folders_of_its_pictures(tmp_path):
+    one_file_of_three_pictures(tmp_path, ("train/a.png", "train/b.png", "val/c.png"))
+    layout = layout_of(tmp_path)
+    assert stems_of(layout) == {"train": ["a", "b"], "val": ["c"]}
+    assert (layout.words, layout.notes) == ("instances.json, splits by folder", ())
+    assert sum(len(record.boxes) for record in layout.splits["train"]().records) == 3
+
+
+def test_one_file_is_split_by_lists(tmp_path):
+    one_file_of_three_pictures(tmp_path)
+    (tmp_path / "train.txt").write_text("images/b.png\nimages/gone.png\n")
+    (tmp_path / "val.txt").write_text("a.png\n")
+    (tmp_path / "test.txt").write_text("1.5 2.5\n")
+    layout = layout_of(tmp_path)
+    assert stems_of(layout) == {"train": ["b"], "val": ["a"]}
+    places = [note.place for note in layout.notes]
+    assert places == ["test.txt", "train.txt: images/gone.png", "c.png"]
+
+
+def test_one_file_is_split_by_what_its_images_say(tmp_path):
+    one_file_of_three_pictures(tmp_path, split=["train", "validation", "train"])
+    assert stems_of(layout_of(tmp_path)) == {"train": ["a", "c"], "val": ["b"]}
+
+
+def test_an_annotation_of_no_image_is_a_fault_of_one_split(tmp_path):
+    one_file_of_three_pictures(tmp_path, split=["train", "val", "train"])
+    content = json.loads((tmp_path / "instances.json").read_text())
+    content["annotations"][0]["image_id"] = 99
+    write_coco(tmp_path / "instances.json", content)
+    faults = {split: read().faults for split, read in layout_of(tmp_path).splits.items()}
+    assert [len(found) for found in faults.values()] == [1, 0]
+
+
+def test_panoptic_files_alone_are_refused(tmp_path):
+    segments = [{"image_id": 1, "file_name": "a.png", "segments_info": []}]
+    write_coco(tmp_path / "panoptic_val2017.json", coco_content() | {"annotations": segments})
+    with pytest.raises(DataError, match="COCO panoptic is not read; want instances"):
+        layout_of(tmp_path)
+
+
+def test_names_of_the_web_are_read_plainly_and_said(tmp_path):
+    one_file_of_three_pictures(tmp_path, ("my a.png", "b.png", "c.png"))
+    content = coco_content()
+    content["images"][0]["file_name"] = "https://a.org/my%20a.png?sig=a%2F0"
+    content["images"][1].pop("file_name")
+    content["images"][1]["coco_url"] = "http://a.org/val/b.png"
+    write_coco(tmp_path / "instances.json", content)
+    found = read_split(tmp_path, "all")
+    assert [record.image.name for record in found.records] == ["my a.png", "b.png", "c.png"]
+    assert [note.place.partition(" for ")[0] for note in found.notes] == ["my a.png"]
+
+
+def test_ids_written_as_words_or_numbers_are_one(tmp_path):
+    content = coco_content()
+    for entry in content["annotations"]:
+        entry |= {"category_id": str(entry["category_id"]), "image_id": str(entry["image_id"])}
+    content["annotations"][0]["ignore"] = 1
+    write_coco(tmp_path / "instances.json", content)
+    found = read_split(tmp_path, "all")
+    assert (found.faults, len(found.records[0].ignored_boxes)) == ((), 1)
+    assert any("ignore 1" in note.what for note in found.notes)
+
+
+def test_a_picture_of_another_ending_is_named_in_the_fault(tmp_path):
+    one_file_of_three_pictures(tmp_path)
+    (tmp_path / "images" / "a.png").rename(tmp_path / "images" / "a.jpg")
+    (fault,) = read_split(tmp_path, "all").faults
+    assert "file_name 'a.png': no such picture, but a.jpg" in fault.what

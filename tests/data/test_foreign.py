@@ -7,7 +7,7 @@ import pytest
 from detlab.data.folders import layout_of
 from detlab.data.foreign import CURES
 from detlab.data.records import DataError
-from tests.sample_folders import coco_folder, write_picture
+from tests.sample_folders import coco_folder, write_picture, yolo_folder
 
 FILES = {
     "FiftyOne": ("samples.json", json.dumps({"samples": []})),
@@ -35,6 +35,11 @@ FILES = {
     "KITTI": ("label_2/a.txt", "Car 0.0 0 1.5 5 4 30 20 1.5 1.6 3.9 1.0 1.5 8.4 0.01\n"),
     "DOTA": ("labelTxt/a.txt", "1.0 2.0 9.0 2.0 9.0 8.0 1.0 8.0 plane 0\n"),
     "MOT": ("seq/gt/gt.txt", "1,1,10,10,5,5,1,1,1\n"),
+    "BDD100K": ("det_train.json", json.dumps([{"name": "a.png", "labels": []}])),
+    "VoTT": ("set-export.json", json.dumps({"name": "set", "assets": {}})),
+    "Hugging Face's metadata.jsonl": ("train/metadata.jsonl", "{}\n"),
+    "Detectron2's list": ("a.json", json.dumps([{"file_name": "a.png", "annotations": []}])),
+    "keras-yolo3's list": ("train.txt", "images/a.png 1,2,30,20,0 5,5,9,9,1\n"),
     "Parquet": ("train.parquet", ""),
 }
 
@@ -60,3 +65,13 @@ def test_beside_a_format_that_is_read_nothing_is_refused(tmp_path, name):
     place, text = FILES[name]
     (folder / place).write_text(text)
     assert layout_of(folder).format == "coco"
+
+
+@pytest.mark.parametrize("name", ["COCO results", "Label Studio's JSON", "Parquet"])
+def test_beside_labels_of_yolo_it_is_noted(tmp_path, name):
+    folder = yolo_folder(tmp_path)
+    place, text = FILES[name]
+    (folder / place).write_text(text)
+    layout = layout_of(folder)
+    assert layout.format == "yolo"
+    assert (f"{name} is not read beside YOLO", place) in layout.notes

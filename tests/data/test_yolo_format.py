@@ -28,7 +28,9 @@ def test_a_yolo_line_by_hand(tmp_path):
     [
         ("2 0.5 0.5 0.1 0.1", "unknown class 2; want one of 0, 1"),
         ("-1 0.5 0.5 0.1 0.1", "unknown class -1; want one of 0, 1"),
-        ("cat 0.5 0.5 0.1 0.1", "could not convert string to float: 'cat'"),
+        ("cat 0.5 0.5 0.1 0.1", "want the number of a class, from 0, and no name, got 'cat'"),
+        ("0,0.5,0.5,0.1,0.1", "want spaces between the numbers, no commas"),
+        ("0 0.1 0.1 0.9 0.9", r".* reaches outside the picture: corners x1 y1 x2 y2\?"),
         ("0.5 0.5 0.5 0.1 0.1", "want a whole number as the class, got 0.5"),
         ("0 0.5 0.5 0.1 0.1 0.9", "6 numbers: a score as the last"),
         ("0 0.1 0.1 0.2 0.2 0.3 0.3 0.4", r"want 5 numbers .*, got 8"),
@@ -150,3 +152,17 @@ def test_labels_in_a_folder_of_their_own_are_found_and_noted(tmp_path):
     annotations = read_split(folder, "all")
     assert sum(len(record.boxes) for record in annotations.records) == 3
     assert "images/a.png in labels/7/a.txt" in [note.place for note in annotations.notes]
+
+
+def test_poses_are_told_by_their_lines_where_no_yaml_says_so(tmp_path):
+    folder = yolo_folder(tmp_path, scenes={"a": []})
+    (folder / "labels").mkdir(exist_ok=True)
+    pose, polygon = "0 0.5 0.5 0.1 0.5 0.9 0.9 2 0.1 0.1 0\n", "0 0.1 0.1 0.9 0.1 0.9 0.9\n"
+    (folder / "labels" / "a.txt").write_text(pose)
+    found = read_split(folder, "all")
+    torch.testing.assert_close(found.records[0].boxes, torch.tensor([[27.0, 10.0, 33.0, 30.0]]))
+    assert [note.what for note in found.notes] == ["poses are read as their boxes"]
+    (folder / "labels" / "a.txt").write_text(pose + polygon)
+    assert {note.what for note in read_split(folder, "all").notes} == {
+        "polygons are read as the boxes around them"
+    }

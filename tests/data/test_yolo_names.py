@@ -136,3 +136,36 @@ def test_a_place_that_is_not_there_is_noted(tmp_path):
     (folder / "data.yaml").write_text(text)
     (note,) = layout_of(folder).notes
     assert note.place == "val: images/holdout"
+
+
+def test_an_empty_line_between_classes_is_refused(tmp_path):
+    folder = yolo_folder(tmp_path)
+    (folder / "data.yaml").unlink()
+    (folder / "classes.txt").write_text("cat\n\ndog\n")
+    with pytest.raises(DataError, match=r"classes\.txt: line 2 is empty, and stands for class 1"):
+        classes_of(folder)
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("names: [cat, dog]\nnames: [dog, cat]", "has 'names' twice; want it once"),
+        ("names: {0: cat, 1: dog, 1: cow}", "has '1' twice"),
+        ("nc: 3\nnames: [cat, dog]", r"nc says 3 classes, names has 2 \(cat, dog\)"),
+        ("names: cat, dog", "want names as a list, got 'cat, dog'"),
+    ],
+)
+def test_yaml_that_contradicts_itself_is_refused(tmp_path, text, what):
+    folder = yolo_folder(tmp_path)
+    (folder / "data.yaml").write_text(text)
+    with pytest.raises(DataError, match=rf"data\.yaml: {what}"):
+        classes_of(folder)
+
+
+def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path):
+    folder = yolo_folder(tmp_path, "train")
+    (folder / "more").mkdir()
+    (folder / "data.yaml").write_text("names: [cat, dog]\n")
+    (folder / "more" / "data.yaml").write_text("names: [dog, cat]\n")
+    with pytest.raises(DataError, match=r"data\.yaml has cat, dog; more/data\.yaml has dog, cat"):
+        classes_of(folder)
