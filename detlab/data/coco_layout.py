@@ -25,12 +25,15 @@ from detlab.data.splits import (
     files_listed,
     in_order,
     named_lists,
-    our_split,
     read_list,
     split_in,
     split_of_folder,
 )
-from detlab.data.tree import Names, Tree
+from detlab.data.tree import (
+    Names,
+    Tree,
+    our_split,
+)
 
 SplitOf = Callable[[dict[str, Any]], str | None]
 """From the entry of an image to its split, None where it is in none."""

@@ -20,11 +20,18 @@ from detlab.data.splits import (
     files_listed,
     in_order,
     named_lists,
-    our_split,
     read_list,
     split_in,
 )
-from detlab.data.tree import KINDS, Names, Places, Tree, folded, shared_end
+from detlab.data.tree import (
+    KINDS,
+    Names,
+    Places,
+    Tree,
+    folded,
+    our_split,
+    shared_end,
+)
 from detlab.data.voc_format import parse_xml, read_voc, voc_classes
 
 OTHER = "pictures have their annotation in a folder of another name"

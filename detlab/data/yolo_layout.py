@@ -20,12 +20,18 @@ from detlab.data.splits import (
     in_order,
     is_whole,
     named_lists,
-    our_split,
     read_list,
     split_in,
     split_of_folder,
 )
-from detlab.data.tree import Names, Places, Tree, folded, own_words
+from detlab.data.tree import (
+    Names,
+    Places,
+    Tree,
+    folded,
+    our_split,
+    own_words,
+)
 from detlab.data.yolo_format import label_files, read_yolo
 from detlab.data.yolo_names import DataYaml
 
@@ -50,6 +56,8 @@ def yolo_layout(tree: Tree) -> Layout:
     places = Places(labels, tree.pictures, tree)
     found, faults, words, notes = yolo_splits(tree, entry, picture_lists(tree, labels), places)
     notes += [Note("lists are empty, and no split", tree.name(path)) for path in empty]
+    if entry and entry.remark:
+        notes.append(Note(entry.remark, tree.name(entry.path)))
     bare = {split: len(paths) for split, paths in found.items() if is_bare(split, found, places)}
     lost = lost_labels(tree, labels)
     splits: dict[str, Reader] = {}

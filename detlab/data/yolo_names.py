@@ -5,15 +5,18 @@ Uses records.py and tree.py. How paths are meant is Ultralytics' (8.3, `check_de
 not there, without it, as Roboflow's exports want it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml  # type: ignore[import-untyped]
 
 from detlab.data.records import DataError, first_few, quoted, read_json, read_text
-from detlab.data.splits import our_split, read_list
-from detlab.data.tree import Tree
+from detlab.data.splits import read_list
+from detlab.data.tree import (
+    Tree,
+    our_split,
+)
 
 NAME_FILES = ("classes.txt", "obj.names", "_darknet.labels", "predefined_classes.txt")
 """Where LabelImg and Label Studio, CVAT and darknet, and Roboflow write a name a line."""
@@ -45,6 +48,8 @@ class DataYaml(NamedTuple):
     """`path:`, "" where it says none."""
     key_points: bool
     """Its labels are poses."""
+    remark: str = ""
+    """What is odd in it."""
 
 
 def read_yaml(path: Path) -> DataYaml | None:
@@ -54,7 +59,7 @@ def read_yaml(path: Path) -> DataYaml | None:
 
     Raises:
         DataError: not YAML, an entry that stands twice, or names that do not count from 0, that
-            are no list, or are more or fewer than `nc`.
+            are no list.
     """
     try:
         content = yaml.load(read_text(path), Loader=Words)
@@ -69,16 +74,21 @@ def read_yaml(path: Path) -> DataYaml | None:
     names = names_of(content.get("names"), path)
     if not names and not any(splits.values()):
         return None
-    count = content.get("nc")
-    if names and isinstance(count, str) and count.isdigit() and int(count) != len(names):
-        raise DataError(
-            f"{path}: nc says {count} classes, names has {len(names)} ({first_few(names, 10)}); "
-            "want as many names as classes"
-        )
     base = content.get("path")
-    return DataYaml(
-        path, names, splits, base if isinstance(base, str) else "", "kpt_shape" in content
-    )
+    base = base if isinstance(base, str) else ""
+    return DataYaml(path, names, splits, base, "kpt_shape" in content, remark_on(names, content))
+
+
+def remark_on(names: Sequence[str], content: Mapping[str, Any]) -> str:
+    """What is odd in a .yaml file that can be read all the same: its `nc`, which nobody needs.
+
+    >>> remark_on(["cat", "dog"], {"nc": "3"})
+    'nc says 3 classes, and names has 2, which count'
+    """
+    count = str(content.get("nc", len(names)))
+    if not names or not count.isdigit() or int(count) == len(names):
+        return ""
+    return f"nc says {count} classes, and names has {len(names)}, which count"
 
 
 def words_of(value: Any) -> list[str]:
