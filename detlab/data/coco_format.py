@@ -179,6 +179,8 @@ def box_of(entry: dict[str, Any]) -> tuple[list[float], str]:
             xs, ys = corners[0::2], corners[1::2]
             what = "annotations have no bbox; it is taken around their polygon"
             return [min(xs), min(ys), max(xs), max(ys)], what
+    if entry.get("bbox") in (None, []) and isinstance(entry.get("segmentation"), dict):
+        raise DataError("lacks bbox, and its mask is RLE; want what pycocotools.mask.toBbox gives")
     if not isinstance(entry["bbox"], list) or len(entry["bbox"]) != 4:
         raise DataError(f"want four numbers as bbox, got {quoted(entry['bbox'])}")
     x, y, w, h = (float(value) for value in entry["bbox"])

@@ -283,3 +283,10 @@ def test_their_folder_is_found_also_where_the_first_picture_is_lost(tmp_path):
     (folder / "images" / "a.png").unlink()
     annotations = read_coco(folder / "instances_train.json", folder, folder / "images")
     assert annotations.records[1].image == folder / "images" / "b.png"
+
+
+def test_a_mask_without_a_box_is_refused_with_the_way_to_one():
+    content = coco_content(TWO_DOGS)
+    content["annotations"][0] |= {"bbox": None, "segmentation": {"size": [40, 60], "counts": "abc"}}
+    (fault,) = coco_annotations(content, find, Path("a.json")).faults
+    assert "its mask is RLE; want what pycocotools.mask.toBbox gives" in fault.what
