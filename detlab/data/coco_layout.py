@@ -29,11 +29,7 @@ from detlab.data.splits import (
     split_in,
     split_of_folder,
 )
-from detlab.data.tree import (
-    Names,
-    Tree,
-    our_split,
-)
+from detlab.data.tree import Names, Tree, our_split
 
 SplitOf = Callable[[dict[str, Any]], str | None]
 """From the entry of an image to its split, None where it is in none."""
@@ -124,7 +120,7 @@ def ways_to_split(
 
     return {
         '"split" in its images': lambda entry: our_split(str(entry.get("split", ""))),
-        "lists": lambda entry: listed.get(picture_of(entry, find)),
+        "lists": lambda entry: listed.get(picture_of(entry, find)) if listed else None,
         "folder": by_folder,
     }
 

@@ -4,7 +4,7 @@ Uses voc_format.py, labelme_format.py, layout.py and splits.py.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -278,7 +278,8 @@ def is_apart(source: Path, picture: Path, said: str, tree: Tree) -> bool:
     Not so where the annotation itself names the folder of the picture.
     """
     ours, theirs = own_folders(source, tree), own_folders(picture, tree)
-    if ours <= theirs or theirs <= ours or are_kinds(source, picture, tree):
+    folders = {folded(part) for path in (source, picture) for part in tree.parts(path)[:-1]}
+    if ours <= theirs or theirs <= ours or (not KINDS & folders and are_kinds(ours, theirs)):
         return False
     wanted = [folded(part) for part in PurePosixPath(said.replace("\\", "/")).parts]
     count = shared_end(wanted, picture)
@@ -286,17 +287,14 @@ def is_apart(source: Path, picture: Path, said: str, tree: Tree) -> bool:
     return not theirs & set(map(folded, named))
 
 
-def are_kinds(source: Path, picture: Path, tree: Tree) -> bool:
-    """Whether the folders of two files are words for annotations and pictures, if unusual ones.
+def are_kinds(ours: Set[str], theirs: Set[str]) -> bool:
+    """Whether folders can be unusual words for annotations and for pictures.
 
-    As `bboxes` and `frames`, where neither lies in a folder of KINDS: not cam1 and cam2.
+    >>> are_kinds({"bboxes"}, {"frames"}), are_kinds({"cam1"}, {"cam2"})
+    (True, False)
     """
-    ours, theirs = own_folders(source, tree), own_folders(picture, tree)
-    kinds = KINDS & {folded(part) for path in (source, picture) for part in tree.parts(path)[:-1]}
-    numbered = {re.sub(r"\d+", "", word) for word in ours} & {
-        re.sub(r"\d+", "", word) for word in theirs
-    }
-    return not kinds and not numbered and not any(map(our_split, ours | theirs))
+    numbered = [{re.sub(r"\d+", "", word) for word in words} for words in (ours, theirs)]
+    return not numbered[0] & numbered[1] and not any(map(our_split, ours | theirs))
 
 
 def own_folders(path: Path, tree: Tree) -> frozenset[str]:

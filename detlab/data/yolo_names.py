@@ -5,6 +5,7 @@ Uses records.py and tree.py. How paths are meant is Ultralytics' (8.3, `check_de
 not there, without it, as Roboflow's exports want it.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,10 +14,7 @@ import yaml  # type: ignore[import-untyped]
 
 from detlab.data.records import DataError, first_few, quoted, read_json, read_text
 from detlab.data.splits import read_list
-from detlab.data.tree import (
-    Tree,
-    our_split,
-)
+from detlab.data.tree import Tree, our_split
 
 NAME_FILES = ("classes.txt", "obj.names", "_darknet.labels", "predefined_classes.txt")
 """Where LabelImg and Label Studio, CVAT and darknet, and Roboflow write a name a line."""
@@ -30,10 +28,10 @@ class Words(yaml.BaseLoader):  # type: ignore[misc]
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         """A mapping whose keys differ."""
-        keys = [key.value for key, _ in node.value if isinstance(key.value, str)]
-        for row, key in enumerate(keys):
-            if key in keys[:row]:
-                raise DataError(f"has {quoted(key)} twice; want it once")
+        keys = Counter(key.value for key, _ in node.value if isinstance(key.value, str))
+        twice = next((key for key, count in keys.items() if count > 1), None)
+        if twice is not None:
+            raise DataError(f"has {quoted(twice)} twice; want it once")
         return super().construct_mapping(node, deep)
 
 
