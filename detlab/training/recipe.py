@@ -40,7 +40,7 @@ ONE_SIDED = 0.1
 UPRIGHT = 1.05
 """Objects that have an up differ more from themselves upside down than mirrored."""
 ENOUGH = 30
-"""Objects that were looked at; fewer say nothing of an up."""
+"""Objects that were looked at; fewer say nothing of an up, nor of left and right."""
 
 
 class Choice(NamedTuple):
@@ -130,8 +130,8 @@ def choose_crop(statistics: SetStatistics, side: int) -> Choice:
 
 def choose_flips(symmetry: Symmetry) -> list[Choice]:
     """Mirror images, and images upside down, where these show objects as others are."""
-    one_sided = symmetry.mirrored >= ONE_SIDED
-    sides = "differ alike in all of a class" if one_sided else "do not tell a class"
+    one_sided = symmetry.objects >= ENOUGH and symmetry.mirrored >= ONE_SIDED
+    sides = "differ alike in all of a class" if one_sided else "do not tell a class, as far as seen"
     mirrored = Choice("horizontal_flip", 0.0 if one_sided else 0.5, f"left and right {sides}")
     if has_up(symmetry):
         return [mirrored, Choice("vertical_flip", 0.0, "objects have an up, or too few were seen")]

@@ -103,6 +103,10 @@ def test_letters_are_not_mirrored():
     assert values(letters).items() >= {"horizontal_flip": 0.0, "vertical_flip": 0.0}.items()
 
 
+def test_a_few_objects_say_nothing_of_left_and_right():
+    assert values(replace(CELLS, symmetry=Symmetry(0.6, 0.5, 1.0, 29)))["horizontal_flip"] == 0.5
+
+
 def test_a_few_objects_are_taken_to_have_an_up():
     assert values(replace(CELLS, symmetry=Symmetry(0.0, 0.0, 0.9, 29)))["vertical_flip"] == 0.0
 
